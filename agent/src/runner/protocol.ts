@@ -1,0 +1,134 @@
+import { DeviceError, Digest, Manifest, ModelName, VersionName, Window } from "@muster/shared";
+import { z } from "zod";
+
+/** Where new inputs come from: image files that appear in a folder. */
+export const FolderSource = z.strictObject({
+  type: z.literal("folder"),
+  path: z.string().min(1),
+  model: ModelName,
+  pollMs: z.int().min(20).max(60_000).default(500),
+  /** What becomes of a file that has been answered. `keep` remembers durably how far it got. */
+  afterwards: z.enum(["keep", "delete"]).default("keep"),
+});
+export type FolderSource = z.infer<typeof FolderSource>;
+
+/** Where answers go: a file of JSON lines, begun anew past `maxBytes` with one predecessor kept. */
+export const JsonLinesSink = z.strictObject({
+  type: z.literal("jsonl"),
+  path: z.string().min(1),
+  maxBytes: z.int().min(1000).default(10_000_000),
+});
+export type JsonLinesSink = z.infer<typeof JsonLinesSink>;
+
+/** What a runner is told once, before anything else. */
+export const RunnerSettings = z.object({
+  host: z.string(),
+  /** 0 takes any free port. */
+  port: z.int(),
+  /** Worker threads, each with a session of its own, per model in service. */
+  workers: z.int().min(1),
+  /** Inputs that may wait per model; more are refused with 429. */
+  maxQueue: z.int().min(1),
+  /** Where a source keeps how far it got. */
+  stateDir: z.string(),
+  sources: z.array(FolderSource),
+  sinks: z.array(JsonLinesSink),
+});
+export type RunnerSettings = z.infer<typeof RunnerSettings>;
+
+/** A version on disk, ready to be loaded. */
+export const Slot = z.object({
+  model: ModelName,
+  version: VersionName,
+  /** The digest of the manifest; names the slot. */
+  manifestDigest: Digest,
+  manifest: Manifest,
+  /** The digest of the model file; the runner hashes the file it opens. */
+  artifact: Digest,
+  modelPath: z.string(),
+  provider: z.string(),
+  threads: z.int().min(1),
+});
+export type Slot = z.infer<typeof Slot>;
+
+/** What the agent asks of its runner; each call gets one answer. */
+export const RunnerCall = z.discriminatedUnion("do", [
+  z.object({ do: z.literal("configure"), settings: RunnerSettings }),
+  /** Loads and warms up a version beside whatever serves. Loading a loaded slot is a no-op. */
+  z.object({ do: z.literal("load"), slot: Slot }),
+  /** Puts a loaded slot in service for its model; the one before finishes what it has and stays warm. */
+  z.object({ do: z.literal("activate"), manifestDigest: Digest }),
+  /** Drains and releases a slot; one that is not loaded is a no-op. */
+  z.object({ do: z.literal("unload"), manifestDigest: Digest }),
+  /** Ends the current windows and gives them away. */
+  z.object({ do: z.literal("take-windows") }),
+  z.object({ do: z.literal("status") }),
+]);
+export type RunnerCall = z.infer<typeof RunnerCall>;
+
+/** A window before the agent numbers it. */
+export const RunnerWindow = Window.omit({ seq: true });
+export type RunnerWindow = z.infer<typeof RunnerWindow>;
+
+export const RunnerStatus = z.object({
+  url: z.string().optional(),
+  models: z.array(
+    z.object({ model: ModelName, version: VersionName, manifestDigest: Digest, serving: z.boolean(), queued: z.int() }),
+  ),
+  /** Counters per source, in the order of the settings. */
+  sources: z.array(
+    z.object({
+      type: z.string(),
+      target: z.string(),
+      taken: z.int(),
+      failed: z.int(),
+      lastError: z.string().optional(),
+    }),
+  ),
+  sinks: z.array(
+    z.object({
+      type: z.string(),
+      target: z.string(),
+      written: z.int(),
+      failed: z.int(),
+      lastError: z.string().optional(),
+    }),
+  ),
+});
+export type RunnerStatus = z.infer<typeof RunnerStatus>;
+
+/** What a trial proves. */
+export const TrialRequest = z.object({
+  manifest: Manifest,
+  artifact: Digest,
+  modelPath: z.string(),
+  /** The input file of each self-test sample, in the manifest's order. */
+  samplePaths: z.array(z.string()),
+  /** In order of promise. */
+  candidates: z.array(z.object({ provider: z.string(), threads: z.int().min(1) })).min(1),
+});
+export type TrialRequest = z.infer<typeof TrialRequest>;
+
+const TriedCandidate = z.object({
+  provider: z.string(),
+  threads: z.int(),
+  /** Absent when the candidate was rejected. */
+  p50Ms: z.number().optional(),
+  p95Ms: z.number().optional(),
+  rejected: DeviceError.optional(),
+});
+
+/** How a trial went: the fastest candidate that is correct, and every one that was tried. */
+export const TrialResult = z.discriminatedUnion("kind", [
+  z.object({
+    kind: z.literal("passed"),
+    provider: z.string(),
+    threads: z.int(),
+    p50Ms: z.number(),
+    p95Ms: z.number(),
+    rssBytes: z.int(),
+    tried: z.array(TriedCandidate),
+  }),
+  z.object({ kind: z.literal("failed"), error: DeviceError, tried: z.array(TriedCandidate) }),
+]);
+export type TrialResult = z.infer<typeof TrialResult>;

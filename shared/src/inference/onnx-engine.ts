@@ -1,0 +1,129 @@
+import { InferenceSession, listSupportedBackends, Tensor } from "onnxruntime-node";
+import { MusterError, messageOf, type Problem } from "../errors.js";
+import { fits } from "../model/bundle.js";
+import type { TensorSpec, Tensors } from "../model/pipeline.js";
+
+/** Where and how wide a session runs. */
+export interface EngineOptions {
+  /** Name of the execution provider, `cpu` for the one that is always there. */
+  readonly provider: string;
+  /** Threads inside one run. */
+  readonly threads: number;
+}
+
+/** One row of float32 numbers per input of the batch, and the size of a row. */
+export interface Rows {
+  readonly data: Float32Array;
+  readonly rowLength: number;
+}
+
+/**
+ * A loaded model. Loading and running **block the thread** they are called on, although they return
+ * promises, so both belong in a worker thread or a process of their own.
+ */
+export class OnnxSession {
+  readonly #session: InferenceSession;
+
+  private constructor(session: InferenceSession) {
+    this.#session = session;
+  }
+
+  /** Loads a model file. Throws `engine/failed` with ONNX Runtime's own words. */
+  static async load(path: string, { provider, threads }: EngineOptions): Promise<OnnxSession> {
+    try {
+      const session = await InferenceSession.create(path, {
+        executionProviders: [provider],
+        intraOpNumThreads: threads,
+        interOpNumThreads: 1,
+        logSeverityLevel: 3,
+      });
+      return new OnnxSession(session);
+    } catch (cause) {
+      throw new MusterError("engine/failed", `ONNX Runtime cannot load the model on ${provider}: ${messageOf(cause)}`, {
+        cause,
+      });
+    }
+  }
+
+  /** The names, types and shapes the file itself declares; free dimensions are names. */
+  tensors(): Tensors {
+    return { inputs: this.#session.inputMetadata.map(toSpec), outputs: this.#session.outputMetadata.map(toSpec) };
+  }
+
+  /**
+   * Runs one float32 input `[n, …]` and returns the first output, `[n, classes]`, row by row.
+   * Throws `engine/failed`.
+   */
+  async run(input: Float32Array, shape: readonly number[]): Promise<Rows> {
+    const inputName = this.#session.inputNames[0] ?? "";
+    const outputName = this.#session.outputNames[0] ?? "";
+    try {
+      const results = await this.#session.run({ [inputName]: new Tensor("float32", input, [...shape]) });
+      const output = results[outputName];
+      if (output === undefined || !(output.data instanceof Float32Array)) {
+        throw new Error(`output ${outputName} is ${output?.type ?? "missing"}, expected float32`);
+      }
+      return { data: output.data, rowLength: output.data.length / (shape[0] ?? 1) };
+    } catch (cause) {
+      throw new MusterError("engine/failed", `ONNX Runtime failed to run the model: ${messageOf(cause)}`, { cause });
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#session.release();
+  }
+}
+
+/** The execution providers the installed ONNX Runtime brings along. */
+export function installedProviders(): string[] {
+  return listSupportedBackends()
+    .filter(({ bundled }) => bundled)
+    .map(({ name }) => name);
+}
+
+/** Where a bundle's tensors and those of its model file differ; empty when they agree. */
+export function compareTensors(declared: Tensors, actual: Tensors, field = "tensors"): Problem[] {
+  return [
+    ...compareSide(declared.inputs, actual.inputs, `${field}.inputs`),
+    ...compareSide(declared.outputs, actual.outputs, `${field}.outputs`),
+  ];
+}
+
+function compareSide(declared: readonly TensorSpec[], actual: readonly TensorSpec[], field: string): Problem[] {
+  const names = actual.map(({ name }) => name);
+  const missing = actual
+    .filter(({ name }) => !declared.some((tensor) => tensor.name === name))
+    .map(({ name }) => ({ field, message: `the model file has '${name}', the bundle does not; add it` }));
+  const wrong = declared.flatMap((tensor, at): Problem[] => {
+    const real = actual.find(({ name }) => name === tensor.name);
+    if (real === undefined) {
+      return [
+        {
+          field: `${field}[${at}].name`,
+          message: `the model file has no '${tensor.name}'; it has ${names.join(", ")}`,
+        },
+      ];
+    }
+    const problems: Problem[] = [];
+    if (real.dtype !== tensor.dtype) {
+      problems.push({
+        field: `${field}[${at}].dtype`,
+        message: `the model file says ${real.dtype}, not ${tensor.dtype}`,
+      });
+    }
+    if (!fits(tensor.shape, real.shape)) {
+      problems.push({
+        field: `${field}[${at}].shape`,
+        message: `the model file says [${real.shape.join(", ")}], not [${tensor.shape.join(", ")}]`,
+      });
+    }
+    return problems;
+  });
+  return [...missing, ...wrong];
+}
+
+function toSpec(metadata: InferenceSession.ValueMetadata): TensorSpec {
+  const { name } = metadata;
+  if (!metadata.isTensor) return { name, dtype: "float32", shape: ["not a tensor"] };
+  return { name, dtype: metadata.type as TensorSpec["dtype"], shape: [...metadata.shape] };
+}

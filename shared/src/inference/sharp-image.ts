@@ -1,0 +1,78 @@
+import sharp from "sharp";
+import { MusterError, messageOf } from "../errors.js";
+import type { ImagePreprocess } from "../model/pipeline.js";
+
+/** A decoded picture: rows of RGB bytes, `[height, width, 3]`. */
+export interface Pixels {
+  readonly data: Uint8Array;
+  readonly width: number;
+  readonly height: number;
+}
+
+/** What a hostile picture may cost at most. */
+export interface ImageLimits {
+  readonly maxBytes: number;
+  readonly maxPixels: number;
+}
+
+export const defaultImageLimits: ImageLimits = { maxBytes: 20_000_000, maxPixels: 50_000_000 };
+
+/**
+ * Decodes a JPEG, PNG or WebP and resizes it as the pipeline says. The work is done in libvips'
+ * threads. Throws `image/invalid` or `image/too-large`.
+ */
+export async function decodeImage(
+  bytes: Uint8Array,
+  spec: ImagePreprocess,
+  limits: ImageLimits = defaultImageLimits,
+): Promise<Pixels> {
+  if (bytes.length > limits.maxBytes) {
+    throw new MusterError("image/too-large", `image has ${bytes.length} bytes, at most ${limits.maxBytes} are taken`);
+  }
+  if (!isKnownFormat(bytes)) {
+    throw new MusterError("image/invalid", "the bytes are no JPEG, PNG or WebP image; send one of these");
+  }
+  const { width, height, mode } = spec.resize;
+  try {
+    const image = sharp(bytes, {
+      limitInputPixels: limits.maxPixels,
+      failOn: "error",
+      animated: false,
+      sequentialRead: true,
+    });
+    const turned = spec.exifTurn ? image.rotate() : image;
+    const { data, info } = await turned
+      .flatten({ background: "black" })
+      .toColourspace("srgb")
+      .resize(width, height, { fit: mode, background: "black", fastShrinkOnLoad: true })
+      .raw()
+      .toBuffer({ resolveWithObject: true });
+    return { data: threeChannels(data, info.channels), width: info.width, height: info.height };
+  } catch (cause) {
+    const message = messageOf(cause);
+    if (/pixel limit/i.test(message)) {
+      throw new MusterError("image/too-large", `image has more than the ${limits.maxPixels} pixels that are taken`, {
+        cause,
+      });
+    }
+    throw new MusterError("image/invalid", `image cannot be decoded: ${message}`, { cause });
+  }
+}
+
+/** libvips could read far more (SVG, PDF, …); what a camera does not send is not worth its risk. */
+function isKnownFormat(bytes: Uint8Array): boolean {
+  const starts = (at: number, ...head: number[]) => head.every((byte, i) => bytes[at + i] === byte);
+  const jpeg = starts(0, 0xff, 0xd8, 0xff);
+  const png = starts(0, 0x89, 0x50, 0x4e, 0x47);
+  const webp = starts(0, 0x52, 0x49, 0x46, 0x46) && starts(8, 0x57, 0x45, 0x42, 0x50);
+  return jpeg || png || webp;
+}
+
+function threeChannels(data: Uint8Array, channels: number): Uint8Array {
+  if (channels === 3) return data;
+  const rgb = new Uint8Array((data.length / channels) * 3);
+  for (let from = 0, to = 0; from < data.length; from += channels, to += 3) {
+    for (let c = 0; c < 3; c += 1) rgb[to + c] = data[from + Math.min(c, channels - 1)] ?? 0;
+  }
+  return rgb;
+}

@@ -1,0 +1,124 @@
+import { createHash, randomBytes } from "node:crypto";
+import { copyFile, link, mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { MusterError } from "../errors.js";
+import { Digest } from "../ids.js";
+import type { BlobStore } from "../ports.js";
+import { formatBytes } from "../units.js";
+import { isMissing, syncFolder } from "./durable-file.js";
+
+/** Blobs as files of a folder, named by their digest. Unfinished writes are `.tmp` files, removed by {@link FolderBlobs.open}. */
+export class FolderBlobs implements BlobStore {
+  readonly #folder: string;
+
+  private constructor(folder: string) {
+    this.#folder = folder;
+  }
+
+  /** Opens the folder, makes it when it is missing and clears what a crash left half-written. */
+  static async open(folder: string): Promise<FolderBlobs> {
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    for (const name of await readdir(folder)) {
+      if (name.endsWith(".tmp")) await rm(join(folder, name), { force: true });
+    }
+    return new FolderBlobs(folder);
+  }
+
+  /** Where a blob lies, whether it is there or not. */
+  path(digest: string): string {
+    return join(this.#folder, Digest.parse(digest));
+  }
+
+  async size(digest: string): Promise<number | undefined> {
+    try {
+      return (await stat(this.path(digest))).size;
+    } catch (error) {
+      if (isMissing(error)) return undefined;
+      throw error;
+    }
+  }
+
+  async read(digest: string, offset: number, length: number): Promise<Buffer> {
+    const file = await open(this.path(digest), "r").catch((error) => {
+      throw isMissing(error) ? missing(digest) : error;
+    });
+    try {
+      const buffer = Buffer.allocUnsafe(length);
+      const { bytesRead } = await file.read(buffer, 0, length, offset);
+      return buffer.subarray(0, bytesRead);
+    } finally {
+      await file.close();
+    }
+  }
+
+  async write(digest: string, source: AsyncIterable<Uint8Array>, maxBytes: number): Promise<number> {
+    const temporary = join(this.#folder, `${Digest.parse(digest)}.${randomBytes(6).toString("hex")}.tmp`);
+    try {
+      const sizeBytes = await writeChecked(temporary, digest, source, maxBytes);
+      await rename(temporary, this.path(digest));
+      await syncFolder(this.#folder);
+      return sizeBytes;
+    } catch (error) {
+      await rm(temporary, { force: true });
+      throw error;
+    }
+  }
+
+  async toFile(digest: string, path: string): Promise<void> {
+    try {
+      await link(this.path(digest), path);
+    } catch (error) {
+      if (isMissing(error)) throw missing(digest);
+      // Another file system, or one without hard links.
+      await copyFile(this.path(digest), path);
+    }
+  }
+
+  async delete(digest: string): Promise<void> {
+    await rm(this.path(digest), { force: true });
+    await syncFolder(this.#folder);
+  }
+
+  async *list(): AsyncIterable<{ digest: string; sizeBytes: number; modifiedMs: number }> {
+    for (const name of await readdir(this.#folder)) {
+      if (!Digest.safeParse(name).success) continue;
+      const { size, mtimeMs } = await stat(join(this.#folder, name));
+      yield { digest: name, sizeBytes: size, modifiedMs: mtimeMs };
+    }
+  }
+}
+
+async function writeChecked(
+  path: string,
+  digest: string,
+  source: AsyncIterable<Uint8Array>,
+  maxBytes: number,
+): Promise<number> {
+  const hash = createHash("sha256");
+  const file = await open(path, "wx", 0o600);
+  let sizeBytes = 0;
+  try {
+    for await (const bytes of source) {
+      sizeBytes += bytes.length;
+      if (sizeBytes > maxBytes) {
+        throw new MusterError(
+          "artifact/too-large",
+          `blob ${digest.slice(0, 12)} has more than the ${formatBytes(maxBytes)} allowed`,
+        );
+      }
+      hash.update(bytes);
+      await file.writeFile(bytes);
+    }
+    const actual = hash.digest("hex");
+    if (actual !== digest)
+      throw new MusterError("artifact/digest-mismatch", `bytes have digest ${actual}, expected ${digest}`);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  return sizeBytes;
+}
+
+function missing(digest: string): MusterError {
+  return new MusterError("artifact/missing", `no blob ${digest} in the store`);
+}

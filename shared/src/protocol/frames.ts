@@ -1,0 +1,59 @@
+import { MusterError } from "../errors.js";
+import { maxChunkBytes } from "../model/chunk-index.js";
+
+/** A piece of a blob on its way to a device. */
+export interface ChunkFrame {
+  /** The transfer it belongs to, as numbered by the device. */
+  readonly transfer: number;
+  /** The request it answers. */
+  readonly request: number;
+  /** Bytes from the start of the blob. */
+  readonly offset: number;
+  readonly bytes: Buffer;
+}
+
+/** Bytes in front of the payload. */
+export const frameHeaderBytes = 24;
+const magic = 0x4d73;
+const version = 1;
+
+/**
+ * A frame as bytes, big endian: magic u16 `Ms`, version u8, flags u8 (0), transfer u32, request u32,
+ * offset u64, length u32, then the payload. No digest: the signed index has it.
+ */
+export function encodeFrame({ transfer, request, offset, bytes }: ChunkFrame): Buffer {
+  const frame = Buffer.allocUnsafe(frameHeaderBytes + bytes.length);
+  frame.writeUInt16BE(magic, 0);
+  frame.writeUInt8(version, 2);
+  frame.writeUInt8(0, 3);
+  frame.writeUInt32BE(transfer, 4);
+  frame.writeUInt32BE(request, 8);
+  frame.writeBigUInt64BE(BigInt(offset), 12);
+  frame.writeUInt32BE(bytes.length, 20);
+  bytes.copy(frame, frameHeaderBytes);
+  return frame;
+}
+
+/** Reads a frame; its bytes are a view, not a copy. Throws `frame/invalid` naming the field that is off. */
+export function decodeFrame(frame: Buffer): ChunkFrame {
+  if (frame.length < frameHeaderBytes) throw damaged(`length: ${frame.length} bytes are less than a header`);
+  if (frame.readUInt16BE(0) !== magic) throw damaged("magic: not a Muster frame");
+  if (frame.readUInt8(2) !== version) throw damaged(`version: ${frame.readUInt8(2)} is not known; update the agent`);
+  if (frame.readUInt8(3) !== 0) throw damaged(`flags: ${frame.readUInt8(3)} are not known; update the agent`);
+  const offset = frame.readBigUInt64BE(12);
+  if (offset > BigInt(Number.MAX_SAFE_INTEGER)) throw damaged(`offset: ${offset} is beyond any blob`);
+  const length = frame.readUInt32BE(20);
+  if (length !== frame.length - frameHeaderBytes)
+    throw damaged(`length: says ${length}, carries ${frame.length - frameHeaderBytes}`);
+  if (length > maxChunkBytes) throw damaged(`length: ${length} is more than ${maxChunkBytes}`);
+  return {
+    transfer: frame.readUInt32BE(4),
+    request: frame.readUInt32BE(8),
+    offset: Number(offset),
+    bytes: frame.subarray(frameHeaderBytes),
+  };
+}
+
+function damaged(why: string): MusterError {
+  return new MusterError("frame/invalid", `chunk frame does not fit: ${why}`);
+}

@@ -1,0 +1,218 @@
+import { z } from "zod";
+import { Digest, ModelName, VersionName } from "../ids.js";
+import { SketchData } from "../stats/sketch.js";
+
+/** Why a version did not stay on a device. */
+export const DeviceErrorCode = z.enum([
+  "E_DISK",
+  "E_HASH",
+  "E_SIG",
+  "E_NO_VARIANT",
+  "E_PROVIDER",
+  "E_SELFTEST",
+  "E_LATENCY",
+  "E_MEMORY",
+  "E_CRASH",
+  "E_CANCEL",
+  "E_TIMEOUT",
+  "E_TRANSFER",
+  "E_INTERNAL",
+]);
+export type DeviceErrorCode = z.infer<typeof DeviceErrorCode>;
+
+/** A code for programs and a sentence for people. */
+export const DeviceError = z.object({ code: DeviceErrorCode, detail: z.string().max(2000) });
+export type DeviceError = z.infer<typeof DeviceError>;
+
+/** Where a candidate stands on its way into service. */
+export const CandidatePhase = z.enum(["offered", "downloading", "verified", "trial", "proven", "probation"]);
+export type CandidatePhase = z.infer<typeof CandidatePhase>;
+
+/** How an attempt to bring a version to a device ended. */
+export const Outcome = z.enum([
+  "committed",
+  "failed",
+  "rejected",
+  "no-variant",
+  "cancelled",
+  "superseded",
+  "timed-out",
+  "rolled-back",
+  "rollback-failed",
+]);
+export type Outcome = z.infer<typeof Outcome>;
+
+/** Facts of the machine an agent runs on. */
+export const Hardware = z.object({
+  platform: z.string(),
+  arch: z.string(),
+  board: z.string(),
+  cpu: z.string(),
+  cores: z.int(),
+  memoryBytes: z.int(),
+  freeDiskBytes: z.int(),
+  /** Execution providers of the installed ONNX Runtime. */
+  providers: z.array(z.string()),
+});
+export type Hardware = z.infer<typeof Hardware>;
+
+/** On every connect: who speaks, and what of the past it knows. */
+export const Hello = z.object({
+  agentVersion: z.string(),
+  /** New with every start of the agent. */
+  bootId: z.string(),
+  /** The last desired revision accepted. */
+  revision: z.int().min(0),
+  hardware: Hardware,
+  clockMs: z.int(),
+});
+export type Hello = z.infer<typeof Hello>;
+
+const FinishedAttempt = z.object({
+  attempt: z.string(),
+  version: VersionName,
+  manifest: Digest,
+  outcome: Outcome,
+  error: DeviceError.optional(),
+  atMs: z.int(),
+});
+export type FinishedAttempt = z.infer<typeof FinishedAttempt>;
+
+/** What a device says of one model. */
+export const ReportedModel = z.object({
+  model: ModelName,
+  /** What serves now, trusted or not; absent when nothing does. */
+  serving: VersionName.optional(),
+  committed: z
+    .object({
+      version: VersionName,
+      release: z.int(),
+      manifest: Digest,
+      variant: z.string(),
+      provider: z.string(),
+      threads: z.int(),
+    })
+    .optional(),
+  candidate: z
+    .object({
+      attempt: z.string(),
+      version: VersionName,
+      manifest: Digest,
+      phase: CandidatePhase,
+      doneBytes: z.int().optional(),
+      totalBytes: z.int().optional(),
+    })
+    .optional(),
+  finished: z.array(FinishedAttempt).max(16),
+});
+export type ReportedModel = z.infer<typeof ReportedModel>;
+
+/** The whole state of a device, as it says itself. */
+export const Reported = z.object({
+  /** Rises with every report of one agent start. */
+  seq: z.int().min(1),
+  bootId: z.string(),
+  /** The desired revision this state answers. */
+  revision: z.int().min(0),
+  models: z.array(ReportedModel).max(64),
+  runner: z.object({ state: z.enum(["starting", "serving", "down"]), restarts: z.int(), url: z.string().optional() }),
+  /** Why the last desired document was refused, if it was. */
+  refusal: z.string().max(2000).optional(),
+  spool: z.object({ windows: z.int(), events: z.int(), dropped: z.int() }),
+});
+export type Reported = z.infer<typeof Reported>;
+
+/** An event of a device, from its durable outbox. */
+export const DeviceEvent = z.object({
+  seq: z.int().min(1),
+  atMs: z.int(),
+  kind: z.string().regex(/^[a-z][a-z0-9.-]{1,63}$/),
+  fields: z.record(z.string(), z.unknown()),
+});
+export type DeviceEvent = z.infer<typeof DeviceEvent>;
+
+/** Events in the order of their numbers. `stream` names the outbox: a new one starts from 1 again. */
+export const EventBatch = z.object({ stream: z.string().min(8).max(64), events: z.array(DeviceEvent).min(1).max(100) });
+export type EventBatch = z.infer<typeof EventBatch>;
+
+/** The stages of one input. `total` is from bytes to answer. */
+export const stages = ["pre", "queue", "run", "post", "total"] as const;
+export type Stage = (typeof stages)[number];
+
+/** What one version of one model did on one device in one span of time. */
+export const Window = z.object({
+  seq: z.int().min(1),
+  startMs: z.int(),
+  endMs: z.int(),
+  model: ModelName,
+  version: VersionName,
+  manifest: Digest,
+  provider: z.string(),
+  inputs: z.int().min(0),
+  errors: z.int().min(0),
+  /** Inputs refused because a queue was full. */
+  dropped: z.int().min(0),
+  classes: z.record(z.string(), z.int().min(0)),
+  /** Milliseconds per {@link Stage}. */
+  stages: z.partialRecord(z.enum(stages), SketchData),
+  /** Counts per feature, in the bins of the manifest's baseline. */
+  features: z.record(z.string(), z.array(z.int().min(0)).max(1000)),
+  /** Resident memory of the runner. */
+  rssBytes: z.int().min(0),
+});
+export type Window = z.infer<typeof Window>;
+
+/** Windows in the order of their numbers. */
+export const TelemetryBatch = z.object({ stream: z.string().min(8).max(64), windows: z.array(Window).min(1).max(100) });
+export type TelemetryBatch = z.infer<typeof TelemetryBatch>;
+
+/** At most so many bytes are asked for in one request, and so many ranges. */
+export const maxRequestBytes = 4 * 1024 * 1024;
+export const maxRequestRanges = 128;
+
+/** Asks for ranges of a blob. Self-contained and idempotent: any hub worker can answer it from the blob store alone. */
+export const ChunkRequest = z.object({
+  transfer: z.int().min(0).max(0xffff_ffff),
+  request: z.int().min(0).max(0xffff_ffff),
+  blob: Digest,
+  /** Pairs of offset and length in bytes; each is answered by one frame. */
+  ranges: z
+    .array(
+      z.tuple([
+        z.int().min(0),
+        z
+          .int()
+          .min(1)
+          .max(256 * 1024),
+      ]),
+    )
+    .min(1)
+    .max(maxRequestRanges)
+    .refine(
+      (ranges) => ranges.reduce((sum, [, length]) => sum + length, 0) <= maxRequestBytes,
+      "asks for more than 4 MiB",
+    ),
+});
+export type ChunkRequest = z.infer<typeof ChunkRequest>;
+
+/** Why a request gets no bytes. `busy` says when to ask again; the others are final for this blob. */
+export const ChunkReply = z.object({
+  transfer: z.int(),
+  request: z.int(),
+  error: z.enum(["gone", "busy", "range", "denied"]),
+  retryMs: z.int().min(0).optional(),
+});
+export type ChunkReply = z.infer<typeof ChunkReply>;
+
+/** What the hub tells a device apart from what it wants of it. */
+export const Command = z.discriminatedUnion("type", [
+  /** All events or windows up to and including the number are stored; the device may delete them. */
+  z.object({ type: z.literal("ack"), stream: z.string(), of: z.enum(["events", "windows"]), seq: z.int() }),
+  /** Send the whole reported state now. */
+  z.object({ type: z.literal("resync") }),
+]);
+export type Command = z.infer<typeof Command>;
+
+/** The last will: a hint that the connection broke. */
+export const Will = z.object({ bootId: z.string() });
+export type Will = z.infer<typeof Will>;

@@ -1,0 +1,3 @@
+export * from "./contracts.js";
+export * from "./fake-clock.js";
+export * from "./memory-stores.js";
