@@ -1,3 +1,4 @@
+import type { ChunkFrame, ChunkReply, ChunkRequest } from "@muster/shared";
 import type { RunnerStatus, RunnerWindow, Slot, TrialRequest, TrialResult } from "./runner/protocol.js";
 
 /** The inference process, as the rest of the agent sees it. Every call throws `runner/crashed` if the process ends first. */
@@ -14,7 +15,67 @@ export interface Runner {
 }
 
 /** Proves a version in a process of its own. Never throws for what the model does; see {@link TrialResult}. */
-export type RunTrial = (
-  request: TrialRequest,
-  options: { timeoutMs: number; signal: AbortSignal },
-) => Promise<TrialResult>;
+export type RunTrial = (request: TrialRequest, options: { timeoutMs: number; signal: AbortSignal }) => Promise<TrialResult>;
+
+/** Numbered records that wait, durably, until the hub has stored them. */
+export interface Spool<T> {
+  /** Names this numbering: numbers of another stream say nothing about this one. */
+  readonly stream: string;
+  /** Adds a record and returns its number, rising by one from 1. Beyond the cap the oldest is dropped and counted. */
+  add(record: (seq: number) => T): Promise<number>;
+  /** The oldest records, at most `limit`. */
+  oldest(limit: number): Promise<T[]>;
+  /** Deletes all records up to and including the number. */
+  acknowledge(seq: number): Promise<void>;
+  /** Records that wait, and records that were dropped since the spool was opened. */
+  counts(): { waiting: number; dropped: number };
+}
+
+/** The way bytes are asked for and arrive. */
+export interface ChunkLink {
+  /** Whether the hub can be reached now. */
+  readonly connected: boolean;
+  /** Sends a request; without a connection it is dropped, and asked again later. */
+  request(request: ChunkRequest): void;
+  /** Calls the listener for every frame, reply and loss of connection of one transfer, until the returned function is called. */
+  listen(transfer: number, listener: ChunkListener): () => void;
+}
+
+export interface ChunkListener {
+  onFrame(frame: ChunkFrame): void;
+  onReply(reply: ChunkReply): void;
+  onConnection(connected: boolean): void;
+}
+
+/** A blob on its way to disk. */
+export interface PartialBlob {
+  /** Offsets of the ranges that are on disk already and were verified again. */
+  readonly present: ReadonlySet<number>;
+  /** Writes a verified range; durable at the latest 2 s or 4 MiB later. */
+  write(offset: number, bytes: Uint8Array): Promise<void>;
+  /** Verifies the whole and moves it to its place, durably. Throws `artifact/digest-mismatch`; then the partial is gone. */
+  finish(): Promise<void>;
+  /** Stops writing and keeps what is there for a later try. */
+  close(): Promise<void>;
+}
+
+/** Where this device keeps blobs. */
+export interface BlobShelf {
+  /** Where a blob lies. */
+  path(digest: string): string;
+  has(digest: string): Promise<boolean>;
+  read(digest: string): Promise<Buffer>;
+  /** Opens a blob for writing and picks up what an earlier try left. `ranges` name the verifiable pieces. */
+  begin(digest: string, sizeBytes: number, ranges: readonly { offset: number; length: number; sha256: string }[]): Promise<PartialBlob>;
+  /** Deletes every blob and partial that is not named. */
+  keepOnly(digests: ReadonlySet<string>): Promise<void>;
+}
+
+/** A runner whose process can end and be started again. */
+export interface RunnerProcess extends Runner {
+  /** Starts the process; resolves when it answers. */
+  start(): Promise<void>;
+  /** Calls the listener whenever the process ended without being asked to. */
+  onExit(listener: (detail: { code: number | null; signal: NodeJS.Signals | null }) => void): void;
+  close(): Promise<void>;
+}

@@ -1,0 +1,61 @@
+import { createHash, X509Certificate } from "node:crypto";
+import { connect, type DetailedPeerCertificate } from "node:tls";
+import { ApiError, JoinReply, type JoinRequest, MusterError, messageOf, parseWith, type ErrorCode } from "@muster/shared";
+import got from "got";
+
+const timeoutMs = 30_000;
+
+/**
+ * Joins a hub. The first connection only looks at the certificate chain and sends nothing; the request
+ * itself goes over a connection that trusts nothing but the CA whose digest the invitation pins.
+ * Throws `identity/pin-mismatch`, `hub/unreachable`, or what the hub refuses with.
+ */
+export async function join(url: string, pin: string, request: JoinRequest): Promise<JoinReply> {
+  const ca = await pinnedAuthority(new URL(url), pin);
+  const response = await got
+    .post(new URL("/join", url), {
+      json: request,
+      https: { certificateAuthority: ca },
+      throwHttpErrors: false,
+      responseType: "json",
+      timeout: { request: timeoutMs },
+      retry: { limit: 0 },
+    })
+    .catch((cause) => {
+      throw new MusterError("hub/unreachable", `the hub at ${url} does not answer: ${messageOf(cause)}`, { cause });
+    });
+  if (response.statusCode === 200) return parseWith(JoinReply, response.body, "request/invalid", "the hub's answer");
+  const { error } = parseWith(ApiError, response.body, "request/invalid", "the hub's answer");
+  throw new MusterError(error.code as ErrorCode, error.message, { problems: error.problems });
+}
+
+async function pinnedAuthority(url: URL, pin: string): Promise<string> {
+  const chain = await certificateChain(url);
+  const pinned = chain.find((raw) => createHash("sha256").update(raw).digest("base64url") === pin);
+  if (pinned === undefined) {
+    const message = `${url.host} is not the hub this invitation is from: no certificate of its chain has the pinned digest. Do not go on; ask for a new invitation and check the address`;
+    throw new MusterError("identity/pin-mismatch", message);
+  }
+  return new X509Certificate(pinned).toString();
+}
+
+function certificateChain({ hostname, port }: URL): Promise<Buffer[]> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({ host: hostname, port: Number(port || 443), rejectUnauthorized: false, timeout: timeoutMs }, () => {
+      const chain: Buffer[] = [];
+      let certificate: DetailedPeerCertificate | undefined = socket.getPeerCertificate(true);
+      while (certificate?.raw !== undefined && chain.length < 8) {
+        chain.push(certificate.raw);
+        certificate = certificate.issuerCertificate === certificate ? undefined : certificate.issuerCertificate;
+      }
+      socket.destroy();
+      resolve(chain);
+    });
+    const fail = (cause: Error) => {
+      socket.destroy();
+      reject(new MusterError("hub/unreachable", `cannot reach the hub at ${hostname}:${port}: ${cause.message}`, { cause }));
+    };
+    socket.once("error", fail);
+    socket.once("timeout", () => fail(new Error(`no answer for ${timeoutMs / 1000} s`)));
+  });
+}

@@ -1,0 +1,58 @@
+import { mkdir, readdir, readFile, rm, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { Digest, MusterError } from "@muster/shared";
+import { isMissing } from "@muster/shared/node";
+import type { BlobShelf, PartialBlob } from "../ports.js";
+import { type PartialRange, openPartial } from "./partial-file.js";
+
+/** Blobs as files named by their digest, and beside them the partial ones with their journals. */
+export class FolderShelf implements BlobShelf {
+  readonly #blobs: string;
+  readonly #partials: string;
+
+  private constructor(folder: string) {
+    this.#blobs = join(folder, "blobs");
+    this.#partials = join(folder, "partials");
+  }
+
+  static async open(folder: string): Promise<FolderShelf> {
+    const shelf = new FolderShelf(folder);
+    await mkdir(shelf.#blobs, { recursive: true, mode: 0o700 });
+    await mkdir(shelf.#partials, { recursive: true, mode: 0o700 });
+    return shelf;
+  }
+
+  path(digest: string): string {
+    return join(this.#blobs, Digest.parse(digest));
+  }
+
+  async has(digest: string): Promise<boolean> {
+    try {
+      return (await stat(this.path(digest))).isFile();
+    } catch (error) {
+      if (isMissing(error)) return false;
+      throw error;
+    }
+  }
+
+  async read(digest: string): Promise<Buffer> {
+    try {
+      return await readFile(this.path(digest));
+    } catch (cause) {
+      if (isMissing(cause)) throw new MusterError("artifact/missing", `no blob ${digest} on this device`, { cause });
+      throw cause;
+    }
+  }
+
+  begin(digest: string, sizeBytes: number, ranges: readonly PartialRange[]): Promise<PartialBlob> {
+    return openPartial({ folder: this.#partials, target: this.path(digest), digest, sizeBytes, ranges });
+  }
+
+  async keepOnly(digests: ReadonlySet<string>): Promise<void> {
+    for (const folder of [this.#blobs, this.#partials]) {
+      for (const name of await readdir(folder)) {
+        if (!digests.has(name.split(".")[0] ?? "")) await rm(join(folder, name), { force: true });
+      }
+    }
+  }
+}

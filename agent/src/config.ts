@@ -1,0 +1,28 @@
+import { z } from "zod";
+import { FolderSource, JsonLinesSink } from "./runner/protocol.js";
+
+/** What an agent can be told; every key has a default, so a joined device runs without a configuration. */
+export const AgentConfig = z.strictObject({
+  /** Everything the agent keeps lies in this folder: identity, state, models, spools. */
+  dataDir: z.string().min(1).default("muster-agent-data"),
+  logLevel: z.enum(["debug", "info", "warn", "error"]).default("info"),
+  /** Where applications ask for inference. */
+  inferenceHost: z.enum(["127.0.0.1", "::1", "localhost"]).default("127.0.0.1"),
+  /** 0 takes any free port. */
+  inferencePort: z.int().min(0).max(65_535).default(7410),
+  /** Worker threads, each with its own session, per model; 0 for one per core, at most two. */
+  workers: z.int().min(0).max(64).default(0),
+  /** Inputs that may wait per model. */
+  maxQueue: z.int().min(1).max(10_000).default(64),
+  sources: z.array(FolderSource).max(64).default([]),
+  sinks: z.array(JsonLinesSink).max(64).default([]),
+  /** Length of a telemetry window. */
+  windowMs: z.int().min(200).max(3_600_000).default(60_000),
+  /** Windows, and events, kept while the hub is out of reach; beyond it the oldest go and are counted. */
+  maxSpooled: z.int().min(10).max(1_000_000).default(20_000),
+  /** The largest artifact this device takes. */
+  maxArtifactBytes: z.int().min(1).default(4 * 1024 ** 3),
+  /** How long a trial may take in all. */
+  trialTimeoutMs: z.int().min(1000).default(20 * 60_000),
+});
+export type AgentConfig = z.infer<typeof AgentConfig>;

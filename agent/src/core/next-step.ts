@@ -1,0 +1,95 @@
+import type { DeviceError, Outcome, Wanted } from "@muster/shared";
+import type { Candidate, ModelState } from "../state.js";
+
+/** What can be seen from outside of the durable state. */
+export interface Facts {
+  readonly nowMs: number;
+  /** What the version on probation did since it was activated. */
+  readonly probation: { readonly crashes: number; readonly inputs: number; readonly errors: number };
+  /** Crashes of the runner in the last {@link crashLoopMs} while the committed version served. */
+  readonly recentCrashes: number;
+}
+
+/** One thing to do for one model. Every step is durable when it is done, and may be repeated after a crash. */
+export type Step =
+  | { readonly do: "begin"; readonly wanted: Wanted }
+  | { readonly do: "acknowledge"; readonly wanted: Wanted }
+  | { readonly do: "describe" }
+  | { readonly do: "download" }
+  | { readonly do: "begin-trial" }
+  | { readonly do: "trial" }
+  | { readonly do: "activate" }
+  | { readonly do: "commit" }
+  | { readonly do: "give-up"; readonly outcome: Outcome; readonly error: DeviceError }
+  | { readonly do: "fall-back"; readonly error: DeviceError }
+  | { readonly do: "remove" };
+
+/** So many starts of a trial without an end mean that the version takes the device down with it. */
+export const maxTrialStarts = 3;
+/** So many crashes of the runner within {@link crashLoopMs} are a crash loop. */
+export const crashLoopCount = 3;
+export const crashLoopMs = 180_000;
+/** Longest time in each phase, except on probation, whose length the hub sets. */
+export const phaseLimitMs: Readonly<Record<Exclude<Candidate["phase"], "probation">, number>> = {
+  offered: 3_600_000,
+  downloading: 7 * 86_400_000,
+  verified: 3_600_000,
+  trial: 3_600_000,
+  proven: 3_600_000,
+};
+/** On probation, more than this share of failed inputs sends a version back, once {@link minProbationInputs} were seen. */
+const maxErrorShare = 0.05;
+const minProbationInputs = 20;
+
+/**
+ * The one step that brings a model closer to what the hub wants, or undefined when there is nothing to
+ * do now. Misbehaviour comes first, then a change of what is wanted, then time, then progress.
+ */
+export function nextStep(wanted: Wanted | undefined, state: ModelState, facts: Facts): Step | undefined {
+  const { candidate, committed } = state;
+  if (candidate !== undefined) return candidateStep(candidate, wanted, facts);
+  if (facts.recentCrashes >= crashLoopCount && state.previous !== undefined) {
+    const detail = `the runner crashed ${facts.recentCrashes} times within ${crashLoopMs / 1000} s`;
+    return { do: "fall-back", error: { code: "E_CRASH", detail } };
+  }
+  if (wanted === undefined) return committed === undefined && state.previous === undefined ? undefined : { do: "remove" };
+  if (state.finished.some(({ attempt }) => attempt === wanted.attempt)) return undefined;
+  return { do: committed?.manifest === wanted.manifest.sha256 ? "acknowledge" : "begin", wanted };
+}
+
+function candidateStep(candidate: Candidate, wanted: Wanted | undefined, { nowMs, probation }: Facts): Step | undefined {
+  const { phase } = candidate;
+  if (phase === "probation" && probation.crashes > 0) {
+    return giveUp("rolled-back", "E_CRASH", "the runner crashed while this version was on probation");
+  }
+  if (phase === "probation" && probation.inputs >= minProbationInputs && probation.errors / probation.inputs > maxErrorShare) {
+    return giveUp("rolled-back", "E_PROVIDER", `${probation.errors} of ${probation.inputs} inputs failed on probation`);
+  }
+  if (wanted === undefined) return giveUp("cancelled", "E_CANCEL", "the hub no longer wants this model here");
+  if (wanted.attempt !== candidate.attempt) return giveUp("superseded", "E_CANCEL", `superseded by ${wanted.version} (${wanted.attempt})`);
+  if (phase === "probation") {
+    return nowMs - candidate.phaseSinceMs < candidate.probationMs ? undefined : { do: "commit" };
+  }
+  if (nowMs - candidate.phaseSinceMs > phaseLimitMs[phase]) {
+    return giveUp("timed-out", "E_TIMEOUT", `still ${phase} after ${Math.round(phaseLimitMs[phase] / 60_000)} min`);
+  }
+  switch (phase) {
+    case "offered":
+      return { do: "describe" };
+    case "downloading":
+      return { do: "download" };
+    case "verified":
+      if (candidate.trialStarts >= maxTrialStarts) {
+        return giveUp("rejected", "E_CRASH", `did not survive ${maxTrialStarts} starts`);
+      }
+      return { do: "begin-trial" };
+    case "trial":
+      return { do: "trial" };
+    case "proven":
+      return { do: "activate" };
+  }
+}
+
+function giveUp(outcome: Outcome, code: DeviceError["code"], detail: string): Step {
+  return { do: "give-up", outcome, error: { code, detail } };
+}

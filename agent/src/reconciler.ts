@@ -1,0 +1,282 @@
+import { type Clock, type Desired, type DocStore, type Log, messageOf, type ReportedModel, type TrustedKeys, verifyDesired } from "@muster/shared";
+import { crashLoopMs, type Facts, nextStep } from "./core/next-step.js";
+import type { BlobShelf } from "./ports.js";
+import { type AgentState, emptyModel, type ModelState, recovered } from "./state.js";
+import { neededBlobs, type Steps } from "./steps.js";
+import type { TransferProgress } from "./transfer.js";
+
+export interface ReconcilerDeps {
+  readonly store: DocStore<AgentState>;
+  readonly steps: Steps;
+  readonly shelf: BlobShelf;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly device: {
+    readonly id: string;
+    readonly keys: TrustedKeys;
+    /** Something worth telling the hub happened. */
+    readonly onEvent: (kind: string, fields: Record<string, unknown>) => Promise<void>;
+    /** What {@link Reconciler.report} says has changed. */
+    readonly onChange: () => void;
+  };
+}
+
+/** What is known of a model besides its durable state. */
+interface Watch {
+  loop: Promise<void> | undefined;
+  /** Ends the running step when what is wanted changes. */
+  abort: AbortController;
+  attempt: string | undefined;
+  again: boolean;
+  progress: TransferProgress | undefined;
+  probation: { crashes: number; inputs: number; errors: number };
+}
+
+/** How often a model with a candidate is looked at when nothing else happens. */
+const lookMs = 500;
+
+/** Brings the device to what the hub wants, one durable step at a time, each model in a loop of its own. */
+export class Reconciler {
+  readonly #deps: ReconcilerDeps;
+  readonly #watches = new Map<string, Watch>();
+  readonly #crashes: number[] = [];
+  readonly #stop = new AbortController();
+  #refusal: string | undefined;
+  #state: AgentState;
+  #writing: Promise<unknown> = Promise.resolve();
+
+  private constructor(deps: ReconcilerDeps, state: AgentState) {
+    this.#deps = deps;
+    this.#state = state;
+  }
+
+  /** Reads the durable state and takes back what an earlier run left unproven. */
+  static async open(deps: ReconcilerDeps): Promise<Reconciler> {
+    const state = recovered(await deps.store.read(), deps.clock.now());
+    await deps.store.write(state);
+    return new Reconciler(deps, state);
+  }
+
+  /** The durable state as it is now. */
+  get state(): AgentState {
+    return this.#state;
+  }
+
+  /** Why the last desired document was refused, if it was. */
+  get refusal(): string | undefined {
+    return this.#refusal;
+  }
+
+  /** Goes on with what was wanted before the restart. */
+  start(): void {
+    for (const model of this.#models()) this.#kick(model);
+  }
+
+  /** Verifies a desired document and acts on it; one that is refused changes nothing and is reported. */
+  async accept(envelope: unknown): Promise<void> {
+    const { clock, device, log } = this.#deps;
+    let desired: Desired;
+    try {
+      const nowMs = Math.max(clock.now(), this.#state.trustedMs);
+      desired = verifyDesired(envelope, device.keys, { device: device.id, revision: this.#state.revision, nowMs });
+    } catch (error) {
+      this.#refusal = messageOf(error);
+      log.warn("desired.refused", { reason: this.#refusal });
+      await device.onEvent("desired.refused", { reason: this.#refusal });
+      device.onChange();
+      return;
+    }
+    this.#refusal = undefined;
+    const { revision } = desired;
+    await this.#update((state) => ({ ...state, revision, desired, trustedMs: Math.max(state.trustedMs, desired.issuedMs) }));
+    device.onChange();
+    for (const model of this.#models()) {
+      const watch = this.#watch(model);
+      const wanted = desired.models.find((entry) => entry.model === model);
+      if (watch.attempt !== undefined && watch.attempt !== wanted?.attempt) watch.abort.abort(new Error("no longer wanted"));
+      this.#kick(model);
+    }
+  }
+
+  /** The runner process ended by itself. */
+  runnerCrashed(): void {
+    const nowMs = this.#deps.clock.now();
+    this.#crashes.push(nowMs);
+    while (this.#crashes[0] !== undefined && nowMs - this.#crashes[0] > crashLoopMs) this.#crashes.shift();
+    for (const [model, watch] of this.#watches) {
+      if (this.#state.models[model]?.candidate?.phase === "probation") watch.probation.crashes += 1;
+      this.#kick(model);
+    }
+  }
+
+  /** What a version did in the window that just ended; counts while it is on probation. */
+  observed(model: string, manifest: string, inputs: number, errors: number): void {
+    const candidate = this.#state.models[model]?.candidate;
+    if (candidate?.phase !== "probation" || candidate.manifest.sha256 !== manifest) return;
+    const { probation } = this.#watch(model);
+    probation.inputs += inputs;
+    probation.errors += errors;
+    this.#kick(model);
+  }
+
+  /** What the hub is told of every model. */
+  report(): ReportedModel[] {
+    return this.#models().map((model) => {
+      const { committed, candidate, finished } = this.#state.models[model] ?? emptyModel;
+      const progress = this.#watches.get(model)?.progress;
+      const serving = candidate?.phase === "probation" ? candidate.version : committed?.version;
+      return {
+        model,
+        ...(serving === undefined ? {} : { serving }),
+        ...(committed === undefined
+          ? {}
+          : {
+              committed: {
+                version: committed.version,
+                release: committed.release,
+                manifest: committed.manifest,
+                variant: committed.variant,
+                provider: committed.provider,
+                threads: committed.threads,
+              },
+            }),
+        ...(candidate === undefined
+          ? {}
+          : {
+              candidate: {
+                attempt: candidate.attempt,
+                version: candidate.version,
+                manifest: candidate.manifest.sha256,
+                phase: candidate.phase,
+                ...(candidate.phase === "downloading" && progress !== undefined ? progress : {}),
+              },
+            }),
+        finished,
+      };
+    });
+  }
+
+  /** Stops between steps; a transfer stops where it is. */
+  async close(): Promise<void> {
+    this.#stop.abort(new Error("the agent is stopping"));
+    await Promise.allSettled([...this.#watches.values()].map(({ loop }) => loop));
+    await this.#writing;
+  }
+
+  #models(): string[] {
+    const wanted = this.#state.desired?.models.map(({ model }) => model) ?? [];
+    return [...new Set([...Object.keys(this.#state.models), ...wanted])].sort();
+  }
+
+  #kick(model: string): void {
+    const watch = this.#watch(model);
+    if (watch.loop !== undefined) {
+      watch.again = true;
+      return;
+    }
+    if (this.#stop.signal.aborted) return;
+    watch.loop = this.#run(model, watch)
+      .catch((error) => {
+        if (!this.#stop.signal.aborted) this.#deps.log.error("reconciler.failed", { model, error });
+      })
+      .finally(() => {
+        watch.loop = undefined;
+        if (watch.again && !this.#stop.signal.aborted) {
+          watch.again = false;
+          this.#kick(model);
+        }
+      });
+  }
+
+  /** Steps until there is nothing to do; looks again from time to time while a candidate is watched. */
+  async #run(model: string, watch: Watch): Promise<void> {
+    const { clock, steps } = this.#deps;
+    for (;;) {
+      this.#stop.signal.throwIfAborted();
+      watch.again = false;
+      const state = this.#state.models[model] ?? emptyModel;
+      const wanted = this.#state.desired?.models.find((entry) => entry.model === model);
+      const step = nextStep(wanted, state, this.#facts(watch));
+      if (step === undefined) {
+        if (state.candidate === undefined) return;
+        await clock.sleep(lookMs, this.#stop.signal);
+        continue;
+      }
+      watch.abort = new AbortController();
+      watch.attempt = state.candidate?.attempt;
+      const signal = AbortSignal.any([watch.abort.signal, this.#stop.signal]);
+      const onProgress = (progress: TransferProgress) => {
+        watch.progress = progress;
+        this.#deps.device.onChange();
+      };
+      try {
+        await this.#store(model, state, await steps.run(step, { model, state, signal, onProgress }), watch);
+      } catch (error) {
+        if (!watch.abort.signal.aborted || this.#stop.signal.aborted) throw error;
+      } finally {
+        watch.attempt = undefined;
+      }
+    }
+  }
+
+  async #store(model: string, before: ModelState, after: ModelState, watch: Watch): Promise<void> {
+    const { device, log } = this.#deps;
+    await this.#update((state) => ({ ...state, models: { ...state.models, [model]: after } }));
+    if (after.candidate?.phase !== before.candidate?.phase) {
+      watch.progress = undefined;
+      watch.probation = { crashes: 0, inputs: 0, errors: 0 };
+      if (after.candidate !== undefined) {
+        const { version, phase, attempt } = after.candidate;
+        log.info("model.phase", { model, version, phase, attempt });
+        await device.onEvent(`model.${phase}`, { model, version, attempt });
+      }
+    }
+    const ended = after.finished.at(-1);
+    if (ended !== undefined && ended !== before.finished.at(-1)) {
+      if (ended.outcome === "rolled-back") this.#crashes.length = 0;
+      log.info("model.ended", { model, ...ended });
+      await device.onEvent(`model.${ended.outcome}`, { model, version: ended.version, attempt: ended.attempt, ...ended.error });
+    }
+    if (after.candidate === undefined) await this.#clean();
+    device.onChange();
+  }
+
+  /** Exactly what current, last good and candidate need stays on disk. */
+  async #clean(): Promise<void> {
+    const needed = new Set<string>();
+    for (const state of Object.values(this.#state.models)) {
+      for (const digest of await neededBlobs(state, this.#deps.shelf)) needed.add(digest);
+    }
+    await this.#deps.shelf.keepOnly(needed);
+  }
+
+  #facts({ probation }: Watch): Facts {
+    const nowMs = this.#deps.clock.now();
+    const recentCrashes = this.#crashes.filter((atMs) => nowMs - atMs <= crashLoopMs).length;
+    return { nowMs, probation, recentCrashes };
+  }
+
+  #watch(model: string): Watch {
+    const known = this.#watches.get(model) ?? {
+      loop: undefined,
+      abort: new AbortController(),
+      attempt: undefined,
+      again: false,
+      progress: undefined,
+      probation: { crashes: 0, inputs: 0, errors: 0 },
+    };
+    this.#watches.set(model, known);
+    return known;
+  }
+
+  /** One change after the other; memory follows only what is on disk. */
+  #update(change: (state: AgentState) => AgentState): Promise<void> {
+    const done = this.#writing.then(async () => {
+      const next = change(this.#state);
+      await this.#deps.store.write(next);
+      this.#state = next;
+    });
+    this.#writing = done.catch(() => undefined);
+    return done;
+  }
+}

@@ -1,0 +1,95 @@
+import { CandidatePhase, Desired, Digest, DeviceError, ModelName, Outcome, VersionName } from "@muster/shared";
+import { z } from "zod";
+
+/** A version that lies on this device, proven here. */
+export const Installed = z.object({
+  attempt: z.string(),
+  version: VersionName,
+  release: z.int(),
+  /** Digest of the signed manifest, which lies among the blobs. */
+  manifest: Digest,
+  variant: z.string(),
+  artifact: Digest,
+  provider: z.string(),
+  threads: z.int().min(1),
+});
+export type Installed = z.infer<typeof Installed>;
+
+/** A version on its way into service. Facts appear as they become known. */
+export const Candidate = z.object({
+  attempt: z.string(),
+  version: VersionName,
+  manifest: z.object({ sha256: Digest, sizeBytes: z.int() }),
+  probationMs: z.int(),
+  phase: CandidatePhase,
+  phaseSinceMs: z.int(),
+  /** How often a trial was begun; written before it begins. */
+  trialStarts: z.int(),
+  release: z.int().optional(),
+  variant: z.string().optional(),
+  artifact: Digest.optional(),
+  artifactBytes: z.int().optional(),
+  provider: z.string().optional(),
+  threads: z.int().optional(),
+});
+export type Candidate = z.infer<typeof Candidate>;
+
+/** What this device durably knows of one model. */
+export const ModelState = z.object({
+  /** The highest release that was ever committed here; lower ones are refused. */
+  releaseFloor: z.int(),
+  committed: Installed.optional(),
+  /** The version committed before; a way back that needs no hub. */
+  previous: Installed.optional(),
+  candidate: Candidate.optional(),
+  /** How past attempts ended, oldest first. */
+  finished: z
+    .array(
+      z.object({
+        attempt: z.string(),
+        version: VersionName,
+        manifest: Digest,
+        outcome: Outcome,
+        error: DeviceError.optional(),
+        atMs: z.int(),
+      }),
+    )
+    .max(16),
+});
+export type ModelState = z.infer<typeof ModelState>;
+
+/** All that this device durably knows. Saved after every step, so that a restart resumes there. */
+export const AgentState = z.object({
+  /** The highest desired revision that was accepted. */
+  revision: z.int(),
+  desired: Desired.optional(),
+  /** The latest time a signed document vouched for. */
+  trustedMs: z.int(),
+  models: z.record(ModelName, ModelState),
+});
+export type AgentState = z.infer<typeof AgentState>;
+
+export const initialState: AgentState = { revision: 0, trustedMs: 0, models: {} };
+export const emptyModel: ModelState = { releaseFloor: 0, finished: [] };
+
+/** How many ended attempts are remembered. */
+const rememberedAttempts = 16;
+
+/** The model's state with one more ended attempt. */
+export function withFinished(state: ModelState, finished: ModelState["finished"][number]): ModelState {
+  return { ...state, finished: [...state.finished, finished].slice(-rememberedAttempts) };
+}
+
+/**
+ * The state a start of the agent goes on from: a version on trial or on probation lost its process and
+ * has to be proven again, while the committed one serves.
+ */
+export function recovered(state: AgentState, nowMs: number): AgentState {
+  const models = Object.entries(state.models).map(([name, model]): [string, ModelState] => {
+    const { candidate } = model;
+    const unproven = candidate?.phase === "trial" || candidate?.phase === "proven" || candidate?.phase === "probation";
+    if (candidate === undefined || !unproven) return [name, model];
+    return [name, { ...model, candidate: { ...candidate, phase: "verified", phaseSinceMs: nowMs } }];
+  });
+  return { ...state, models: Object.fromEntries(models) };
+}

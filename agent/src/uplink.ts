@@ -1,0 +1,198 @@
+import {
+  ChunkReply,
+  type ChunkRequest,
+  Command,
+  type Clock,
+  decode,
+  decodeFrame,
+  type DeviceEvent,
+  type DownKind,
+  encode,
+  type Hello,
+  type Log,
+  MusterError,
+  messageOf,
+  type Reported,
+  type UpKind,
+  type Window,
+} from "@muster/shared";
+import type { LinkHandlers, UpLink } from "./adapters/mqtt-link.js";
+import type { ChunkLink, ChunkListener, Spool } from "./ports.js";
+
+export interface UplinkDeps {
+  /** Opens the connection; it calls the handlers from then on. */
+  readonly open: (handlers: LinkHandlers) => UpLink;
+  readonly events: Spool<DeviceEvent>;
+  readonly windows: Spool<Window>;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly say: {
+    readonly hello: () => Promise<Hello>;
+    readonly reported: () => Promise<Reported>;
+    /** A desired document arrived; it is not verified yet. */
+    readonly desired: (envelope: unknown) => void;
+  };
+}
+
+const batchSize = 50;
+/** An acknowledgement that takes longer is taken for lost, and the batch is sent again. */
+const ackTimeoutMs = 10_000;
+
+/** All that goes between this device and its hub: says hello, empties the spools, hands on what arrives. */
+export class Uplink implements ChunkLink {
+  readonly #deps: UplinkDeps;
+  readonly #link: UpLink;
+  readonly #listeners = new Map<number, ChunkListener>();
+  readonly #stop = new AbortController();
+  readonly #sending = { events: false, windows: false };
+  /** The highest number the hub has acknowledged in this run, and who waits for it to rise. */
+  readonly #acknowledged = { events: 0, windows: 0 };
+  readonly #waiters = new Set<() => void>();
+  #reporting: Promise<void> | undefined;
+  #reportAgain = false;
+
+  constructor(deps: UplinkDeps) {
+    this.#deps = deps;
+    this.#link = deps.open({
+      onConnected: () => void this.#onConnected(),
+      onLost: () => {
+        for (const listener of this.#listeners.values()) listener.onConnection(false);
+      },
+      onMessage: (kind, payload) => this.#onMessage(kind, payload),
+    });
+  }
+
+  get connected(): boolean {
+    return this.#link.connected;
+  }
+
+  request(request: ChunkRequest): void {
+    // A lost request is asked for again when its time is over.
+    this.#send("request", encode(request)).catch((error) => this.#deps.log.debug("transfer.request.unsent", { reason: messageOf(error) }));
+  }
+
+  listen(transfer: number, listener: ChunkListener): () => void {
+    this.#listeners.set(transfer, listener);
+    return () => this.#listeners.delete(transfer);
+  }
+
+  /** Sends the whole reported state soon; many calls at once become one message. */
+  report(): void {
+    if (this.#reporting !== undefined) {
+      this.#reportAgain = true;
+      return;
+    }
+    this.#reporting = this.#sendReport().finally(() => {
+      this.#reporting = undefined;
+      if (!this.#reportAgain) return;
+      this.#reportAgain = false;
+      this.report();
+    });
+  }
+
+  /** Sends what waits in the spools, if there is a connection. */
+  flush(): void {
+    void this.#drain("events");
+    void this.#drain("windows");
+  }
+
+  async close(): Promise<void> {
+    this.#stop.abort();
+    for (const wake of this.#waiters) wake();
+    await this.#link.close();
+  }
+
+  async #onConnected(): Promise<void> {
+    try {
+      await this.#send("hello", encode(await this.#deps.say.hello()));
+    } catch (error) {
+      this.#deps.log.warn("link.hello.unsent", { reason: messageOf(error) });
+      return;
+    }
+    this.report();
+    this.flush();
+    for (const listener of this.#listeners.values()) listener.onConnection(true);
+  }
+
+  async #sendReport(): Promise<void> {
+    if (!this.connected) return;
+    await this.#deps.clock.sleep(100, this.#stop.signal).catch(() => undefined);
+    if (this.#stop.signal.aborted) return;
+    const reported = await this.#deps.say.reported();
+    await this.#send("reported", encode(reported)).catch((error) => this.#deps.log.debug("link.report.unsent", { reason: messageOf(error) }));
+  }
+
+  /** Sends batch after batch; each is deleted only when the hub says that it is stored. */
+  async #drain(of: "events" | "windows"): Promise<void> {
+    if (this.#sending[of]) return;
+    this.#sending[of] = true;
+    const spool = this.#deps[of];
+    try {
+      while (this.connected && !this.#stop.signal.aborted) {
+        const records = await spool.oldest(batchSize);
+        if (records.length === 0) return;
+        const { stream } = spool;
+        const batch = of === "events" ? { stream, events: records } : { stream, windows: records };
+        await this.#send(of === "events" ? "event" : "telemetry", encode(batch));
+        await this.#untilAcknowledged(of, records.at(-1)?.seq ?? 0);
+      }
+    } catch (error) {
+      this.#deps.log.debug("spool.unsent", { of, reason: messageOf(error) });
+    } finally {
+      this.#sending[of] = false;
+    }
+  }
+
+  async #untilAcknowledged(of: "events" | "windows", seq: number): Promise<void> {
+    const { clock } = this.#deps;
+    const untilMs = clock.now() + ackTimeoutMs;
+    while (this.#acknowledged[of] < seq && this.connected && !this.#stop.signal.aborted && clock.now() < untilMs) {
+      const pause = new AbortController();
+      const wake = () => pause.abort();
+      this.#waiters.add(wake);
+      await clock.sleep(1000, pause.signal).catch(() => undefined);
+      this.#waiters.delete(wake);
+    }
+  }
+
+  #onMessage(kind: DownKind, payload: Buffer): void {
+    try {
+      switch (kind) {
+        case "chunk": {
+          const frame = decodeFrame(payload);
+          this.#listeners.get(frame.transfer)?.onFrame(frame);
+          return;
+        }
+        case "reply": {
+          const reply = decode(ChunkReply, payload, "reply");
+          this.#listeners.get(reply.transfer)?.onReply(reply);
+          return;
+        }
+        case "command":
+          return this.#obey(decode(Command, payload, "command"));
+        case "desired":
+          this.#deps.say.desired(JSON.parse(payload.toString("utf8")));
+      }
+    } catch (error) {
+      this.#deps.log.warn("link.message.invalid", { kind, reason: messageOf(error) });
+    }
+  }
+
+  #obey(command: Command): void {
+    if (command.type === "resync") return this.report();
+    const spool = this.#deps[command.of];
+    if (spool.stream !== command.stream) return;
+    spool.acknowledge(command.seq).then(
+      () => {
+        this.#acknowledged[command.of] = Math.max(this.#acknowledged[command.of], command.seq);
+        for (const wake of this.#waiters) wake();
+      },
+      (error) => this.#deps.log.error("spool.acknowledge.failed", { error }),
+    );
+  }
+
+  async #send(kind: UpKind, payload: Buffer): Promise<void> {
+    if (this.#stop.signal.aborted) throw new MusterError("link/closed", "the agent is stopping");
+    await this.#link.send(kind, payload);
+  }
+}

@@ -1,0 +1,35 @@
+import type { Client } from "aedes";
+import { MusterError } from "@muster/shared";
+
+/** Bytes of one MQTT packet a device may send before and after it is known. */
+export const packetLimits = { beforeLogin: 16 * 1024, afterLogin: 300 * 1024 };
+
+interface Parser {
+  _parseLength(): boolean;
+  packet: { length: number };
+}
+
+/**
+ * Refuses a packet by its declared length, before its bytes are collected: aedes 1.2 takes packets
+ * of 256 MiB, also from who has not logged in. The parser is private API; a test holds on to it.
+ */
+export function limitPackets(client: Client, refused: () => void): void {
+  const { _parser: parser } = client as unknown as { _parser: Parser };
+  const parseLength = parser._parseLength.bind(parser);
+  parser._parseLength = () => {
+    const known = parseLength();
+    const limit = client.connected ? packetLimits.afterLogin : packetLimits.beforeLogin;
+    if (!known || parser.packet.length <= limit) return known;
+    refused();
+    client.conn.destroy(new MusterError("message/invalid", `packet of ${parser.packet.length} bytes, at most ${limit} are taken`));
+    return false;
+  };
+}
+
+/**
+ * Turns aedes' duplicate filter off. It drops a QoS 1 message that a later QoS 0 one has overtaken
+ * (aedes issue 994), and our messages are idempotent.
+ */
+export function disableDuplicateFilter(client: Client): void {
+  (client as unknown as { duplicates: object }).duplicates = new Proxy({}, { get: () => 0, set: () => true });
+}

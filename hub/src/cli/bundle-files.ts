@@ -1,0 +1,132 @@
+import { createHash } from "node:crypto";
+import { createReadStream } from "node:fs";
+import { readdir, readFile, stat } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import { pipeline } from "node:stream/promises";
+import {
+  type Bundle,
+  bundleFileName,
+  invalid,
+  MusterError,
+  messageOf,
+  type Problem,
+  parseBundle,
+} from "@muster/shared";
+import { isMissing } from "@muster/shared/node";
+
+const imageName = /\.(jpe?g|png|webp)$/i;
+/** A distribution of fewer inputs says nothing; the hub refuses it too. */
+const minImages = 20;
+
+/** A file of a bundle, ready to be sent. */
+export interface BundleFile {
+  /** As the bundle names it: relative, with forward slashes. */
+  readonly path: string;
+  /** Where it lies on this machine. */
+  readonly file: string;
+  readonly digest: string;
+  readonly sizeBytes: number;
+}
+
+/** A bundle that was read from a folder. */
+export interface BundleFolder {
+  /** The text of its `muster.yaml`. */
+  readonly text: string;
+  /** Every other file, each path once. */
+  readonly files: readonly BundleFile[];
+}
+
+/**
+ * Reads the bundle in a folder and hashes every file it names. Throws `bundle/invalid` with all
+ * problems of `muster.yaml`, or, when that fits, with all files that are missing.
+ */
+export async function readBundle(dir: string): Promise<BundleFolder> {
+  const folder = resolve(dir);
+  const text = await readDescription(folder);
+  const bundle = parseBundle(text);
+  const { paths, problems } = await collect(folder, bundle);
+  if (problems.length > 0) throw invalid("bundle/invalid", join(dir, bundleFileName), problems);
+  const files: BundleFile[] = [];
+  for (const path of paths) files.push(await hashed(folder, path));
+  return { text, files };
+}
+
+async function readDescription(folder: string): Promise<string> {
+  const file = join(folder, bundleFileName);
+  try {
+    return await readFile(file, "utf8");
+  } catch (cause) {
+    if (!isMissing(cause))
+      throw new MusterError("bundle/invalid", `cannot read ${file}: ${messageOf(cause)}`, { cause });
+    const message = `there is no ${bundleFileName} in ${folder}; give the folder that holds it`;
+    throw new MusterError("bundle/invalid", message, { cause, problems: [{ field: "", message }] });
+  }
+}
+
+/** Every path the bundle names, in a fixed order, and what is wrong with the files behind them. */
+async function collect(folder: string, { variants, selfTest, baseline }: Bundle) {
+  const named = [
+    ...variants.map(({ file }, at) => ({ field: `variants[${at}].file`, path: file })),
+    ...selfTest.samples.map(({ file }, at) => ({ field: `selfTest.samples[${at}].file`, path: file })),
+  ];
+  const problems: Problem[] = [];
+  for (const { field, path } of named) {
+    const message = await fileProblem(join(folder, path), path);
+    if (message !== undefined) problems.push({ field, message });
+  }
+  const images = baseline === undefined ? [] : await imagesBelow(folder, baseline.images, baseline.maxImages, problems);
+  return { paths: [...new Set([...named.map(({ path }) => path), ...images])], problems };
+}
+
+async function imagesBelow(folder: string, images: string, most: number, problems: Problem[]): Promise<string[]> {
+  const prefix = images.endsWith("/") ? images : `${images}/`;
+  let names: string[];
+  try {
+    names = await walk(join(folder, images), prefix);
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code;
+    if (code !== "ENOENT" && code !== "ENOTDIR") throw error;
+    problems.push({ field: "baseline.images", message: `there is no folder '${images}' in the bundle` });
+    return [];
+  }
+  if (names.length < minImages) {
+    const message = `'${images}' holds ${names.length} images (.jpg .jpeg .png .webp); at least ${minImages} are needed`;
+    problems.push({ field: "baseline.images", message });
+  }
+  return names.sort().slice(0, most);
+}
+
+async function walk(folder: string, prefix: string): Promise<string[]> {
+  const found: string[] = [];
+  for (const entry of await readdir(folder, { withFileTypes: true })) {
+    if (entry.isDirectory()) found.push(...(await walk(join(folder, entry.name), `${prefix}${entry.name}/`)));
+    else if (imageName.test(entry.name)) found.push(prefix + entry.name);
+  }
+  return found;
+}
+
+async function fileProblem(file: string, path: string): Promise<string | undefined> {
+  try {
+    return (await stat(file)).isFile() ? undefined : `'${path}' is not a file`;
+  } catch (error) {
+    if (isMissing(error)) return `there is no file '${path}' in the bundle`;
+    return `'${path}' cannot be read: ${messageOf(error)}`;
+  }
+}
+
+async function hashed(folder: string, path: string): Promise<BundleFile> {
+  const file = join(folder, path);
+  const hash = createHash("sha256");
+  let sizeBytes = 0;
+  try {
+    await pipeline(createReadStream(file), async (source) => {
+      for await (const bytes of source) {
+        hash.update(bytes);
+        sizeBytes += bytes.length;
+      }
+    });
+  } catch (cause) {
+    throw new MusterError("bundle/invalid", `cannot read ${file}: ${messageOf(cause)}`, { cause });
+  }
+  return { path, file, digest: hash.digest("hex"), sizeBytes };
+}

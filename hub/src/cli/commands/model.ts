@@ -1,0 +1,80 @@
+import { formatBytes, PushedVersion, type PushVersion, VersionList, VersionView } from "@muster/shared";
+import type { Command } from "@muster/shared/node";
+import { readBundle } from "../bundle-files.js";
+import { withExamples } from "../help.js";
+import { versionTable, versionText } from "../model-view.js";
+import { route } from "../route.js";
+import type { Session } from "../session.js";
+import { sendFiles } from "../uploads.js";
+
+/** `muster model …`: the models the hub holds. */
+export function modelCommands(root: Command, session: Session): void {
+  const group = root.command("model").description("push, list and show models");
+  withExamples(group, "muster model push ./defects", "muster model ls", "muster model show defects 1.0.0");
+  pushCommand(group, session);
+  listCommand(group, session);
+  showCommand(group, session);
+}
+
+function pushCommand(group: Command, session: Session): void {
+  const command = group
+    .command("push")
+    .description("push a bundle: check muster.yaml, send the files the hub does not have, and sign a new version")
+    .argument("<dir>", "folder with muster.yaml")
+    .option("--no-self-test", "do not run the self-test on the hub; devices run it in any case")
+    .action(async (dir: string, { selfTest }: { selfTest: boolean }) => {
+      const bundle = await readBundle(dir);
+      const api = await session.api();
+      const sent = await sendFiles(api, bundle.files, session);
+      session.note(sentText(sent, bundle.files.length));
+      const files = Object.fromEntries(bundle.files.map(({ path, digest }) => [path, digest]));
+      const body: PushVersion = { bundle: bundle.text, files, selfTest };
+      session.show(await api.post("/v1/models", PushedVersion, body), (pushed) => pushedText(pushed, session));
+    });
+  withExamples(command, "muster model push ./defects", "muster model push ./defects --no-self-test --json");
+}
+
+function listCommand(group: Command, session: Session): void {
+  const command = group
+    .command("ls")
+    .description("list versions, the newest release of a model first")
+    .argument("[model]", "only this model")
+    .action(async (model?: string) => {
+      const api = await session.api();
+      session.show(await api.get("/v1/models", VersionList, { model }), ({ versions }) =>
+        versions.length === 0 ? "No model has been pushed yet: muster model push DIR" : versionTable(versions, session),
+      );
+    });
+  withExamples(command, "muster model ls", "muster model ls defects");
+}
+
+function showCommand(group: Command, session: Session): void {
+  const command = group
+    .command("show")
+    .description("show a version: variants, tensors, self-test, budgets and baseline")
+    .argument("<model>", "name of the model")
+    .argument("<version>", "its version")
+    .action(async (model: string, version: string) => {
+      const api = await session.api();
+      const answer = await api.get(route`/v1/models/${model}/versions/${version}`, VersionView);
+      session.show(answer, (shown) => versionText(shown, session));
+    });
+  withExamples(command, "muster model show defects 1.0.0", "muster model show defects 1.0.0 --json | jq .manifest");
+}
+
+function sentText({ files, sizeBytes }: { files: number; sizeBytes: number }, total: number): string {
+  if (files === 0) return `the hub has all ${total} files already`;
+  const rest = files === total ? "" : `; it had the other ${total - files}`;
+  return `sent ${files} of ${total} files to the hub (${formatBytes(sizeBytes)})${rest}`;
+}
+
+function pushedText(
+  { model, version, release, created, sizeBytes, manifest }: PushedVersion,
+  { style }: Session,
+): string {
+  const name = style.bold(`${model} ${version}`);
+  if (!created) return `${name} was there already, exactly as in this bundle (release ${release}); nothing changed`;
+  const variants = manifest.variants.map((variant) => variant.name).join(", ");
+  const next = `Bring it to devices: muster rollout start ${model} ${version}`;
+  return `${style.good("pushed")} ${name} as release ${release}: ${variants}, ${formatBytes(sizeBytes)}\n${next}`;
+}

@@ -1,0 +1,3 @@
+import { cliReference } from "./reference.js";
+
+process.stdout.write(cliReference());

@@ -1,0 +1,189 @@
+import type { ProgressState, RolloutSettings, RolloutState, WaveState } from "@muster/shared";
+import { type Evidence, judge } from "./gate.js";
+
+/** A rollout as it is stored, without its devices. */
+export interface RolloutRecord {
+  readonly state: RolloutState;
+  readonly reason?: string | undefined;
+  readonly settings: RolloutSettings;
+  readonly waves: readonly WaveRecord[];
+}
+export interface WaveRecord {
+  readonly state: WaveState;
+  readonly startedMs?: number;
+  readonly soakingSinceMs?: number;
+}
+
+/** Where one device of a rollout stands. */
+export interface Progress {
+  readonly device: string;
+  readonly wave: number;
+  readonly state: ProgressState;
+  /** Attempts that have failed before this one. */
+  readonly tries: number;
+  readonly startedMs?: number | undefined;
+  readonly error?: { readonly code: string; readonly detail: string } | undefined;
+}
+
+/** What the device says of this rollout's version; the facts `advance` works on. */
+export interface Sighting {
+  readonly online: boolean;
+  /** Of the present attempt. */
+  readonly attempt: "unseen" | "started" | "committed" | "failed";
+  readonly error?: { readonly code: string; readonly detail: string } | undefined;
+  /** Whether the device is back on what it had before the rollout. */
+  readonly restored: boolean;
+}
+
+/** What has to be told to a device because of a step. */
+export type Order =
+  | { readonly do: "offer"; readonly device: string; readonly tries: number }
+  | { readonly do: "withdraw"; readonly device: string };
+
+/** The rollout after a step: what to store, and what to tell devices. */
+export interface Advance {
+  readonly rollout: RolloutRecord;
+  readonly progress: readonly Progress[];
+  readonly orders: readonly Order[];
+}
+
+const active: readonly RolloutState[] = ["running", "paused", "rolling-back", "halted"];
+
+/** Whether a rollout may still change by itself or by its operator. */
+export function isActive(state: RolloutState): boolean {
+  return active.includes(state);
+}
+
+/**
+ * The next step of a rollout, from what is stored and what its devices say. Call it again whenever
+ * something changed; without a change it returns what it was given. Order: device states first, then
+ * the verdict on the current wave, then the move. Orders go out only when the result is stored.
+ */
+export function advance(rollout: RolloutRecord, before: readonly Progress[], seen: (device: string) => Sighting, nowMs: number): Advance {
+  if (!isActive(rollout.state)) return { rollout, progress: awaited(rollout, before, seen, nowMs), orders: [] };
+  if (rollout.state === "halted" || rollout.state === "rolling-back") return rollBack(rollout, before, seen);
+  const orders: Order[] = [];
+  const progress = before.map((device) => {
+    const next = follow(device, seen(device.device), rollout, nowMs);
+    if (next.tries > device.tries) orders.push({ do: "offer", device: next.device, tries: next.tries });
+    return next;
+  });
+  const at = rollout.waves.findIndex(({ state }) => state !== "passed");
+  const wave = rollout.waves[at];
+  if (wave === undefined) return { rollout: finished(rollout, progress), progress, orders };
+  const verdict = judge(rollout.settings, evidence(progress, at));
+  if (verdict.kind === "fail" && wave.state !== "pending") {
+    const waves = rollout.waves.with(at, { ...wave, state: "failed" });
+    return { rollout: { ...rollout, state: "halted", reason: `wave ${at + 1}: ${verdict.reason}`, waves }, progress, orders: [] };
+  }
+  if (rollout.state === "paused") return { rollout, progress, orders };
+  if (wave.state === "pending") {
+    const waves = rollout.waves.with(at, { ...wave, state: "running", startedMs: nowMs });
+    const offered = progress.map((device): Progress => {
+      if (device.wave !== at || device.state !== "waiting") return device;
+      orders.push({ do: "offer", device: device.device, tries: device.tries });
+      return { ...device, state: "offered" };
+    });
+    return { rollout: { ...rollout, waves }, progress: offered, orders };
+  }
+  // A device that joined late, into a wave that runs already.
+  const joined = progress.map((device): Progress => {
+    if (device.wave > at || device.state !== "waiting") return device;
+    orders.push({ do: "offer", device: device.device, tries: device.tries });
+    return { ...device, state: "offered" };
+  });
+  return { rollout: moveOn(rollout, wave, at, verdict.kind === "pass", nowMs), progress: joined, orders };
+}
+
+/** The rollout as the operator wants it; undefined when it cannot do that in its present state. */
+export function command(rollout: RolloutRecord, action: "pause" | "resume" | "halt"): RolloutRecord | undefined {
+  if (action === "pause" && rollout.state === "running") return { ...rollout, state: "paused", reason: "paused by an operator" };
+  if (action === "resume" && rollout.state === "paused") return { ...rollout, state: "running", reason: undefined };
+  if (action === "halt" && (rollout.state === "running" || rollout.state === "paused")) {
+    return { ...rollout, state: "halted", reason: "halted by an operator" };
+  }
+  return undefined;
+}
+
+/** Once a rollout is complete, only devices that were unreachable still have something to say. */
+function awaited(rollout: RolloutRecord, before: readonly Progress[], seen: (device: string) => Sighting, nowMs: number) {
+  if (rollout.state === "rolled-back") return before;
+  const settings = { ...rollout.settings, retries: 0 };
+  const open: readonly ProgressState[] = ["laggard", "offered", "started"];
+  return before.map((device) =>
+    open.includes(device.state) ? follow(device, seen(device.device), { ...rollout, settings }, nowMs) : device,
+  );
+}
+
+/** A device's own step: what it says, retries, time-outs, and being unreachable. */
+function follow(device: Progress, sighting: Sighting, { settings }: RolloutRecord, nowMs: number): Progress {
+  if (device.state === "waiting" || device.state === "withdrawn" || device.state === "failed") return device;
+  if (sighting.attempt === "committed") return device.state === "committed" ? device : { ...device, state: "committed", error: undefined };
+  if (sighting.attempt === "failed") {
+    const tried = { ...device, error: sighting.error, startedMs: device.startedMs ?? nowMs };
+    const again = device.state !== "committed" && device.tries < settings.retries;
+    return again ? { ...tried, tries: device.tries + 1, state: "offered", startedMs: undefined } : { ...tried, state: "failed" };
+  }
+  if (device.state === "committed") return device;
+  if (sighting.attempt === "started") {
+    const startedMs = device.startedMs ?? nowMs;
+    if (nowMs - startedMs < settings.inProgressTimeoutMs) {
+      return device.state === "started" ? device : { ...device, state: "started", startedMs };
+    }
+    const detail = `not finished after ${Math.round(settings.inProgressTimeoutMs / 60_000)} min`;
+    return { ...device, state: "failed", error: { code: "E_TIMEOUT", detail } };
+  }
+  if (device.state === "started") return device;
+  const state = sighting.online ? "offered" : "laggard";
+  return state === device.state ? device : { ...device, state };
+}
+
+function moveOn(rollout: RolloutRecord, wave: WaveRecord, at: number, passed: boolean, nowMs: number): RolloutRecord {
+  if (!passed) {
+    if (wave.state !== "soaking") return rollout;
+    // A laggard came back while the wave was watched: watch again once it is done.
+    const { soakingSinceMs: _, ...rest } = wave;
+    return { ...rollout, waves: rollout.waves.with(at, { ...rest, state: "running" }) };
+  }
+  if (wave.state === "running") {
+    return { ...rollout, waves: rollout.waves.with(at, { ...wave, state: "soaking", soakingSinceMs: nowMs }) };
+  }
+  if (nowMs - (wave.soakingSinceMs ?? nowMs) < rollout.settings.soakMs) return rollout;
+  return { ...rollout, waves: rollout.waves.with(at, { ...wave, state: "passed" }) };
+}
+
+function finished(rollout: RolloutRecord, progress: readonly Progress[]): RolloutRecord {
+  const failed = progress.filter(({ state }) => state === "failed").length;
+  const laggards = progress.filter(({ state }) => state === "laggard").length;
+  const rest = laggards === 0 ? undefined : `${laggards} unreachable device(s) will be updated when they return`;
+  if (failed === 0) return { ...rollout, state: "completed", reason: rest };
+  const reason = [`${failed} device(s) failed`, rest].filter((part) => part !== undefined).join("; ");
+  return { ...rollout, state: "completed-with-failures", reason };
+}
+
+/** Takes the version back from every device that was offered it, and waits until the reachable ones are back. */
+function rollBack(rollout: RolloutRecord, before: readonly Progress[], seen: (device: string) => Sighting): Advance {
+  const orders: Order[] = [];
+  const progress = before.map((device): Progress => {
+    if (device.state === "waiting" || device.state === "withdrawn") return device;
+    orders.push({ do: "withdraw", device: device.device });
+    return { ...device, state: "withdrawn" };
+  });
+  const open = progress.filter(({ device, state }) => state === "withdrawn" && seen(device).online && !seen(device).restored);
+  const state: RolloutState = orders.length > 0 || open.length > 0 ? "rolling-back" : "rolled-back";
+  return { rollout: state === rollout.state ? rollout : { ...rollout, state }, progress, orders };
+}
+
+function evidence(progress: readonly Progress[], wave: number): Evidence {
+  const members = progress.filter((device) => device.wave === wave);
+  const count = (...states: ProgressState[]) => members.filter(({ state }) => states.includes(state)).length;
+  const failure = members.find(({ state, error }) => state === "failed" && error !== undefined);
+  return {
+    devices: members.length,
+    laggards: count("laggard"),
+    started: count("started", "committed", "failed"),
+    committed: count("committed"),
+    failed: count("failed"),
+    ...(failure?.error === undefined ? {} : { example: `${failure.device}: ${failure.error.code} ${failure.error.detail}` }),
+  };
+}

@@ -1,0 +1,156 @@
+import { type ChangeLabels, type Clock, type Device, type Hello, Labels, MusterError, parseWith, type Reported, type Wanted } from "@muster/shared";
+import { parseSelector, selects } from "./core/fleet.js";
+import type { Database } from "./store/sql.js";
+import type { Tables } from "./store/tables.js";
+
+export interface DevicesDeps {
+  readonly db: Database;
+  readonly clock: Clock;
+  /** A device silent for this long counts as offline. */
+  readonly offlineAfterMs: number;
+}
+
+/** A device as rooms work with it. */
+export interface DeviceRecord extends Device {
+  readonly wanted: readonly Wanted[];
+}
+
+/** Who belongs to the fleet, what each device said of itself last, and whether it is there now. */
+export class Devices {
+  readonly #deps: DevicesDeps;
+  /** Time of the last sign of life of every connected device. */
+  readonly #connected = new Map<string, number>();
+  /** The certificate that may speak for each device. */
+  readonly #serials = new Map<string, string>();
+
+  private constructor(deps: DevicesDeps) {
+    this.#deps = deps;
+  }
+
+  static async open(deps: DevicesDeps): Promise<Devices> {
+    const devices = new Devices(deps);
+    for (const { id, certificate_serial } of await deps.db.selectFrom("devices").select(["id", "certificate_serial"]).execute()) {
+      devices.#serials.set(id, certificate_serial);
+    }
+    return devices;
+  }
+
+  /** Whether the certificate is the one this device joined with. */
+  mayConnect(device: string, serial: string): boolean {
+    return this.#serials.get(device) === serial;
+  }
+
+  /** Takes a new device in. Throws `device/exists`. */
+  async add(device: string, labels: Labels, serial: string): Promise<void> {
+    const { db, clock } = this.#deps;
+    const added = await db
+      .insertInto("devices")
+      .values({
+        id: device,
+        labels: JSON.stringify(labels),
+        joined_ms: clock.now(),
+        last_seen_ms: null,
+        certificate_serial: serial,
+        hello: null,
+        reported: null,
+        desired_revision: 0,
+        desired_models: "[]",
+        desired_envelope: null,
+        desired_expires_ms: 0,
+      })
+      .onConflict((conflict) => conflict.column("id").doNothing())
+      .executeTakeFirst();
+    if (Number(added.numInsertedOrUpdatedRows ?? 0) === 0) {
+      throw new MusterError("device/exists", `device ${device} has joined already; remove it first: muster device rm ${device}`);
+    }
+    this.#serials.set(device, serial);
+  }
+
+  /** Forgets a device and what it measured; its certificate no longer opens anything. Throws `device/unknown`. */
+  async remove(device: string): Promise<void> {
+    await this.get(device);
+    this.#serials.delete(device);
+    this.#connected.delete(device);
+    await this.#deps.db.transaction().execute(async (tx) => {
+      for (const table of ["windows", "events", "drifting", "rollout_devices"] as const) {
+        await tx.deleteFrom(table).where("device", "=", device).execute();
+      }
+      await tx.deleteFrom("devices").where("id", "=", device).execute();
+    });
+  }
+
+  alive(device: string): void {
+    this.#connected.set(device, this.#deps.clock.now());
+  }
+
+  async gone(device: string): Promise<void> {
+    const lastMs = this.#connected.get(device);
+    this.#connected.delete(device);
+    if (lastMs === undefined) return;
+    await this.#deps.db.updateTable("devices").set({ last_seen_ms: lastMs }).where("id", "=", device).execute();
+  }
+
+  online(device: string): boolean {
+    const lastMs = this.#connected.get(device);
+    return lastMs !== undefined && this.#deps.clock.now() - lastMs < this.#deps.offlineAfterMs;
+  }
+
+  async hello(device: string, hello: Hello): Promise<void> {
+    const set = { hello: JSON.stringify(hello), last_seen_ms: this.#deps.clock.now() };
+    await this.#deps.db.updateTable("devices").set(set).where("id", "=", device).execute();
+  }
+
+  /** Keeps the device's own state; an older one of the same agent start is ignored. */
+  async report(device: string, reported: Reported): Promise<void> {
+    const { db, clock } = this.#deps;
+    const before = (await this.get(device)).reported;
+    if (before !== undefined && before.bootId === reported.bootId && before.seq >= reported.seq) return;
+    const set = { reported: JSON.stringify(reported), last_seen_ms: clock.now() };
+    await db.updateTable("devices").set(set).where("id", "=", device).execute();
+  }
+
+  /** One device. Throws `device/unknown`. */
+  async get(device: string): Promise<DeviceRecord> {
+    const row = await this.#deps.db.selectFrom("devices").selectAll().where("id", "=", device).executeTakeFirst();
+    if (row === undefined) throw new MusterError("device/unknown", `no device ${device} has joined this hub`);
+    return this.#view(row);
+  }
+
+  /** The devices a selector names, by name. Throws `selector/invalid`. */
+  async list(selector = ""): Promise<DeviceRecord[]> {
+    const parsed = parseSelector(selector);
+    const rows = await this.#deps.db.selectFrom("devices").selectAll().orderBy("id").execute();
+    return rows.map((row) => this.#view(row)).filter(({ id, labels }) => selects(parsed, id, labels));
+  }
+
+  /** Throws `device/unknown`, or `request/invalid` past 64 labels. */
+  async label(device: string, { set, remove }: ChangeLabels): Promise<DeviceRecord> {
+    const { labels } = await this.get(device);
+    const kept = Object.fromEntries(Object.entries({ ...labels, ...set }).filter(([key]) => !remove.includes(key)));
+    const next = parseWith(
+      Labels.refine((all) => Object.keys(all).length <= 64, "a device has at most 64 labels"),
+      kept,
+      "request/invalid",
+      "labels",
+    );
+    await this.#deps.db.updateTable("devices").set({ labels: JSON.stringify(next) }).where("id", "=", device).execute();
+    return this.get(device);
+  }
+
+  #view(row: Tables["devices"]): DeviceRecord {
+    const hello = row.hello === null ? undefined : (JSON.parse(row.hello) as Hello);
+    const wanted = JSON.parse(row.desired_models) as Wanted[];
+    const lastSeenMs = this.#connected.get(row.id) ?? row.last_seen_ms ?? undefined;
+    return {
+      id: row.id,
+      labels: JSON.parse(row.labels) as Labels,
+      online: this.online(row.id),
+      joinedMs: row.joined_ms,
+      ...(lastSeenMs === undefined ? {} : { lastSeenMs }),
+      ...(hello === undefined ? {} : { agentVersion: hello.agentVersion, hardware: hello.hardware }),
+      desired: { revision: row.desired_revision, models: wanted.map(({ model, version }) => ({ model, version })) },
+      ...(row.reported === null ? {} : { reported: JSON.parse(row.reported) as Reported }),
+      wanted,
+    };
+  }
+}

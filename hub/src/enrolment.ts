@@ -1,0 +1,110 @@
+import { randomBytes } from "node:crypto";
+import {
+  type Clock,
+  type CreateInvite,
+  type Invite,
+  type JoinReply,
+  type JoinRequest,
+  type Labels,
+  type Log,
+  MusterError,
+  sha256,
+  type TrustedKeys,
+} from "@muster/shared";
+import type { Devices } from "./devices.js";
+import type { EventLog } from "./events.js";
+import type { CertificateAuthority, DeviceLink } from "./ports.js";
+import type { Database } from "./store/sql.js";
+
+export interface EnrolmentDeps {
+  readonly db: Database;
+  readonly clock: Clock;
+  readonly devices: Devices;
+  readonly events: EventLog;
+  readonly authority: CertificateAuthority;
+  /** What devices have to know of this hub. */
+  readonly hub: { readonly link: DeviceLink; readonly keys: TrustedKeys; readonly enrolmentUrl: string; readonly log: Log };
+}
+
+/** How devices come into the fleet and leave it. */
+export class Enrolment {
+  readonly #deps: EnrolmentDeps;
+
+  constructor(deps: EnrolmentDeps) {
+    this.#deps = deps;
+  }
+
+  /** An invitation; its secret is stored only as a hash. The token also carries the digest of the hub's CA. */
+  async invite({ device, labels, uses, validMs }: CreateInvite): Promise<Invite> {
+    const { db, clock, authority, hub } = this.#deps;
+    const secret = randomBytes(24).toString("base64url");
+    const expiresMs = clock.now() + validMs;
+    await db.deleteFrom("invites").where("expires_ms", "<=", clock.now()).execute();
+    await db
+      .insertInto("invites")
+      .values({
+        secret_hash: sha256(secret),
+        device: device ?? null,
+        labels: JSON.stringify(labels),
+        uses_left: uses,
+        expires_ms: expiresMs,
+        created_ms: clock.now(),
+      })
+      .execute();
+    const token = `${secret}.${authority.pin}`;
+    const name = device === undefined ? "" : ` --device ${device}`;
+    return { url: hub.enrolmentUrl, token, expiresMs, command: `muster-agent join ${hub.enrolmentUrl} ${token}${name}` };
+  }
+
+  /**
+   * Takes a device in for its invitation and signs its key. Throws `invite/refused`, `device/exists`,
+   * `request/invalid`; a refused request uses the invitation up only when it got so far as to be one.
+   */
+  async join({ secret, device, csr, labels }: JoinRequest, from: string): Promise<JoinReply> {
+    const { authority, devices, events, hub } = this.#deps;
+    const invitation = await this.#use(secret, device).catch(async (error) => {
+      await events.append(undefined, "device.join-refused", { device, from, reason: String((error as Error).message) });
+      throw error;
+    });
+    try {
+      const { certificate, serial } = await authority.issueDevice(csr, device);
+      await devices.add(device, { ...labels, ...invitation.labels }, serial);
+      await events.append(device, "device.joined", { from, serial });
+      hub.log.info("device.joined", { device, from });
+      return { certificate, ca: authority.certificate, mqttUrl: hub.link.url, keys: hub.keys };
+    } catch (error) {
+      await this.#giveBack(secret);
+      throw error;
+    }
+  }
+
+  /** Takes a device out of the fleet, cuts its connection and forgets what it measured. */
+  async remove(device: string): Promise<void> {
+    await this.#deps.devices.remove(device);
+    this.#deps.hub.link.kick(device);
+    await this.#deps.events.append(undefined, "device.removed", { device });
+  }
+
+  async #use(secret: string, device: string): Promise<{ labels: Labels }> {
+    const { db, clock } = this.#deps;
+    return db.transaction().execute(async (tx) => {
+      const row = await tx.selectFrom("invites").selectAll().where("secret_hash", "=", sha256(secret)).executeTakeFirst();
+      if (row === undefined || row.uses_left < 1 || row.expires_ms <= clock.now()) {
+        throw new MusterError("invite/refused", "this join token is unknown, used up or expired; ask for a new one: muster device invite");
+      }
+      if (row.device !== null && row.device !== device) {
+        throw new MusterError("invite/refused", `this join token is for device ${row.device}; join with --device ${row.device}`);
+      }
+      await tx.updateTable("invites").set({ uses_left: row.uses_left - 1 }).where("secret_hash", "=", row.secret_hash).execute();
+      return { labels: JSON.parse(row.labels) as Labels };
+    });
+  }
+
+  async #giveBack(secret: string): Promise<void> {
+    await this.#deps.db
+      .updateTable("invites")
+      .set(({ eb }) => ({ uses_left: eb("uses_left", "+", 1) }))
+      .where("secret_hash", "=", sha256(secret))
+      .execute();
+  }
+}

@@ -1,0 +1,71 @@
+import type { Readable } from "node:stream";
+import { Digest, ModelName, MusterError, PushedVersion, PushVersion, UploadState, VersionList, VersionName, VersionView } from "@muster/shared";
+import { z } from "zod";
+import type { Catalog } from "../../catalog.js";
+import type { App } from "../server.js";
+
+const ByDigest = z.strictObject({ digest: Digest });
+
+/** /v1/uploads and /v1/models. */
+export function modelRoutes(app: App, catalog: Catalog, maxArtifactBytes: number): void {
+  app.head("/v1/uploads/:digest", { schema: { params: ByDigest, hide: true } }, async ({ params }, reply) => {
+    const sizeBytes = await catalog.uploaded(params.digest);
+    return reply.status(sizeBytes === undefined ? 404 : 200).send();
+  });
+  app.put(
+    "/v1/uploads/:digest",
+    {
+      bodyLimit: maxArtifactBytes,
+      schema: {
+        summary: "Send a file of a bundle, named by its SHA-256",
+        consumes: ["application/octet-stream"],
+        params: ByDigest,
+        response: { 200: UploadState },
+      },
+    },
+    async ({ params, body }) => {
+      if (!isStream(body)) throw new MusterError("request/invalid", "content-type: send the file as application/octet-stream");
+      return { digest: params.digest, sizeBytes: await catalog.upload(params.digest, body) };
+    },
+  );
+  app.post(
+    "/v1/models",
+    {
+      schema: {
+        summary: "Make a version out of uploaded files",
+        body: PushVersion,
+        response: { 200: PushedVersion, 201: PushedVersion },
+      },
+    },
+    async ({ body }, reply) => {
+      const pushed = await catalog.push(body);
+      return reply.status(pushed.created ? 201 : 200).send(pushed);
+    },
+  );
+  app.get(
+    "/v1/models",
+    {
+      schema: {
+        summary: "List versions, newest release first",
+        querystring: z.strictObject({ model: ModelName.optional() }),
+        response: { 200: VersionList },
+      },
+    },
+    async ({ query }) => ({ versions: await catalog.list(query.model) }),
+  );
+  app.get(
+    "/v1/models/:model/versions/:version",
+    {
+      schema: {
+        summary: "Show a version",
+        params: z.strictObject({ model: ModelName, version: VersionName }),
+        response: { 200: VersionView },
+      },
+    },
+    async ({ params }) => catalog.get(params.model, params.version),
+  );
+}
+
+function isStream(body: unknown): body is Readable {
+  return typeof body === "object" && body !== null && Symbol.asyncIterator in body;
+}

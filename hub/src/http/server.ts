@@ -1,0 +1,117 @@
+import { timingSafeEqual } from "node:crypto";
+import swagger from "@fastify/swagger";
+import { type ApiError, asMusterError, type ErrorCode, type Log, MusterError, sha256 } from "@muster/shared";
+import fastify, { type FastifyInstance } from "fastify";
+import { jsonSchemaTransform, serializerCompiler, validatorCompiler, type ZodTypeProvider } from "fastify-type-provider-zod";
+import { listenError } from "../listen.js";
+
+/** A server whose routes are typed and checked by zod schemas. */
+export type App = ReturnType<typeof typed>;
+
+export interface ServerOptions {
+  readonly title: string;
+  readonly version: string;
+  /** With it the server speaks TLS. */
+  readonly tls?: { readonly certificate: string; readonly privateKey: string } | undefined;
+  /** With it every route under /v1 needs this bearer token. */
+  readonly token?: string | undefined;
+  readonly log: Log;
+}
+
+/** The largest JSON body that is read. */
+const bodyLimit = 4 * 1024 * 1024;
+
+/** A server without routes: checked bodies, errors in one shape, an OpenAPI document at /openapi.json. */
+export async function newServer(options: ServerOptions): Promise<App> {
+  const { tls, title, version, token } = options;
+  const common = { bodyLimit, requestTimeout: 0, keepAliveTimeout: 60_000, forceCloseConnections: true, return503OnClosing: false } as const;
+  const https = tls === undefined ? null : { key: tls.privateKey, cert: tls.certificate };
+  const app = typed(https === null ? fastify(common) : (fastify({ ...common, https }) as unknown as FastifyInstance));
+  app.setValidatorCompiler(validatorCompiler);
+  app.setSerializerCompiler(serializerCompiler);
+  await app.register(swagger, {
+    openapi: {
+      info: { title, version },
+      components: { securitySchemes: { token: { type: "http", scheme: "bearer" } } },
+      ...(token === undefined ? {} : { security: [{ token: [] }] }),
+    },
+    transform: jsonSchemaTransform,
+  });
+  // The stream itself is the body: uploads are never collected in memory.
+  app.addContentTypeParser("application/octet-stream", (_request, payload, done) => done(null, payload));
+  app.setErrorHandler((error, request, reply) => {
+    const known = fromFastify(error);
+    const status = statusOf(known.code);
+    if (status >= 500) options.log.error("http.request.failed", { method: request.method, url: request.url, error });
+    void reply.status(status).send(errorBody(known));
+  });
+  app.setNotFoundHandler((request, reply) => {
+    const error = new MusterError("request/not-found", `no route ${request.method} ${request.url}; see /openapi.json`);
+    void reply.status(404).send(errorBody(error));
+  });
+  if (token !== undefined) {
+    app.addHook("onRequest", async (request) => {
+      if (!request.url.startsWith("/v1")) return;
+      if (!sameSecret(request.headers.authorization ?? "", `Bearer ${token}`)) {
+        throw new MusterError("request/unauthorized", "the API token is missing or wrong; give it as 'Authorization: Bearer TOKEN'");
+      }
+    });
+  }
+  return app;
+}
+
+/** Starts listening and returns the base URL. Throws `port/in-use`. */
+export async function listenHttp(app: App, host: string, port: number, what: string): Promise<string> {
+  try {
+    const address = await app.listen({ host, port });
+    return address;
+  } catch (error) {
+    throw listenError(error, port, what);
+  }
+}
+
+function typed(app: FastifyInstance) {
+  return app.withTypeProvider<ZodTypeProvider>();
+}
+
+function errorBody({ code, message, problems }: MusterError): ApiError {
+  return { error: { code, message, problems: [...problems] } };
+}
+
+/** Fastify's own refusals as ours, with the field named. */
+function fromFastify(error: unknown): MusterError {
+  const { validation, validationContext, statusCode, message } = error as {
+    validation?: { instancePath: string; message?: string; params?: { issue?: { path?: PropertyKey[] } } }[];
+    validationContext?: string;
+    statusCode?: number;
+    message: string;
+  };
+  if (validation !== undefined) {
+    const problems = validation.map((issue) => ({
+      field: [validationContext ?? "", ...issue.instancePath.split("/")].filter((part) => part !== "").join("."),
+      message: issue.message ?? "does not fit",
+    }));
+    const text = problems.map((problem) => `  ${problem.field}: ${problem.message}`).join("\n");
+    return new MusterError("request/invalid", `the request does not fit:\n${text}`, { problems });
+  }
+  if (!(error instanceof MusterError) && statusCode !== undefined && statusCode >= 400 && statusCode < 500) {
+    return new MusterError("request/invalid", message, { cause: error });
+  }
+  return asMusterError(error);
+}
+
+function statusOf(code: ErrorCode): number {
+  if (code === "request/unauthorized") return 401;
+  if (code === "invite/refused") return 403;
+  if (code.endsWith("/unknown") || code === "request/not-found" || code === "artifact/missing") return 404;
+  if (code.endsWith("/exists") || code === "rollout/conflict") return 409;
+  if (code === "artifact/too-large") return 413;
+  if (code.startsWith("bundle/") || code === "artifact/digest-mismatch") return 422;
+  if (code.endsWith("/invalid")) return 400;
+  return 500;
+}
+
+/** Compares in a time that does not depend on where the texts differ. */
+function sameSecret(given: string, expected: string): boolean {
+  return timingSafeEqual(Buffer.from(sha256(given)), Buffer.from(sha256(expected)));
+}

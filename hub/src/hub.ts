@@ -1,0 +1,157 @@
+import { randomBytes } from "node:crypto";
+import { join } from "node:path";
+import { type HubStatus, type Log, parseWith } from "@muster/shared";
+import { FolderBlobs, readIfThere, systemClock, writeDurably } from "@muster/shared/node";
+import { openAedesBroker } from "./adapters/aedes-broker.js";
+import { inspectProcess } from "./adapters/inspect-process.js";
+import { openSqlite } from "./adapters/sqlite-store.js";
+import { openAuthority } from "./adapters/x509-ca.js";
+import { Catalog } from "./catalog.js";
+import { HubConfig } from "./config.js";
+import { DesiredDocuments } from "./desired.js";
+import { Devices } from "./devices.js";
+import { DriftWatch } from "./drift.js";
+import { Enrolment } from "./enrolment.js";
+import { EventLog } from "./events.js";
+import { deviceRoutes } from "./http/routes/devices.js";
+import { enrolmentRoutes } from "./http/routes/enrolment.js";
+import { modelRoutes } from "./http/routes/models.js";
+import { rolloutRoutes } from "./http/routes/rollouts.js";
+import { statusRoutes } from "./http/routes/status.js";
+import { telemetryRoutes } from "./http/routes/telemetry.js";
+import { listenHttp, newServer } from "./http/server.js";
+import { Ingest } from "./ingest.js";
+import { openKeys, trustedKeys } from "./keys.js";
+import type { LinkListener } from "./ports.js";
+import { Rollouts } from "./rollouts.js";
+import { RolloutStore } from "./store/rollout-store.js";
+import { Telemetry } from "./telemetry.js";
+import { every } from "./every.js";
+import { Transfers } from "./transfers.js";
+
+/** The version of this hub. */
+export const hubVersion = "0.1.0";
+
+/** A running hub. */
+export interface Hub {
+  readonly apiUrl: string;
+  readonly mqttUrl: string;
+  readonly enrolmentUrl: string;
+  /** The token that opens the API. */
+  readonly token: string;
+  close(): Promise<void>;
+}
+
+/** Starts a hub; an empty data folder is filled with what it needs. Throws `port/in-use`, `store/damaged`, `config/invalid`. */
+export async function startHub(options: Partial<HubConfig>, log: Log): Promise<Hub> {
+  const config = parseWith(HubConfig, options, "config/invalid", "the configuration");
+  const clock = systemClock;
+  const startedMs = clock.now();
+  const closers: (() => Promise<void>)[] = [];
+  const close = async () => {
+    for (const closer of closers.splice(0).reverse()) await closer();
+  };
+  try {
+    const token = await openToken(join(config.dataDir, "admin.token"));
+    const keys = await openKeys(join(config.dataDir, "keys"));
+    const authority = await openAuthority(join(config.dataDir, "identity"), clock.now());
+    const tls = await authority.issueServer([...new Set([config.publicHost, "localhost", "127.0.0.1"])]);
+    const db = await openSqlite(join(config.dataDir, "hub.db"));
+    closers.push(() => db.destroy());
+    const artifacts = await FolderBlobs.open(join(config.dataDir, "artifacts"));
+    const uploads = await FolderBlobs.open(join(config.dataDir, "uploads"));
+
+    const devices = await Devices.open({ db, clock, offlineAfterMs: config.offlineAfterMs });
+    const events = new EventLog(db, clock);
+    const telemetry = new Telemetry(db, clock, devices);
+    const catalog = new Catalog({
+      ...{ db, devices, inspector: inspectProcess, artifacts, uploads },
+      settings: { clock, log, release: keys.release, maxArtifactBytes: config.maxArtifactBytes },
+    });
+    const drift = new DriftWatch({
+      ...{ db, catalog, devices, telemetry, events },
+      settings: { clock, log, horizonMs: config.driftHorizonMs },
+    });
+    await catalog.forgetUploads();
+
+    // The broker needs its listener before the rooms behind it exist; nothing connects until then.
+    let ingest: Ingest | undefined;
+    const listener: LinkListener = {
+      onMessage: (...message) => ingest?.onMessage(...message),
+      onAlive: (device) => ingest?.onAlive(device),
+      onGone: (device) => ingest?.onGone(device),
+    };
+    const link = await openAedesBroker({
+      ...{ host: config.mqttHost, port: config.mqttPort, publicHost: config.publicHost, listener, log },
+      tls: { ...tls, ca: authority.certificate },
+      mayConnect: (device, serial) => ingest !== undefined && devices.mayConnect(device, serial),
+    });
+    closers.push(() => link.close());
+    const desired = new DesiredDocuments({ db, clock, link, director: keys.director, validMs: config.desiredValidMs, log });
+    const transfers = new Transfers({ ...{ artifacts, catalog, devices, link, clock }, settings: { ...config, log } });
+    const rollouts = new Rollouts({ store: new RolloutStore(db), catalog, devices, desired, events, settings: { clock, log } });
+    ingest = new Ingest({ link, devices, desired, transfers, evidence: { events, telemetry, drift, rollouts }, log });
+    const taken = ingest;
+    closers.push(() => taken.close());
+
+    const enrolmentApp = await newServer({ title: "Muster enrolment", version: hubVersion, tls, log });
+    closers.push(() => enrolmentApp.close());
+    // Routes come before the port is known; the invitation's URL is read when one is made.
+    const address = { enrolmentUrl: "" };
+    const enrolment = new Enrolment({
+      ...{ db, clock, devices, events, authority },
+      hub: {
+        link,
+        keys: trustedKeys(keys),
+        get enrolmentUrl() {
+          return address.enrolmentUrl;
+        },
+        log,
+      },
+    });
+    enrolmentRoutes(enrolmentApp, enrolment);
+    const bound = await listenHttp(enrolmentApp, config.enrolmentHost, config.enrolmentPort, "joining devices");
+    address.enrolmentUrl = `https://${config.publicHost}:${new URL(bound).port}`;
+
+    const loopback = ["127.0.0.1", "::1", "localhost"].includes(config.httpHost);
+    const app = await newServer({ title: "Muster", version: hubVersion, tls: loopback ? undefined : tls, token, log });
+    closers.push(() => app.close());
+    const status = async (): Promise<HubStatus> => {
+      const fleet = await devices.list();
+      return {
+        version: hubVersion,
+        startedMs,
+        devices: { total: fleet.length, online: fleet.filter(({ online }) => online).length },
+        models: new Set((await catalog.list()).map(({ model }) => model)).size,
+        activeRollouts: await rollouts.activeCount(),
+        mqttUrl: link.url,
+        enrolmentUrl: address.enrolmentUrl,
+        counters: { ...link.counters(), ...taken.counters(), "transfer-refused": transfers.refused },
+      };
+    };
+    statusRoutes(app, status);
+    deviceRoutes(app, devices, enrolment);
+    modelRoutes(app, catalog, config.maxArtifactBytes);
+    rolloutRoutes(app, rollouts);
+    telemetryRoutes(app, telemetry, events, drift);
+    const apiUrl = await listenHttp(app, config.httpHost, config.httpPort, "the HTTP API");
+
+    closers.push(every(config.tickMs, () => rollouts.tick(), log, "rollout.tick"));
+    closers.push(every(3_600_000, () => telemetry.prune(config.keepTelemetryMs, config.maxTelemetryRows), log, "telemetry.prune"));
+    await events.append(undefined, "hub.started", { version: hubVersion });
+    log.info("hub.started", { apiUrl, mqttUrl: link.url, enrolmentUrl: address.enrolmentUrl, dataDir: config.dataDir });
+    return { apiUrl, mqttUrl: link.url, enrolmentUrl: address.enrolmentUrl, token, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+/** The API token, made at first start; the file has mode 0600. */
+async function openToken(path: string): Promise<string> {
+  const known = await readIfThere(path);
+  if (known !== undefined) return known.trim();
+  const token = randomBytes(24).toString("base64url");
+  await writeDurably(path, `${token}\n`);
+  return token;
+}

@@ -1,0 +1,157 @@
+import type { Wanted } from "@muster/shared";
+import { isActive, type Progress, type RolloutRecord } from "../core/rollout.js";
+import type { Database } from "./sql.js";
+import type { Tables } from "./tables.js";
+
+/** A rollout with its name and target. */
+export interface StoredRollout extends RolloutRecord {
+  readonly id: string;
+  readonly model: string;
+  readonly version: string;
+  readonly selector: string;
+  readonly createdMs: number;
+  readonly changedMs: number;
+}
+
+/** A device's progress, and what it was wanted to run before the rollout. */
+export interface StoredProgress extends Progress {
+  readonly previous: Wanted | undefined;
+}
+
+/** Rollouts and their devices in the store; a rollout and all of its devices change in one transaction. */
+export class RolloutStore {
+  readonly #db: Database;
+
+  constructor(db: Database) {
+    this.#db = db;
+  }
+
+  async insert(rollout: StoredRollout, progress: readonly StoredProgress[]): Promise<void> {
+    await this.#db.transaction().execute(async (tx) => {
+      await tx.insertInto("rollouts").values(rolloutRow(rollout)).execute();
+      for (const member of progress) await tx.insertInto("rollout_devices").values(memberRow(rollout.id, member)).execute();
+    });
+  }
+
+  async save(rollout: StoredRollout, progress: readonly StoredProgress[]): Promise<void> {
+    await this.#db.transaction().execute(async (tx) => {
+      const { id, ...columns } = rolloutRow(rollout);
+      await tx.updateTable("rollouts").set(columns).where("id", "=", id).execute();
+      for (const member of progress) {
+        const { rollout_id, device, ...values } = memberRow(id, member);
+        await tx
+          .insertInto("rollout_devices")
+          .values({ rollout_id, device, ...values })
+          .onConflict((conflict) => conflict.columns(["rollout_id", "device"]).doUpdateSet(values))
+          .execute();
+      }
+    });
+  }
+
+  async find(id: string): Promise<{ rollout: StoredRollout; progress: StoredProgress[] } | undefined> {
+    const row = await this.#db.selectFrom("rollouts").selectAll().where("id", "=", id).executeTakeFirst();
+    if (row === undefined) return undefined;
+    const members = await this.#db.selectFrom("rollout_devices").selectAll().where("rollout_id", "=", id).orderBy("device").execute();
+    return { rollout: readRollout(row), progress: members.map(readMember) };
+  }
+
+  /** Newest first. */
+  async ids(): Promise<string[]> {
+    const rows = await this.#db.selectFrom("rollouts").select("id").orderBy("created_ms", "desc").orderBy("id", "desc").execute();
+    return rows.map(({ id }) => id);
+  }
+
+  /** The state of every rollout. */
+  async states(): Promise<StoredRollout["state"][]> {
+    const rows = await this.#db.selectFrom("rollouts").select("state").execute();
+    return rows.map(({ state }) => state as StoredRollout["state"]);
+  }
+
+  /** Rollouts that may still change: active ones, and ended ones that wait for devices to return. */
+  async openIds(): Promise<string[]> {
+    const rows = await this.#db
+      .selectFrom("rollouts")
+      .select(["id", "state"])
+      .where((where) =>
+        where.or([
+          where("state", "not in", ["completed", "completed-with-failures", "rolled-back"]),
+          where.exists(
+            where
+              .selectFrom("rollout_devices")
+              .select("device")
+              .whereRef("rollout_id", "=", "rollouts.id")
+              .where("rollout_devices.state", "in", ["laggard", "offered", "started"]),
+          ),
+        ]),
+      )
+      .orderBy("created_ms")
+      .execute();
+    return rows.map(({ id }) => id);
+  }
+
+  /** The devices that an active rollout of the model works on, and which one that is. */
+  async busyDevices(model: string): Promise<Map<string, string>> {
+    const rows = await this.#db
+      .selectFrom("rollout_devices")
+      .innerJoin("rollouts", "rollouts.id", "rollout_devices.rollout_id")
+      .select(["rollout_devices.device", "rollouts.id", "rollouts.state"])
+      .where("rollouts.model", "=", model)
+      .execute();
+    return new Map(rows.filter(({ state }) => isActive(state as StoredRollout["state"])).map(({ device, id }) => [device, id]));
+  }
+}
+
+function rolloutRow(rollout: StoredRollout): Tables["rollouts"] {
+  return {
+    id: rollout.id,
+    model: rollout.model,
+    version: rollout.version,
+    selector: rollout.selector,
+    state: rollout.state,
+    reason: rollout.reason ?? null,
+    settings: JSON.stringify(rollout.settings),
+    waves: JSON.stringify(rollout.waves),
+    created_ms: rollout.createdMs,
+    changed_ms: rollout.changedMs,
+  };
+}
+
+function readRollout(row: Tables["rollouts"]): StoredRollout {
+  return {
+    id: row.id,
+    model: row.model,
+    version: row.version,
+    selector: row.selector,
+    state: row.state as StoredRollout["state"],
+    ...(row.reason === null ? {} : { reason: row.reason }),
+    settings: JSON.parse(row.settings) as StoredRollout["settings"],
+    waves: JSON.parse(row.waves) as StoredRollout["waves"],
+    createdMs: row.created_ms,
+    changedMs: row.changed_ms,
+  };
+}
+
+function memberRow(id: string, member: StoredProgress): Tables["rollout_devices"] {
+  return {
+    rollout_id: id,
+    device: member.device,
+    wave: member.wave,
+    state: member.state,
+    tries: member.tries,
+    previous: member.previous === undefined ? null : JSON.stringify(member.previous),
+    started_ms: member.startedMs ?? null,
+    error: member.error === undefined ? null : JSON.stringify(member.error),
+  };
+}
+
+function readMember(row: Tables["rollout_devices"]): StoredProgress {
+  return {
+    device: row.device,
+    wave: row.wave,
+    state: row.state as StoredProgress["state"],
+    tries: row.tries,
+    previous: row.previous === null ? undefined : (JSON.parse(row.previous) as Wanted),
+    ...(row.started_ms === null ? {} : { startedMs: row.started_ms }),
+    ...(row.error === null ? {} : { error: JSON.parse(row.error) as NonNullable<StoredProgress["error"]> }),
+  };
+}

@@ -1,0 +1,99 @@
+import type { Generated } from "./sql.js";
+
+/** Columns that hold JSON are text; times are epoch ms; booleans are 0 or 1: the same on SQLite and PostgreSQL. */
+export interface Tables {
+  meta: { key: string; value: string };
+  invites: {
+    secret_hash: string;
+    device: string | null;
+    labels: string;
+    uses_left: number;
+    expires_ms: number;
+    created_ms: number;
+  };
+  devices: {
+    id: string;
+    labels: string;
+    joined_ms: number;
+    last_seen_ms: number | null;
+    /** Serial number of the certificate that may connect. */
+    certificate_serial: string;
+    hello: string | null;
+    reported: string | null;
+    desired_revision: number;
+    /** JSON of the wanted models. */
+    desired_models: string;
+    /** JSON of the signed document. */
+    desired_envelope: string | null;
+    desired_expires_ms: number;
+  };
+  versions: {
+    model: string;
+    version: string;
+    release: number;
+    manifest_digest: string;
+    manifest_bytes: number;
+    manifest: string;
+    /** Digest of everything that was pushed, so that pushing it again changes nothing. */
+    content_digest: string;
+    size_bytes: number;
+    pushed_ms: number;
+  };
+  rollouts: {
+    id: string;
+    model: string;
+    version: string;
+    selector: string;
+    state: string;
+    reason: string | null;
+    settings: string;
+    waves: string;
+    created_ms: number;
+    changed_ms: number;
+  };
+  rollout_devices: {
+    rollout_id: string;
+    device: string;
+    wave: number;
+    state: string;
+    tries: number;
+    /** JSON of what the device was wanted to run before, null for nothing. */
+    previous: string | null;
+    started_ms: number | null;
+    error: string | null;
+  };
+  events: {
+    id: Generated<number>;
+    at_ms: number;
+    device: string | null;
+    kind: string;
+    fields: string;
+    /** Outbox and number on the device; null for events of the hub. */
+    stream: string | null;
+    seq: number | null;
+  };
+  windows: {
+    device: string;
+    stream: string;
+    seq: number;
+    model: string;
+    version: string;
+    manifest: string;
+    provider: string;
+    start_ms: number;
+    end_ms: number;
+    inputs: number;
+    errors: number;
+    dropped: number;
+    /** JSON of classes, stages, features, rssBytes. */
+    body: string;
+  };
+  drifting: {
+    device: string;
+    model: string;
+    version: string;
+    feature: string;
+    since_ms: number;
+    psi: number;
+  };
+}

@@ -1,0 +1,129 @@
+import { type BlobStore, blobsOf, type ChunkReply, type ChunkRequest, type Clock, encode, encodeFrame, type Log, MusterError } from "@muster/shared";
+import type { Catalog } from "./catalog.js";
+import { ByteCache } from "./core/byte-cache.js";
+import { Pace } from "./core/pace.js";
+import type { Devices } from "./devices.js";
+import type { DeviceLink } from "./ports.js";
+
+export interface TransfersDeps {
+  readonly artifacts: BlobStore;
+  readonly catalog: Catalog;
+  readonly devices: Devices;
+  readonly link: DeviceLink;
+  readonly clock: Clock;
+  readonly settings: { readonly log: Log; readonly deviceBytesPerSecond: number; readonly chunkCacheBytes: number };
+}
+
+/** Requests of one device that may wait; a device keeps fewer in flight. */
+const maxWaiting = 16;
+/** Devices served at the same time; others are told to come back. */
+const maxActive = 64;
+const busyRetryMs = 1000;
+
+/** What is remembered of a connected device. */
+interface Client {
+  readonly pace: Pace;
+  /** What it may fetch under its present desired revision. */
+  allowed: { readonly revision: number; readonly digests: ReadonlySet<string> } | undefined;
+}
+
+/** Answers devices' requests for bytes, out of the artifact store alone, each device in its own line. */
+export class Transfers {
+  readonly #deps: TransfersDeps;
+  readonly #cache: ByteCache;
+  /** Requests that wait, of every device that is being served. */
+  readonly #lines = new Map<string, ChunkRequest[]>();
+  readonly #clients = new Map<string, Client>();
+  #refused = 0;
+
+  constructor(deps: TransfersDeps) {
+    this.#deps = deps;
+    this.#cache = new ByteCache(deps.settings.chunkCacheBytes);
+  }
+
+  /** Requests that got no bytes since the start. */
+  get refused(): number {
+    return this.#refused;
+  }
+
+  /** Queues a request; resolves when the device's line is empty again. */
+  async answer(device: string, request: ChunkRequest): Promise<void> {
+    const line = this.#lines.get(device);
+    if (line !== undefined) {
+      if (line.length < maxWaiting) line.push(request);
+      else await this.#reply(device, request, "busy", busyRetryMs);
+      return;
+    }
+    if (this.#lines.size >= maxActive) return this.#reply(device, request, "busy", busyRetryMs);
+    const mine = [request];
+    this.#lines.set(device, mine);
+    try {
+      for (let next = mine.shift(); next !== undefined; next = mine.shift()) await this.#serve(device, next);
+    } catch (error) {
+      // The device went away or does not read; it asks again when it is back.
+      this.#deps.settings.log.debug("transfer.interrupted", { device, error });
+    } finally {
+      this.#lines.delete(device);
+    }
+  }
+
+  /** Drops what was remembered of a device that went away. */
+  forget(device: string): void {
+    this.#clients.delete(device);
+  }
+
+  async #serve(device: string, request: ChunkRequest): Promise<void> {
+    const { artifacts, link, clock } = this.#deps;
+    const client = this.#client(device);
+    if (!(await this.#mayFetch(device, client, request.blob))) return this.#reply(device, request, "denied");
+    const sizeBytes = await artifacts.size(request.blob);
+    if (sizeBytes === undefined) return this.#reply(device, request, "gone");
+    if (request.ranges.some(([offset, length]) => offset + length > sizeBytes)) return this.#reply(device, request, "range");
+    const { transfer, request: number } = request;
+    for (const [offset, length] of request.ranges) {
+      const bytes = await this.#read(request.blob, offset, length);
+      const waitMs = client.pace.take(bytes.length, clock.now());
+      if (waitMs > 0) await clock.sleep(waitMs);
+      await link.send(device, "chunk", encodeFrame({ transfer, request: number, offset, bytes }));
+    }
+  }
+
+  async #read(blob: string, offset: number, length: number): Promise<Buffer> {
+    const key = `${blob}/${offset}/${length}`;
+    const cached = this.#cache.get(key);
+    if (cached !== undefined) return cached;
+    const bytes = await this.#deps.artifacts.read(blob, offset, length);
+    this.#cache.put(key, bytes);
+    return bytes;
+  }
+
+  /** A device may fetch what its desired document names, and nothing else. */
+  async #mayFetch(device: string, client: Client, blob: string): Promise<boolean> {
+    const { wanted, desired } = await this.#deps.devices.get(device);
+    if (client.allowed?.revision === desired.revision) return client.allowed.digests.has(blob);
+    const digests = new Set<string>();
+    for (const { manifest } of wanted) {
+      digests.add(manifest.sha256);
+      const version = await this.#deps.catalog.byManifest(manifest.sha256);
+      for (const { sha256 } of version === undefined ? [] : blobsOf(version.manifest)) digests.add(sha256);
+    }
+    client.allowed = { revision: desired.revision, digests };
+    return digests.has(blob);
+  }
+
+  #client(device: string): Client {
+    const { clock, settings } = this.#deps;
+    const known = this.#clients.get(device) ?? { pace: new Pace(settings.deviceBytesPerSecond, clock.now()), allowed: undefined };
+    this.#clients.set(device, known);
+    return known;
+  }
+
+  async #reply(device: string, { transfer, request, blob }: ChunkRequest, error: ChunkReply["error"], retryMs?: number): Promise<void> {
+    this.#refused += 1;
+    this.#deps.settings.log.info("transfer.refused", { device, blob, reason: error });
+    const reply: ChunkReply = { transfer, request, error, ...(retryMs === undefined ? {} : { retryMs }) };
+    await this.#deps.link.send(device, "reply", encode(reply)).catch((failure) => {
+      if (!(failure instanceof MusterError && failure.code === "link/closed")) throw failure;
+    });
+  }
+}
