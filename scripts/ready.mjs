@@ -18,8 +18,8 @@ export function nodeProblem(version) {
 /** Why `npm ci` has to run, or undefined when node_modules is what package-lock.json says. */
 export function installReason(root, host = { os: process.platform, cpu: process.arch, libc: libcOf() }) {
   const wanted = readJson(join(root, "package-lock.json")).packages;
-  const installed = readJson(join(root, "node_modules", ".package-lock.json")).packages;
-  if (installed === undefined) return "nothing is installed yet";
+  const installed = readJson(join(root, "node_modules/.package-lock.json")).packages;
+  if (wanted === undefined || installed === undefined) return "nothing is installed yet";
   for (const [path, entry] of Object.entries(wanted)) {
     if (!path.includes("node_modules/")) continue;
     const name = path.slice(path.lastIndexOf("node_modules/") + "node_modules/".length);
@@ -43,8 +43,7 @@ function mustBeThere({ optional, devOptional, os, cpu, libc }, host) {
   if (!optional && !devOptional) return true;
   const fits = (list, value) =>
     list === undefined || (list.some((item) => item[0] === "!") ? !list.includes(`!${value}`) : list.includes(value));
-  const named = os !== undefined || cpu !== undefined;
-  return named && fits(os, host.os) && fits(cpu, host.cpu) && fits(libc, host.libc);
+  return (os ?? cpu) !== undefined && fits(os, host.os) && fits(cpu, host.cpu) && fits(libc, host.libc);
 }
 
 const libcOf = () => (process.report?.getReport().header.glibcVersionRuntime === undefined ? "musl" : "glibc");
@@ -59,34 +58,27 @@ function install(root) {
     // Its install script would fetch CUDA libraries of several hundred MB; the CPU provider needs none of them.
     env: { ...process.env, ONNXRUNTIME_NODE_INSTALL: "skip" },
   });
-  if (status !== 0) throw new Error(`npm ci failed:\n${error?.message ?? ""}${stdout ?? ""}${stderr ?? ""}`);
+  if (status !== 0) console.error(`npm ci failed:\n${error?.message ?? ""}${stdout ?? ""}${stderr ?? ""}`);
+  return status ?? 1;
 }
 
 /** Removes compiled files whose source is gone, and makes a project whose output is incomplete compile again. */
 export function tidyOutput(root, workspaces) {
   for (const folder of workspaces.map((workspace) => join(root, workspace))) {
-    const sources = new Set(stems(join(folder, "src"), /(?<!\.d)\.tsx?$/));
-    const outputs = new Set(stems(join(folder, "dist"), /\.d\.ts$/));
-    for (const stem of outputs) {
-      if (sources.has(stem)) continue;
-      for (const end of [".js", ".js.map", ".d.ts", ".d.ts.map"]) {
-        fs.rmSync(join(folder, "dist", stem + end), { force: true });
-      }
+    const dist = join(folder, "dist");
+    const sources = stems(join(folder, "src"), /(?<!\.d)\.tsx?$/);
+    for (const stem of stems(dist, /\.d\.ts$/).filter((name) => !sources.includes(name))) {
+      for (const end of [".js", ".js.map", ".d.ts", ".d.ts.map"]) fs.rmSync(join(dist, stem + end), { force: true });
     }
-    const incomplete = [...sources].some((stem) => !fs.existsSync(join(folder, "dist", `${stem}.js`)));
-    if (incomplete) fs.rmSync(join(folder, "tsconfig.tsbuildinfo"), { force: true });
+    const complete = sources.every((stem) => fs.existsSync(join(dist, `${stem}.js`)));
+    if (!complete) fs.rmSync(join(folder, "tsconfig.tsbuildinfo"), { force: true });
   }
 }
 
 function stems(folder, end) {
   if (!fs.existsSync(folder)) return [];
-  const names = fs.readdirSync(folder, { recursive: true });
-  return names.filter((name) => end.test(name)).map((name) => name.replace(end, ""));
-}
-
-function build(root) {
-  const tsc = join(root, "node_modules", "typescript", "bin", "tsc");
-  return spawnSync(process.execPath, [tsc, "-b"], { cwd: root, stdio: "inherit" }).status ?? 1;
+  const names = fs.readdirSync(folder, { recursive: true }).filter((name) => end.test(name));
+  return names.map((name) => name.replace(end, ""));
 }
 
 /** Runs the work while no other process does; a lock whose process has ended is taken over. */
@@ -101,7 +93,7 @@ export function alone(lock, work) {
       else fs.renameSync(taken, lock);
       continue;
     }
-    if (!waiting) console.error(`Waiting for process ${holder}, which is installing or compiling here already.`);
+    if (!waiting) console.error(`Waiting for process ${holder}, which installs or compiles here already.`);
     waiting = true;
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 100);
   }
@@ -130,20 +122,24 @@ function tried(act, expected) {
   }
 }
 
-const textOf = (path) => (fs.existsSync(path) ? fs.readFileSync(path, "utf8") : undefined);
+function textOf(path) {
+  let text;
+  tried(() => (text = fs.readFileSync(path, "utf8")), "ENOENT");
+  return text;
+}
+
 const readJson = (path) => JSON.parse(textOf(path) ?? "{}");
 
 function main(args) {
   const root = dirname(dirname(fileURLToPath(import.meta.url)));
   return alone(join(root, ".ready.lock"), () => {
     const reason = installReason(root);
-    if (reason !== undefined) {
-      console.error(`Installing packages: ${reason}.`);
-      install(root);
-    }
-    if (args.includes("--no-build")) return 0;
+    if (reason !== undefined) console.error(`Installing packages: ${reason}.`);
+    const failed = reason === undefined ? 0 : install(root);
+    if (failed !== 0 || args.includes("--no-build")) return failed;
     tidyOutput(root, readJson(join(root, "package.json")).workspaces);
-    return build(root);
+    const tsc = join(root, "node_modules/typescript/bin/tsc");
+    return spawnSync(process.execPath, [tsc, "-b"], { cwd: root, stdio: "inherit" }).status ?? 1;
   });
 }
 

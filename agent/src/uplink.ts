@@ -41,7 +41,7 @@ const ackTimeoutMs = 10_000;
 /** All that goes between this device and its hub: says hello, empties the spools, hands on what arrives. */
 export class Uplink implements ChunkLink {
   readonly #deps: UplinkDeps;
-  readonly #link: UpLink;
+  #link: UpLink | undefined;
   readonly #listeners = new Map<number, ChunkListener>();
   readonly #stop = new AbortController();
   readonly #sending = { events: false, windows: false };
@@ -53,7 +53,11 @@ export class Uplink implements ChunkLink {
 
   constructor(deps: UplinkDeps) {
     this.#deps = deps;
-    this.#link = deps.open({
+  }
+
+  /** Connects, and stays connected from then on. */
+  start(): void {
+    this.#link = this.#deps.open({
       onConnected: () => void this.#onConnected(),
       onLost: () => {
         for (const listener of this.#listeners.values()) listener.onConnection(false);
@@ -63,7 +67,7 @@ export class Uplink implements ChunkLink {
   }
 
   get connected(): boolean {
-    return this.#link.connected;
+    return this.#link?.connected ?? false;
   }
 
   request(request: ChunkRequest): void {
@@ -99,7 +103,7 @@ export class Uplink implements ChunkLink {
   async close(): Promise<void> {
     this.#stop.abort();
     for (const wake of this.#waiters) wake();
-    await this.#link.close();
+    await this.#link?.close();
   }
 
   async #onConnected(): Promise<void> {
@@ -192,7 +196,7 @@ export class Uplink implements ChunkLink {
   }
 
   async #send(kind: UpKind, payload: Buffer): Promise<void> {
-    if (this.#stop.signal.aborted) throw new MusterError("link/closed", "the agent is stopping");
+    if (this.#link === undefined || this.#stop.signal.aborted) throw new MusterError("link/closed", "there is no connection now");
     await this.#link.send(kind, payload);
   }
 }

@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { type HubStatus, type Log, parseWith } from "@muster/shared";
-import { FolderBlobs, readIfThere, systemClock, writeDurably } from "@muster/shared/node";
+import { FolderBlobs, lockFolder, readIfThere, systemClock, writeDurably } from "@muster/shared/node";
 import { openAedesBroker } from "./adapters/aedes-broker.js";
 import { inspectProcess } from "./adapters/inspect-process.js";
 import { openSqlite } from "./adapters/sqlite-store.js";
@@ -52,6 +52,7 @@ export async function startHub(options: Partial<HubConfig>, log: Log): Promise<H
     for (const closer of closers.splice(0).reverse()) await closer();
   };
   try {
+    closers.push(await lockFolder(config.dataDir));
     const token = await openToken(join(config.dataDir, "admin.token"));
     const keys = await openKeys(join(config.dataDir, "keys"));
     const authority = await openAuthority(join(config.dataDir, "identity"), clock.now());

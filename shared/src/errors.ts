@@ -40,6 +40,7 @@ export const errorCodes = {
   "runner/overloaded": { means: "the queue for this model is full", retryable: true },
   "runner/crashed": { means: "the runner process ended while working", retryable: true },
   "engine/failed": { means: "ONNX Runtime failed to load or run a model", retryable: false },
+  "store/in-use": { means: "another process works in the same data folder", retryable: true },
   "store/damaged": { means: "a stored document cannot be read", retryable: false },
   "port/in-use": { means: "another program listens on the port", retryable: true },
   internal: { means: "a fault of Muster itself", retryable: false },

@@ -72,6 +72,8 @@ export type RunnerWindow = z.infer<typeof RunnerWindow>;
 
 export const RunnerStatus = z.object({
   url: z.string().optional(),
+  /** Execution providers the installed ONNX Runtime brings along. */
+  providers: z.array(z.string()),
   models: z.array(
     z.object({ model: ModelName, version: VersionName, manifestDigest: Digest, serving: z.boolean(), queued: z.int() }),
   ),

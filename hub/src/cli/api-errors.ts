@@ -1,7 +1,8 @@
 import { ApiError, type ErrorCode, errorCodes, MusterError } from "@muster/shared";
 import { printable } from "./answer.js";
 
-const giveToken = "Give the operator's token with --token-file FILE, --token TOKEN or MUSTER_TOKEN.";
+const giveToken =
+  "Give it with --token-file FILE, --token TOKEN or MUSTER_TOKEN; the hub keeps it in admin.token in its data folder.";
 
 /** The error of a request the hub refused: its own, or what the status says when the body is not the hub's. */
 export function refusedRequest(status: number, body: string, what: string, hadToken: boolean): MusterError {
@@ -49,7 +50,7 @@ function reasonOf(code: string): string {
     case "UNABLE_TO_VERIFY_LEAF_SIGNATURE":
     case "UNABLE_TO_GET_ISSUER_CERT":
     case "UNABLE_TO_GET_ISSUER_CERT_LOCALLY":
-      return "its certificate is not trusted. Give the hub's CA with --ca FILE or MUSTER_CA.";
+      return "its certificate is not trusted. Give the hub's CA with --ca FILE or MUSTER_CA; it is ca.crt.pem in the hub's data folder.";
     case "ECONNRESET":
     case "EPIPE":
       return "the connection broke. Try again; if it stays so, see whether the hub speaks https:// there.";

@@ -60,7 +60,7 @@ function commandList(root: Command): string {
 
 function section(command: Command, examples: string): string {
   const isGroup = command.commands.length > 0;
-  const parts = [`${isGroup ? "##" : "###"} ${nameOf(command)}`, `${sentence(command.description())}`];
+  const parts = [`${command.parent?.parent ? "###" : "##"} ${nameOf(command)}`, sentence(command.description())];
   if (!isGroup) parts.push(`\`\`\`text\n${nameOf(command)} ${command.usage()}\n\`\`\``);
   if (command.registeredArguments.length > 0) {
     const rows = command.registeredArguments.map((one) => `| \`${one.name()}\` | ${one.description} |`);

@@ -1,4 +1,4 @@
-import { InferenceSession, listSupportedBackends, Tensor } from "onnxruntime-node";
+import { env, InferenceSession, listSupportedBackends, Tensor } from "onnxruntime-node";
 import { MusterError, messageOf, type Problem } from "../errors.js";
 import { fits } from "../model/bundle.js";
 import type { TensorSpec, Tensors } from "../model/pipeline.js";
@@ -79,6 +79,11 @@ export function installedProviders(): string[] {
   return listSupportedBackends()
     .filter(({ bundled }) => bundled)
     .map(({ name }) => name);
+}
+
+/** The version of the installed ONNX Runtime. */
+export function runtimeVersion(): string {
+  return env.versions.node ?? env.versions.common;
 }
 
 /** Where a bundle's tensors and those of its model file differ; empty when they agree. */

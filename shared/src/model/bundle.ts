@@ -1,8 +1,8 @@
-import { LineCounter, parseDocument } from "yaml";
 import { z } from "zod";
 import { invalid, type Problem } from "../errors.js";
 import { ModelName, VersionName } from "../ids.js";
 import { problemsOf } from "../schema.js";
+import { readYaml } from "../yaml-text.js";
 import { Budgets, ClassificationPostprocess, ImagePreprocess, Precision, Tensors } from "./pipeline.js";
 
 /** A file inside the bundle: relative, with forward slashes, never outside of the folder. */
@@ -77,29 +77,16 @@ export const bundleFileName = "muster.yaml";
  * each naming its field and, where the text has it, its line.
  */
 export function parseBundle(text: string): Bundle {
-  const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, uniqueKeys: true, stringKeys: true });
-  if (document.errors.length > 0) {
-    throw invalid(
-      "bundle/invalid",
-      bundleFileName,
-      document.errors.map((error) => ({ field: "", message: error.message })),
-    );
-  }
-  const result = Bundle.safeParse(document.toJS({ maxAliasCount: 100 }));
+  const { value, problems: unreadable, lineOf } = readYaml(text);
+  if (unreadable.length > 0) throw invalid("bundle/invalid", bundleFileName, unreadable);
+  const result = Bundle.safeParse(value);
   const problems = result.success ? crossChecks(result.data) : problemsOf(result.error);
   if (!result.success || problems.length > 0) throw invalid("bundle/invalid", bundleFileName, problems.map(withLine));
   return result.data;
 
   function withLine(problem: Problem): Problem {
-    const path = problem.field.split(/[.[\]]+/).filter((part) => part !== "");
-    const node = document.getIn(
-      path.map((part) => (/^\d+$/.test(part) ? Number(part) : part)),
-      true,
-    );
-    const start = (node as { range?: readonly number[] } | undefined)?.range?.[0];
-    if (start === undefined) return problem;
-    return { ...problem, message: `${problem.message} (line ${lines.linePos(start).line})` };
+    const line = lineOf(problem.field);
+    return line === undefined ? problem : { ...problem, message: `${problem.message} (line ${line})` };
   }
 }
 

@@ -7,7 +7,7 @@ import { basename, dirname, join } from "node:path";
  */
 export async function writeDurably(path: string, contents: string | Uint8Array, mode = 0o600): Promise<void> {
   const folder = dirname(path);
-  await mkdir(folder, { recursive: true });
+  await mkdir(folder, { recursive: true, mode: 0o700 });
   const temporary = join(folder, `.${basename(path)}.${process.pid}.${Math.random().toString(36).slice(2)}.tmp`);
   try {
     const file = await open(temporary, "wx", mode);

@@ -1,8 +1,8 @@
 import { readFile } from "node:fs/promises";
-import { parse } from "yaml";
 import type { z } from "zod";
-import { MusterError, messageOf } from "../errors.js";
+import { invalid, MusterError, messageOf } from "../errors.js";
 import { parseWith } from "../schema.js";
+import { readYaml } from "../yaml-text.js";
 import { isMissing } from "./durable-file.js";
 
 /** Where the values of a configuration come from, weakest first: file, environment, flags. */
@@ -28,7 +28,7 @@ export async function loadConfig<S extends z.ZodObject>(
   const merged: Record<string, unknown> = { ...(await fromFile(sources)) };
   for (const key of Object.keys(schema.shape)) {
     const variable = sources.env[`${sources.envPrefix}_${snake(key)}`];
-    if (variable !== undefined) merged[key] = yaml(variable, `${sources.envPrefix}_${snake(key)}`);
+    if (variable !== undefined) merged[key] = fromVariable(schema.shape[key], variable);
     if (sources.flags[key] !== undefined) merged[key] = sources.flags[key];
   }
   return Object.freeze(parseWith(schema, merged, "config/invalid", sources.file ?? "the configuration"));
@@ -45,19 +45,19 @@ async function fromFile({ file, fileRequired }: ConfigSources): Promise<Record<s
       cause,
     });
   }
-  const value = yaml(text, file) ?? {};
+  const { value, problems } = readYaml(text);
+  if (problems.length > 0) throw invalid("config/invalid", file, problems);
   if (typeof value !== "object" || Array.isArray(value)) {
     throw new MusterError("config/invalid", `${file} must hold keys and values, for example 'dataDir: ./data'`);
   }
-  return value as Record<string, unknown>;
+  return (value ?? {}) as Record<string, unknown>;
 }
 
-function yaml(text: string, where: string): unknown {
-  try {
-    return parse(text);
-  } catch (cause) {
-    throw new MusterError("config/invalid", `${where} is not YAML: ${messageOf(cause)}`, { cause });
-  }
+/** The text itself where text is wanted, so that a name such as `007` stays one; else what it says as YAML. */
+function fromVariable(schema: z.ZodType | undefined, text: string): unknown {
+  if (schema?.safeParse(text).success) return text;
+  const { value, problems } = readYaml(text);
+  return problems.length > 0 ? text : value;
 }
 
 function snake(key: string): string {

@@ -14,7 +14,12 @@ export function statusCommand(root: Command, session: Session): void {
       const api = await session.api();
       session.show(await api.get("/v1/status", HubStatus), (status) => statusText(status, session));
     });
-  withExamples(command, "muster status", "muster status --json --hub https://hub.example:7400 --ca hub-ca.pem");
+  withExamples(
+    command,
+    "muster status",
+    "muster status --token-file muster-data/admin.token",
+    "muster status --json --hub https://hub.example:7400 --ca ca.crt.pem",
+  );
 }
 
 function statusText(status: HubStatus, { style, nowMs }: Session): string {

@@ -1,0 +1,173 @@
+import { randomUUID } from "node:crypto";
+import { availableParallelism } from "node:os";
+import { join } from "node:path";
+import { type DeviceEvent, type Hello, type Log, parseWith, type Reported, type Window } from "@muster/shared";
+import { LowdbDoc, lockFolder, systemClock } from "@muster/shared/node";
+import { serveStatus } from "./adapters/control-socket.js";
+import { FolderShelf } from "./adapters/folder-shelf.js";
+import { FolderSpool } from "./adapters/folder-spool.js";
+import { openMqttLink } from "./adapters/mqtt-link.js";
+import { AgentConfig } from "./config.js";
+import { readHardware } from "./hardware.js";
+import { loadIdentity } from "./identity.js";
+import { Reconciler } from "./reconciler.js";
+import { RunnerHost } from "./runner/host.js";
+import { runTrial } from "./runner/trial.js";
+import { AgentState, initialState } from "./state.js";
+import type { AgentStatus } from "./status.js";
+import { Steps } from "./steps.js";
+import { RunnerSupervisor } from "./supervisor.js";
+import { Telemetry } from "./telemetry.js";
+import { Transfer } from "./transfer.js";
+import { Uplink } from "./uplink.js";
+
+/** The version of this agent. */
+export const agentVersion = "0.1.0";
+
+/** A running agent. */
+export interface Agent {
+  readonly device: string;
+  /** Where applications ask for inference. */
+  readonly inferenceUrl: string;
+  close(): Promise<void>;
+}
+
+/**
+ * Starts an agent in a folder where a device has joined. What was committed serves before the hub is
+ * even tried. Throws `identity/missing`, `store/in-use`, `store/damaged`, `port/in-use`, `config/invalid`.
+ */
+export async function startAgent(options: Partial<AgentConfig>, log: Log): Promise<Agent> {
+  const config = parseWith(AgentConfig, options, "config/invalid", "the configuration");
+  const { dataDir } = config;
+  const clock = systemClock;
+  const credentials = await loadIdentity(dataDir);
+  const bootId = randomUUID();
+  const startedMs = clock.now();
+  const closers: (() => Promise<void>)[] = [];
+  const close = async () => {
+    for (const closer of closers.splice(0).reverse()) await closer();
+  };
+  try {
+    closers.push(await lockFolder(dataDir));
+    const shelf = await FolderShelf.open(join(dataDir, "models"));
+    const spoolOptions = { maxWaiting: config.maxSpooled, log };
+    const events = await FolderSpool.open<DeviceEvent>(join(dataDir, "spool", "events"), spoolOptions);
+    const windows = await FolderSpool.open<Window>(join(dataDir, "spool", "windows"), spoolOptions);
+
+    const runnerProcess = new RunnerHost({
+      settings: {
+        host: config.inferenceHost,
+        port: config.inferencePort,
+        workers: config.workers === 0 ? Math.min(2, availableParallelism()) : config.workers,
+        maxQueue: config.maxQueue,
+        stateDir: join(dataDir, "sources"),
+        sources: config.sources,
+        sinks: config.sinks,
+      },
+      log,
+    });
+    const runner: RunnerSupervisor = new RunnerSupervisor({
+      process: runnerProcess,
+      restore: async () => {
+        const installed = Object.entries(reconciler.state.models).flatMap(([model, { committed }]) =>
+          committed === undefined ? [] : [{ model, committed }],
+        );
+        return Promise.all(installed.map(({ model, committed }) => steps.slot(model, committed)));
+      },
+      onCrash: () => {
+        reconciler.runnerCrashed();
+        uplink.report();
+      },
+      clock,
+      log,
+    });
+    const hardware = async () => readHardware(dataDir, (await runner.status()).providers);
+
+    // Uplink, transfer and reconciler need each other; nothing is called before all three are there.
+    const tell = async (kind: string, fields: Record<string, unknown>) => {
+      await events.add((seq) => ({ seq, atMs: clock.now(), kind, fields }));
+      uplink.flush();
+    };
+    const transfer = new Transfer({
+      link: {
+        get connected() {
+          return uplink.connected;
+        },
+        request: (request) => uplink.request(request),
+        listen: (number, listener) => uplink.listen(number, listener),
+      },
+      ...{ shelf, clock, log, maxArtifactBytes: config.maxArtifactBytes },
+    });
+    const steps = new Steps({
+      ...{ shelf, transfer, runner, trial: runTrial },
+      device: { keys: credentials.keys, hardware, trialTimeoutMs: config.trialTimeoutMs },
+      now: () => clock.now(),
+    });
+    const reconciler = await Reconciler.open({
+      store: new LowdbDoc(join(dataDir, "state.json"), AgentState, initialState),
+      ...{ steps, shelf, clock, log },
+      device: { id: credentials.device, keys: credentials.keys, onEvent: tell, onChange: () => uplink.report() },
+    });
+
+    let seq = 0;
+    const reported = async (): Promise<Reported> => {
+      seq += 1;
+      const status = await runner.status().catch(() => undefined);
+      const state: Reported = {
+        seq,
+        bootId,
+        revision: reconciler.state.revision,
+        models: reconciler.report(),
+        runner: { state: runner.state, restarts: runner.restarts, ...(status?.url === undefined ? {} : { url: status.url }) },
+        ...(reconciler.refusal === undefined ? {} : { refusal: reconciler.refusal }),
+        spool: {
+          windows: windows.counts().waiting,
+          events: events.counts().waiting,
+          dropped: windows.counts().dropped + events.counts().dropped,
+        },
+      };
+      return state;
+    };
+    const hello = async (): Promise<Hello> => ({
+      ...{ agentVersion, bootId, revision: reconciler.state.revision },
+      hardware: await hardware(),
+      clockMs: clock.now(),
+    });
+
+    const uplink: Uplink = new Uplink({
+      open: (handlers) => openMqttLink({ credentials, bootId, handlers, clock, log }),
+      ...{ events, windows, clock, log },
+      say: { hello, reported, desired: (envelope) => void reconciler.accept(envelope) },
+    });
+    const status = async (): Promise<AgentStatus> => ({
+      ...{ device: credentials.device, version: agentVersion, pid: process.pid, startedMs },
+      hub: { url: credentials.mqttUrl, connected: uplink.connected },
+      hardware: await hardware(),
+      reported: await reported(),
+      runner: await runner.status(),
+    });
+
+    closers.push(() => uplink.close());
+    closers.push(() => runner.close());
+    await runner.start();
+    closers.push(await serveStatus(dataDir, status));
+    const telemetry = new Telemetry({
+      ...{ runner, spool: windows, clock, log, windowMs: config.windowMs },
+      onWindow: (window) => {
+        reconciler.observed(window.model, window.manifest, window.inputs, window.errors);
+        uplink.flush();
+      },
+    });
+    closers.push(() => telemetry.close());
+    closers.push(() => reconciler.close());
+    telemetry.start();
+    reconciler.start();
+    uplink.start();
+    const inferenceUrl = (await runner.status()).url ?? "";
+    log.info("agent.started", { device: credentials.device, inferenceUrl, version: agentVersion });
+    return { device: credentials.device, inferenceUrl, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}

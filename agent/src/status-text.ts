@@ -1,0 +1,35 @@
+import { formatBytes, formatDuration } from "@muster/shared";
+import type { AgentStatus } from "./status.js";
+
+/** The status for a person: a line per fact. */
+export function statusText({ device, version, pid, startedMs, hub, hardware, reported, runner }: AgentStatus): string {
+  const up = formatDuration(Date.now() - startedMs);
+  const lines = [
+    `device     ${device} (agent ${version}, pid ${pid}, up ${up})`,
+    `hub        ${hub.url} ${hub.connected ? "connected" : "NOT CONNECTED"}`,
+    `machine    ${hardware.board}, ${hardware.cores} cores, ${formatBytes(hardware.memoryBytes)} memory, ${formatBytes(hardware.freeDiskBytes)} disk free`,
+    `runner     ${reported.runner.state}, ${reported.runner.restarts} restarts${runner.url === undefined ? "" : `, ${runner.url}`}`,
+    `spool      ${reported.spool.windows} windows, ${reported.spool.events} events wait; ${reported.spool.dropped} dropped`,
+  ];
+  if (reported.refusal !== undefined) lines.push(`REFUSED    ${reported.refusal}`);
+  if (reported.models.length === 0) lines.push("models     none wanted yet");
+  for (const { model, serving, committed, candidate, finished } of reported.models) {
+    const where = committed === undefined ? "" : ` (committed ${committed.version} on ${committed.provider} × ${committed.threads})`;
+    lines.push(`model      ${model}: ${serving === undefined ? "nothing serves" : `serves ${serving}`}${where}`);
+    if (candidate !== undefined) {
+      const share = candidate.totalBytes === undefined ? "" : ` ${formatBytes(candidate.doneBytes ?? 0)} of ${formatBytes(candidate.totalBytes)}`;
+      lines.push(`             ${candidate.version}: ${candidate.phase}${share}`);
+    }
+    const last = finished.at(-1);
+    if (last?.error !== undefined) lines.push(`             last: ${last.version} ${last.outcome}: ${last.error.code} ${last.error.detail}`);
+  }
+  for (const source of runner.sources) {
+    const error = source.lastError === undefined ? "" : `; last error: ${source.lastError}`;
+    lines.push(`source     ${source.type} ${source.target}: ${source.taken} taken, ${source.failed} failed${error}`);
+  }
+  for (const sink of runner.sinks) {
+    const error = sink.lastError === undefined ? "" : `; last error: ${sink.lastError}`;
+    lines.push(`sink       ${sink.type} ${sink.target}: ${sink.written} written, ${sink.failed} failed${error}`);
+  }
+  return lines.join("\n");
+}

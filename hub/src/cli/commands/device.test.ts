@@ -1,0 +1,100 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { startFakeHub } from "../testing/fake-hub.js";
+import { nowMs, runCliHere } from "../testing/run-cli.js";
+import { sampleDevice } from "../testing/samples.js";
+
+test("devices are listed with state, version, provider, labels and last sign of life", async (t) => {
+  const hub = await startFakeHub(t, { "GET /v1/devices": () => ({ devices: [sampleDevice("cam-1")] }) });
+  const { out } = await runCliHere(["device", "ls", "--selector", "site=lyon,line!=9", "--hub", hub.url]);
+  assert.deepEqual(hub.calls, ["GET /v1/devices?selector=site%3Dlyon%2Cline%21%3D9"]);
+  const [titles, row] = out.split("\n");
+  assert.match(titles ?? "", /^DEVICE +STATE +SERVING +PROVIDER +LABELS +LAST SEEN$/);
+  assert.match(row ?? "", /^cam-1 +online +defects 1\.0\.0 \(1\.1\.0 downloading\) +cpu +site=lyon,line=3 +3 s ago$/);
+});
+
+test("--json prints the answer as it came and nothing else, before or after the command", async (t) => {
+  const answer = { devices: [{ ...sampleDevice("cam-1"), addedByANewerHub: true }] };
+  const hub = await startFakeHub(t, { "GET /v1/devices": () => answer });
+  for (const argv of [
+    ["--json", "device", "ls", "--hub", hub.url],
+    ["device", "ls", "--hub", hub.url, "--json"],
+  ]) {
+    const { out, err } = await runCliHere(argv, { terminal: true });
+    assert.deepEqual(JSON.parse(out), answer);
+    assert.equal(err, "");
+  }
+});
+
+test("colours appear on a terminal only, and never with NO_COLOR", async (t) => {
+  const hub = await startFakeHub(t, { "GET /v1/devices/cam-1": () => sampleDevice("cam-1") });
+  const argv = ["device", "show", "cam-1", "--hub", hub.url];
+  const escape = "\u001b[";
+  assert.ok(!(await runCliHere(argv)).out.includes(escape));
+  assert.ok((await runCliHere(argv, { terminal: true })).out.includes(escape));
+  assert.ok(!(await runCliHere(argv, { terminal: true, env: { NO_COLOR: "1" } })).out.includes(escape));
+});
+
+test("what a device says cannot command the terminal", async (t) => {
+  const device = sampleDevice("cam-1");
+  const evil = { ...device, agentVersion: "1\u001b[2J\u0007\u009b31m2" };
+  const hub = await startFakeHub(t, { "GET /v1/devices/cam-1": () => evil });
+  const { out } = await runCliHere(["device", "show", "cam-1", "--hub", hub.url]);
+  assert.match(out, /agent +1\[2J31m2\n/);
+});
+
+test("a device is shown with hardware, candidate, last attempts, spool and refusal", async (t) => {
+  const hub = await startFakeHub(t, { "GET /v1/devices/cam-1": () => sampleDevice("cam-1") });
+  const { out } = await runCliHere(["device", "show", "cam-1", "--hub", hub.url]);
+  assert.match(out, /hardware +Raspberry Pi 5 \(linux arm64\), 4 cores Cortex-A76, 8\.0 GB memory, 12\.0 GB disk free/);
+  assert.match(out, /refused +revision 6 is older than 7/);
+  assert.match(out, /spool +2 windows and 1 events wait/);
+  assert.match(out, /committed +1\.0\.0 \(release 1\), int8 on cpu with 4 threads/);
+  assert.match(out, /candidate +1\.1\.0 downloading, 1\.0 MB of 4\.0 MB/);
+  assert.match(out, /1\.1\.0 +rejected +2 min ago +E_SELFTEST sample 2 says ok, expected scratch/);
+});
+
+test("an invitation prints the line for the device and until when it works", async (t) => {
+  let asked: unknown;
+  const hub = await startFakeHub(t, {
+    "POST /v1/invites": ({ body }) => {
+      asked = body;
+      return {
+        url: "https://h:7401",
+        token: "t",
+        expiresMs: nowMs + 7_200_000,
+        command: "muster-agent join https://h:7401 t",
+      };
+    },
+  });
+  const argv = ["device", "invite", "--label", "site=lyon,line=3", "--uses", "2", "--valid", "2h", "--hub", hub.url];
+  const { out } = await runCliHere(argv);
+  assert.deepEqual(asked, { labels: { site: "lyon", line: "3" }, uses: 2, validMs: 7_200_000 });
+  assert.match(out, /\n {2}muster-agent join https:\/\/h:7401 t\n/);
+  assert.match(out, /2 times, until .* \(2 h from now\)/);
+});
+
+test("an invitation that cannot be is refused before the hub is asked", async () => {
+  const argv = ["device", "invite", "--device", "no spaces", "--uses", "0", "--hub", "http://127.0.0.1:1"];
+  await assert.rejects(runCliHere(argv), (error: Error) => {
+    assert.match(error.message, /device: must be 1 to 64/);
+    assert.match(error.message, /uses: /);
+    return true;
+  });
+});
+
+test("labels are set and removed, and a device is removed", async (t) => {
+  let asked: unknown;
+  const hub = await startFakeHub(t, {
+    "PATCH /v1/devices/cam-1/labels": ({ body }) => {
+      asked = body;
+      return sampleDevice("cam-1");
+    },
+    "DELETE /v1/devices/cam-1": () => undefined,
+  });
+  const labelled = await runCliHere(["device", "label", "cam-1", "site=lyon", "--remove", "row,col", "--hub", hub.url]);
+  assert.deepEqual(asked, { set: { site: "lyon" }, remove: ["row", "col"] });
+  assert.equal(labelled.out, "cam-1 now has site=lyon, line=3\n");
+  const removed = await runCliHere(["device", "rm", "cam-1", "--json", "--hub", hub.url]);
+  assert.deepEqual(JSON.parse(removed.out), { removed: "cam-1" });
+});

@@ -1,0 +1,75 @@
+import { spawn } from "node:child_process";
+import { text } from "node:stream/consumers";
+import { fileURLToPath } from "node:url";
+import { ExitWith } from "@muster/shared/node";
+import type { Io } from "../io.js";
+import { cliProgram } from "../program.js";
+
+export interface Ran {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+interface Circumstances {
+  readonly terminal?: boolean;
+  readonly env?: Io["env"];
+  /** Aborted when the program asks for Ctrl-C and this says so. */
+  readonly interrupt?: AbortSignal;
+}
+
+/** A fixed moment, so that relative times in outputs are known. */
+export const nowMs = 1_750_000_000_000;
+
+/**
+ * Runs a command line in this process; sleeping only moves its clock. Errors come as they are
+ * thrown, but for {@link ExitWith}, whose message ends up in `err` as it would on stderr.
+ */
+export async function runCliHere(argv: readonly string[], circumstances: Circumstances = {}): Promise<Ran> {
+  const { terminal = false, env = {}, interrupt = new AbortController().signal } = circumstances;
+  const written = { out: "", err: "" };
+  let clockMs = nowMs;
+  const output = (to: "out" | "err") => ({
+    write: (part: string) => {
+      written[to] += part;
+    },
+    isTerminal: terminal,
+    columns: 100,
+  });
+  const io: Io = {
+    out: output("out"),
+    err: output("err"),
+    env,
+    home: "/nonexistent",
+    clock: {
+      now: () => clockMs,
+      sleep: async (ms, signal) => {
+        signal?.throwIfAborted();
+        clockMs += ms;
+      },
+    },
+    interrupted: () => interrupt,
+  };
+  try {
+    await cliProgram(io).parseAsync([...argv], { from: "user" });
+    return { code: 0, ...written };
+  } catch (error) {
+    if (!(error instanceof ExitWith)) throw error;
+    return { code: error.exitCode, out: written.out, err: `${written.err}${error.message}\n` };
+  }
+}
+
+/** Runs `muster` as a process of its own, as a user does. */
+export async function runMuster(argv: readonly string[], env: Io["env"] = {}): Promise<Ran> {
+  const main = fileURLToPath(new URL("../main.js", import.meta.url));
+  const child = spawn(process.execPath, [main, ...argv], {
+    env: { PATH: process.env.PATH, HOME: "/nonexistent", ...env },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const ended = new Promise<number>((resolve, reject) => {
+    child.once("error", reject);
+    child.once("exit", (code) => resolve(code ?? -1));
+  });
+  const [out, err, code] = await Promise.all([text(child.stdout), text(child.stderr), ended]);
+  return { code, out, err };
+}
