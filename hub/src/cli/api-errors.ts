@@ -50,7 +50,7 @@ function reasonOf(code: string): string {
     case "UNABLE_TO_VERIFY_LEAF_SIGNATURE":
     case "UNABLE_TO_GET_ISSUER_CERT":
     case "UNABLE_TO_GET_ISSUER_CERT_LOCALLY":
-      return "its certificate is not trusted. Give the hub's CA with --ca FILE or MUSTER_CA; it is ca.crt.pem in the hub's data folder.";
+      return "its certificate is not trusted. Give the hub's CA with --ca FILE or MUSTER_CA; it is identity/ca.crt.pem in the hub's data folder.";
     case "ECONNRESET":
     case "EPIPE":
       return "the connection broke. Try again; if it stays so, see whether the hub speaks https:// there.";

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { createServer } from "node:net";
+import { text } from "node:stream/consumers";
 import { type TestContext, test } from "node:test";
 import { Refusal, startFakeHub } from "./testing/fake-hub.js";
-import { runMuster } from "./testing/run-cli.js";
+import { endOf, runMuster, startMuster } from "./testing/run-cli.js";
 import { sampleDevice, sampleRollout } from "./testing/samples.js";
 
 /** The address of a port on which nothing listens. */
@@ -52,8 +53,10 @@ test("typing mistakes get a suggestion and exit code 2", async () => {
     [["device", "invite", "--valid", "soon"], /30s, 10min, 2h/],
     [["rollout", "start", "defects", "1.0.0", "--waves", "some"], /'some' is no wave.*\[usage\/invalid\]/],
     [["rollout", "start", "Defects", "1.0.0"], /model: must be 1 to 64 of a-z/],
+    [["telemetry", "events", "--limit", "5000"], /limit: .*1000/],
+    [["drift", "--model", "No"], /model: must be 1 to 64/],
     [["device", "label", "cam-1"], /nothing to change/],
-    [["status", "--hub", "ftp://x"], /hub: must be an address.*\n? ?\[?config\/invalid/],
+    [["status", "--hub", "ftp://x"], /hub: must be an address.*\[config\/invalid\]/],
   ];
   const runs = await Promise.all(cases.map(([argv]) => runMuster(argv)));
   runs.forEach(({ code, err }, at) => {
@@ -84,7 +87,13 @@ test("a watch of a failed rollout ends the process with 3", async (t) => {
 test("a long answer arrives whole, and a reader that leaves early is no error", async (t) => {
   const devices = Array.from({ length: 2000 }, (_, at) => sampleDevice(`cam-${at}`));
   const hub = await startFakeHub(t, { "GET /v1/devices": () => ({ devices }) });
-  const { code, out } = await runMuster(["device", "ls", "--json", "--hub", hub.url]);
-  assert.equal(code, 0);
-  assert.equal(JSON.parse(out).devices.length, 2000);
+  const argv = ["device", "ls", "--json", "--hub", hub.url];
+  const whole = await runMuster(argv);
+  assert.equal(whole.code, 0);
+  assert.equal(JSON.parse(whole.out).devices.length, 2000);
+  const child = startMuster(argv);
+  const ended = endOf(child);
+  child.stdout.once("data", () => child.stdout.destroy());
+  const [code, err] = await Promise.all([ended, text(child.stderr)]);
+  assert.deepEqual({ code, err }, { code: 0, err: "" });
 });

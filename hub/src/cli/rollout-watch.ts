@@ -1,4 +1,4 @@
-import { Rollout } from "@muster/shared";
+import { MusterError, Rollout } from "@muster/shared";
 import { ExitWith, exitCodes } from "@muster/shared/node";
 import type { ApiClient } from "./api-client.js";
 import { Patience } from "./patience.js";
@@ -18,12 +18,12 @@ export async function watchRollout(api: ApiClient, id: string, session: Session,
   const { io } = session;
   const signal = io.interrupted();
   const untilMs = timeoutMs === undefined ? Number.POSITIVE_INFINITY : io.clock.now() + timeoutMs;
-  const patience = new Patience(session);
+  const patience = new Patience(session, untilMs);
   const view = new WatchView(session);
   try {
     for (;;) {
       const ask = () => api.get(route`/v1/rollouts/${id}`, Rollout, {}, signal);
-      const { value: rollout, raw } = await patience.ask(ask, signal, untilMs);
+      const { value: rollout, raw } = await patience.ask(ask, signal);
       view.update(rollout, raw);
       if (hasEnded(rollout)) return conclude(rollout, session);
       const leftMs = untilMs - io.clock.now();
@@ -31,6 +31,8 @@ export async function watchRollout(api: ApiClient, id: string, session: Session,
       await io.clock.sleep(Math.min(pollMs, leftMs), signal);
     }
   } catch (error) {
+    const late = io.clock.now() >= untilMs && error instanceof MusterError && error.code === "hub/unreachable";
+    if (late) throw new ExitWith(exitCodes.timedOut, `the time is over; ${error.message}`);
     if (!signal.aborted) throw error;
     throw new ExitWith(130, `The rollout goes on. Watch it again: muster rollout watch ${id}`);
   } finally {

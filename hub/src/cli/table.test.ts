@@ -1,15 +1,22 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { styleFor } from "./style.js";
-import { fields, table } from "./table.js";
+import { type Column, fields, table } from "./table.js";
 import { ago } from "./time.js";
 
 const output = (isTerminal: boolean) => ({ write: () => {}, isTerminal, columns: 80 });
 const plain = styleFor(output(false), {});
-const columns = [
-  { title: "name", value: ({ name }: { name: string }) => ({ text: name, paint: plain.bold }) },
-  { title: "count", value: ({ count }: { count: number }) => String(count), right: true },
-  { title: "note", value: ({ note }: { note: string }) => note },
+
+interface Row {
+  readonly name: string;
+  readonly count: number;
+  readonly note: string;
+}
+
+const columns: readonly Column<Row>[] = [
+  { title: "name", value: ({ name }) => ({ text: name, paint: plain.bold }) },
+  { title: "count", value: ({ count }) => String(count), right: true },
+  { title: "note", value: ({ note }) => note },
 ];
 
 test("columns are as wide as their widest cell, numbers to the right, nothing after the last", () => {
@@ -29,8 +36,9 @@ test("colours do not change the width, and are there only on a terminal without 
   assert.equal(coloured.good("x"), "\u001b[32mx\u001b[39m");
   assert.equal(styleFor(output(true), { NO_COLOR: "1" }).good("x"), "x");
   assert.equal(plain.good("x"), "x");
-  const line = table([{ title: "a", value: () => ({ text: "b", paint: coloured.good }) }, ...columns], [], plain);
-  assert.equal(line, "A  NAME  COUNT  NOTE");
+  const cells: Column<Row>[] = [{ title: "a", value: () => ({ text: "b", paint: coloured.good }) }, ...columns];
+  const row = { name: "n", count: 1, note: "x" };
+  assert.equal(table(cells, [row], plain), "A  NAME  COUNT  NOTE\n\u001b[32mb\u001b[39m  n         1  x");
 });
 
 test("fields without a value are left out", () => {

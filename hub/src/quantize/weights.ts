@@ -59,7 +59,7 @@ function channelAxis({ opType, ints }: OnnxNode): number | undefined {
   if (opType === "Conv") return 0;
   if (opType === "ConvTranspose") return 1;
   if (opType === "MatMul") return -1;
-  if (opType === "Gemm") return ints["transB"] === 1 ? 0 : 1;
+  if (opType === "Gemm") return ints.transB === 1 ? 0 : 1;
   return undefined;
 }
 
@@ -92,7 +92,11 @@ function quantize({ dims, data }: FloatTensor, axis: number): { data: Int8Array;
     const channel = channelOf(index);
     scale[channel] = Math.max(scale[channel] ?? 0, Math.abs(value) / 127);
   });
-  const whole = Int8Array.from(data, (value, index) => Math.round(value / (scale[channelOf(index)] || 1)));
+  const whole = Int8Array.from(data, (value, index) => {
+    const steps = Math.round(value / (scale[channelOf(index)] || 1));
+    // A scale too small for float32's full precision could lead beyond.
+    return Math.max(-127, Math.min(127, steps));
+  });
   return { data: whole, scale: { dims: dims.map((_, d) => (perChannel && d === at ? channels : 1)), data: scale } };
 }
 

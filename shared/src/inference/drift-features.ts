@@ -28,7 +28,7 @@ export function baselineOf(
       ]),
     ),
     class: categoricalFeature(
-      values.map((value) => String(value["class"])),
+      values.map((value) => String(value.class)),
       labels,
     ),
   };

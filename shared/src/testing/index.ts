@@ -1,3 +1,4 @@
 export * from "./contracts.js";
 export * from "./fake-clock.js";
 export * from "./memory-stores.js";
+export * from "./seeded-random.js";

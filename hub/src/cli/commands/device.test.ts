@@ -29,10 +29,10 @@ test("--json prints the answer as it came and nothing else, before or after the 
 test("colours appear on a terminal only, and never with NO_COLOR", async (t) => {
   const hub = await startFakeHub(t, { "GET /v1/devices/cam-1": () => sampleDevice("cam-1") });
   const argv = ["device", "show", "cam-1", "--hub", hub.url];
-  const escape = "\u001b[";
-  assert.ok(!(await runCliHere(argv)).out.includes(escape));
-  assert.ok((await runCliHere(argv, { terminal: true })).out.includes(escape));
-  assert.ok(!(await runCliHere(argv, { terminal: true, env: { NO_COLOR: "1" } })).out.includes(escape));
+  const csi = "\u001b[";
+  assert.ok(!(await runCliHere(argv)).out.includes(csi));
+  assert.ok((await runCliHere(argv, { terminal: true })).out.includes(csi));
+  assert.ok(!(await runCliHere(argv, { terminal: true, env: { NO_COLOR: "1" } })).out.includes(csi));
 });
 
 test("what a device says cannot command the terminal", async (t) => {

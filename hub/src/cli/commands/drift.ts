@@ -1,4 +1,4 @@
-import { DriftReport, type DriftRow } from "@muster/shared";
+import { DriftQuery, DriftReport, type DriftRow, parseWith } from "@muster/shared";
 import type { Command } from "@muster/shared/node";
 import { withExamples } from "../help.js";
 import type { Session } from "../session.js";
@@ -15,7 +15,8 @@ export function driftCommand(root: Command, session: Session): void {
     .option("--model <model>", "only this model")
     .option("--device <device>", "only this device")
     .option("--selector <selector>", "only devices with these labels, for example site=lyon,line!=3")
-    .action(async (query: { model?: string; device?: string; selector?: string }) => {
+    .action(async (query: DriftQuery) => {
+      parseWith(DriftQuery, query, "usage/invalid", "the command line");
       const api = await session.api();
       session.show(await api.get("/v1/drift", DriftReport, query), (report) => driftText(report, session));
     });

@@ -82,6 +82,9 @@ test("a hub that is away for a while does not end a watch; one that never answer
   });
   const { code, err } = await runCliHere(["rollout", "watch", "r-1", "--hub", hub.url]);
   assert.equal(code, 0);
+  const hung = await startFakeHub(t, { [watched]: inTurn(sampleRollout("running"), away) });
+  const late = await runCliHere(["rollout", "watch", "r-1", "--timeout", "9s", "--hub", hung.url]);
+  assert.equal(late.code, 4);
   assert.match(err, /restarting Trying again\.\nthe hub answers again\n/);
   await assert.rejects(runCliHere(["rollout", "watch", "r-2", "--hub", hub.url]), { code: "hub/unreachable" });
 });

@@ -18,7 +18,7 @@ export function statusCommand(root: Command, session: Session): void {
     command,
     "muster status",
     "muster status --token-file muster-data/admin.token",
-    "muster status --json --hub https://hub.example:7400 --ca ca.crt.pem",
+    "muster status --json --hub https://hub.example:7400 --ca muster-data/identity/ca.crt.pem",
   );
 }
 

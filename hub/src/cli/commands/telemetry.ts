@@ -1,4 +1,4 @@
-import { EventList, LatencyReport } from "@muster/shared";
+import { EventList, EventQuery, LatencyReport, parseWith, TelemetryQuery } from "@muster/shared";
 import { type Command, durationOption, ExitWith, integerOption } from "@muster/shared/node";
 import { followEvents } from "../event-follow.js";
 import { eventLine } from "../event-view.js";
@@ -36,8 +36,9 @@ function latencyCommand(group: Command, session: Session): void {
     .addOption(group.createOption("--by <row>", "one row for each (default: device)").choices(["device", "version"]))
     .option("--stages", "latency of every stage of an input, not only of the whole")
     .action(async ({ modelVersion, last, stages, ...flags }: LatencyFlags) => {
-      const api = await session.api();
       const query = { ...flags, version: modelVersion, lastMs: last };
+      parseWith(TelemetryQuery, query, "usage/invalid", "the command line");
+      const api = await session.api();
       session.show(await api.get("/v1/telemetry/latency", LatencyReport, query), ({ rows }) =>
         rows.length === 0
           ? "No telemetry in this time. Look back further with --last, or see whether devices serve: muster device ls"
@@ -68,6 +69,7 @@ function eventsCommand(group: Command, session: Session): void {
     .option("--limit <n>", "how many, at most 1000 (default: 100)", integerOption)
     .option("--follow", "go on with events as they happen until Ctrl-C; with --json one event per line")
     .action(async ({ follow, ...query }: EventFlags) => {
+      parseWith(EventQuery, query, "usage/invalid", "the command line");
       const api = await session.api();
       if (follow === true) {
         await followEvents(api, query, session);

@@ -1,4 +1,4 @@
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import { ExitWith } from "@muster/shared/node";
@@ -59,17 +59,26 @@ export async function runCliHere(argv: readonly string[], circumstances: Circums
   }
 }
 
-/** Runs `muster` as a process of its own, as a user does. */
-export async function runMuster(argv: readonly string[], env: Io["env"] = {}): Promise<Ran> {
+/** Starts `muster` as a process of its own, as a user does. */
+export function startMuster(argv: readonly string[], env: Io["env"] = {}) {
   const main = fileURLToPath(new URL("../main.js", import.meta.url));
-  const child = spawn(process.execPath, [main, ...argv], {
-    env: { PATH: process.env.PATH, HOME: "/nonexistent", ...env },
+  return spawn(process.execPath, [main, ...argv], {
+    env: { HOME: "/nonexistent", ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });
-  const ended = new Promise<number>((resolve, reject) => {
+}
+
+/** The exit code of a process, once it has ended; -1 when a signal ended it. */
+export function endOf(child: ChildProcess): Promise<number> {
+  return new Promise((resolve, reject) => {
     child.once("error", reject);
     child.once("exit", (code) => resolve(code ?? -1));
   });
-  const [out, err, code] = await Promise.all([text(child.stdout), text(child.stderr), ended]);
+}
+
+/** Runs `muster` to its end. */
+export async function runMuster(argv: readonly string[], env: Io["env"] = {}): Promise<Ran> {
+  const child = startMuster(argv, env);
+  const [out, err, code] = await Promise.all([text(child.stdout), text(child.stderr), endOf(child)]);
   return { code, out, err };
 }

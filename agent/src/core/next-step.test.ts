@@ -1,0 +1,86 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Wanted } from "@muster/shared";
+import type { Candidate, Installed, ModelState } from "../state.js";
+import { type Facts, maxTrialStarts, nextStep, phaseLimitMs } from "./next-step.js";
+
+const digest = (letter: string) => letter.repeat(64);
+const wanted: Wanted = { model: "m", version: "2", manifest: { sha256: digest("b"), sizeBytes: 10 }, attempt: "r.0", probationMs: 1000 };
+const installed: Installed = {
+  ...{ attempt: "q.0", version: "1", release: 1, manifest: digest("a") },
+  ...{ variant: "fp32", artifact: digest("c"), provider: "cpu", threads: 1 },
+};
+const committed: ModelState = { releaseFloor: 1, committed: installed, finished: [] };
+const facts = (over: Partial<Facts> = {}): Facts => ({ nowMs: 0, probation: { crashes: 0, inputs: 0, errors: 0 }, recentCrashes: 0, ...over });
+const candidate = (phase: Candidate["phase"], over: Partial<Candidate> = {}): ModelState => ({
+  ...committed,
+  candidate: {
+    ...{ attempt: wanted.attempt, version: "2", manifest: wanted.manifest, probationMs: 1000 },
+    ...{ phase, phaseSinceMs: 0, trialStarts: 0 },
+    ...over,
+  },
+});
+const did = (state: ModelState, want: Wanted | undefined = wanted, over: Partial<Facts> = {}) => nextStep(want, state, facts(over))?.do;
+
+test("a wanted version goes through every phase in order", () => {
+  assert.equal(did(committed), "begin");
+  assert.equal(did(candidate("offered")), "describe");
+  assert.equal(did(candidate("downloading")), "download");
+  assert.equal(did(candidate("verified")), "begin-trial");
+  assert.equal(did(candidate("trial")), "trial");
+  assert.equal(did(candidate("proven")), "activate");
+});
+
+test("a version is committed only after its full probation", () => {
+  assert.equal(did(candidate("probation"), wanted, { nowMs: 999 }), undefined);
+  assert.equal(did(candidate("probation"), wanted, { nowMs: 1000 }), "commit");
+});
+
+test("a crash on probation sends the version back at once", () => {
+  const step = nextStep(wanted, candidate("probation"), facts({ nowMs: 5000, probation: { crashes: 1, inputs: 0, errors: 0 } }));
+  assert.deepEqual(step?.do === "give-up" && [step.outcome, step.error.code], ["rolled-back", "E_CRASH"]);
+});
+
+test("failing inputs on probation send the version back once enough were seen", () => {
+  assert.equal(did(candidate("probation"), wanted, { probation: { crashes: 0, inputs: 10, errors: 10 } }), undefined);
+  assert.equal(did(candidate("probation"), wanted, { probation: { crashes: 0, inputs: 20, errors: 2 } }), "give-up");
+});
+
+test("what runs already is acknowledged, what ended is not tried again under the same attempt", () => {
+  assert.equal(did(committed, { ...wanted, manifest: { sha256: installed.manifest, sizeBytes: 1 } }), "acknowledge");
+  const ended = { attempt: wanted.attempt, version: "2", manifest: digest("b"), outcome: "rejected", atMs: 0 } as const;
+  assert.equal(did({ ...committed, finished: [ended] }), undefined);
+  assert.equal(did({ ...committed, finished: [ended] }, { ...wanted, attempt: "r.1" }), "begin");
+});
+
+test("a candidate that is no longer wanted is given up in every phase", () => {
+  for (const phase of ["offered", "downloading", "verified", "trial", "proven", "probation"] as const) {
+    const superseded = nextStep({ ...wanted, attempt: "s.0" }, candidate(phase), facts());
+    assert.equal(superseded?.do === "give-up" && superseded.outcome, "superseded");
+    const cancelled = nextStep(undefined, candidate(phase), facts());
+    assert.equal(cancelled?.do === "give-up" && cancelled.outcome, "cancelled");
+  }
+});
+
+test("every phase has an end", () => {
+  for (const [phase, limitMs] of Object.entries(phaseLimitMs)) {
+    const step = nextStep(wanted, candidate(phase as Candidate["phase"]), facts({ nowMs: limitMs + 1 }));
+    assert.equal(step?.do === "give-up" && step.outcome, "timed-out", phase);
+  }
+});
+
+test("a trial that never comes back is not begun for ever", () => {
+  assert.equal(did(candidate("verified", { trialStarts: maxTrialStarts - 1 })), "begin-trial");
+  assert.equal(did(candidate("verified", { trialStarts: maxTrialStarts })), "give-up");
+});
+
+test("a crash loop of the committed version falls back to the one before, if there is one", () => {
+  assert.equal(did(committed, wanted, { recentCrashes: 3 }), "begin");
+  assert.equal(did({ ...committed, previous: { ...installed, manifest: digest("e") } }, wanted, { recentCrashes: 3 }), "fall-back");
+  assert.equal(did({ ...committed, previous: installed }, wanted, { recentCrashes: 2 }), "begin");
+});
+
+test("a model that is not wanted is removed, once", () => {
+  assert.equal(nextStep(undefined, committed, facts())?.do, "remove");
+  assert.equal(nextStep(undefined, { releaseFloor: 3, finished: [] }, facts()), undefined);
+});

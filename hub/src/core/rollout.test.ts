@@ -1,0 +1,168 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { RolloutSettings } from "@muster/shared";
+import { type Advance, advance, command, type Progress, type RolloutRecord, type Sighting } from "./rollout.js";
+
+const settings = RolloutSettings.parse({ soakMs: 1000, retries: 0, inProgressTimeoutMs: 5000 });
+const unseen: Sighting = { online: true, attempt: "unseen", restored: true };
+
+/** A fleet in memory: what each device says, moved by hand. */
+class Fleet {
+  rollout: RolloutRecord;
+  progress: readonly Progress[];
+  readonly says = new Map<string, Sighting>();
+  readonly orders: string[] = [];
+
+  constructor(waves: string[][], overrides: Partial<RolloutSettings> = {}) {
+    this.rollout = { state: "running", settings: { ...settings, ...overrides }, waves: waves.map(() => ({ state: "pending" })) };
+    this.progress = waves.flatMap((wave, at) => wave.map((device): Progress => ({ device, wave: at, state: "waiting", tries: 0 })));
+  }
+
+  /** Steps until nothing changes. */
+  settle(nowMs: number): void {
+    for (let turn = 0; turn < 50; turn += 1) {
+      const next: Advance = advance(this.rollout, this.progress, (device) => this.says.get(device) ?? unseen, nowMs);
+      this.orders.push(...next.orders.map((order) => `${order.do} ${order.device}`));
+      const same = JSON.stringify([next.rollout, next.progress]) === JSON.stringify([this.rollout, this.progress]);
+      this.rollout = next.rollout;
+      this.progress = next.progress;
+      if (same) return;
+    }
+    assert.fail("the rollout does not come to rest");
+  }
+
+  say(device: string, sighting: Partial<Sighting>): void {
+    this.says.set(device, { ...unseen, ...sighting });
+  }
+}
+
+test("a wave begins only when the one before has passed and soaked", () => {
+  const fleet = new Fleet([["a"], ["b", "c"]]);
+  fleet.settle(0);
+  assert.deepEqual(fleet.orders, ["offer a"]);
+  fleet.say("a", { attempt: "started", restored: false });
+  fleet.settle(100);
+  fleet.say("a", { attempt: "committed", restored: false });
+  fleet.settle(200);
+  assert.equal(fleet.rollout.waves[0]?.state, "soaking");
+  fleet.settle(1199);
+  assert.deepEqual(fleet.orders, ["offer a"]);
+  fleet.settle(1200);
+  assert.deepEqual(fleet.orders, ["offer a", "offer b", "offer c"]);
+  fleet.say("b", { attempt: "committed" });
+  fleet.say("c", { attempt: "committed" });
+  fleet.settle(1300);
+  fleet.settle(2300);
+  assert.equal(fleet.rollout.state, "completed");
+});
+
+test("a failed canary halts the rollout, and only devices that were offered it go back", () => {
+  const fleet = new Fleet([["a"], ["b"]]);
+  fleet.settle(0);
+  fleet.say("a", { attempt: "failed", error: { code: "E_SELFTEST", detail: "wrong" }, restored: false });
+  fleet.settle(100);
+  assert.equal(fleet.rollout.state, "rolling-back");
+  assert.match(fleet.rollout.reason ?? "", /wave 1: .*E_SELFTEST wrong/);
+  assert.deepEqual(fleet.orders, ["offer a", "withdraw a"]);
+  fleet.say("a", { attempt: "failed", restored: true });
+  fleet.settle(200);
+  assert.equal(fleet.rollout.state, "rolled-back");
+});
+
+test("a version that fails while its wave is soaking halts the rollout", () => {
+  const fleet = new Fleet([["a"], ["b"]]);
+  fleet.settle(0);
+  fleet.say("a", { attempt: "committed" });
+  fleet.settle(100);
+  assert.equal(fleet.rollout.waves[0]?.state, "soaking");
+  fleet.say("a", { attempt: "failed", error: { code: "E_CRASH", detail: "crash loop" } });
+  fleet.settle(200);
+  assert.equal(fleet.rollout.state, "rolled-back");
+});
+
+test("an unreachable device does not block its wave and is updated when it returns", () => {
+  const fleet = new Fleet([["a", "b"]], { minExecuted: 1 });
+  fleet.say("b", { online: false });
+  fleet.settle(0);
+  fleet.say("a", { attempt: "committed" });
+  fleet.settle(100);
+  fleet.settle(1100);
+  assert.equal(fleet.rollout.state, "completed");
+  assert.match(fleet.rollout.reason ?? "", /1 unreachable/);
+  fleet.say("b", { attempt: "committed" });
+  fleet.settle(5000);
+  assert.deepEqual(
+    fleet.progress.map(({ state }) => state),
+    ["committed", "committed"],
+  );
+});
+
+test("a device is tried again as often as the settings say, then it has failed", () => {
+  const fleet = new Fleet([["a"]], { retries: 2 });
+  fleet.settle(0);
+  for (const tries of [1, 2]) {
+    const failing = advance(fleet.rollout, fleet.progress, () => ({ ...unseen, attempt: "failed" }), 10);
+    assert.deepEqual(failing.orders, [{ do: "offer", device: "a", tries }]);
+    fleet.progress = failing.progress;
+  }
+  const last = advance(fleet.rollout, fleet.progress, () => ({ ...unseen, attempt: "failed" }), 20);
+  assert.equal(last.progress[0]?.state, "failed");
+  assert.equal(last.rollout.state, "halted");
+});
+
+test("a device that starts and does not finish in time has failed", () => {
+  const fleet = new Fleet([["a"]]);
+  fleet.settle(0);
+  fleet.say("a", { attempt: "started" });
+  fleet.settle(100);
+  fleet.settle(5099);
+  assert.equal(fleet.rollout.state, "running");
+  fleet.settle(5100);
+  assert.equal(fleet.progress[0]?.error?.code, "E_TIMEOUT");
+  assert.notEqual(fleet.rollout.state, "running");
+});
+
+test("a paused rollout offers nothing new, and still halts on failure", () => {
+  const fleet = new Fleet([["a"], ["b"]], { soakMs: 0 });
+  fleet.settle(0);
+  fleet.rollout = command(fleet.rollout, "pause") ?? assert.fail("cannot pause");
+  fleet.say("a", { attempt: "committed" });
+  fleet.settle(100);
+  assert.deepEqual(fleet.orders, ["offer a"]);
+  fleet.rollout = command(fleet.rollout, "resume") ?? assert.fail("cannot resume");
+  fleet.settle(200);
+  assert.deepEqual(fleet.orders, ["offer a", "offer b"]);
+});
+
+test("an ended rollout takes no commands", () => {
+  for (const state of ["completed", "completed-with-failures", "rolled-back"] as const) {
+    for (const action of ["pause", "resume", "halt"] as const) {
+      assert.equal(command({ state, settings, waves: [] }, action), undefined);
+    }
+  }
+});
+
+test("whatever devices say in whatever order, a rollout comes to rest and never offers after a halt", () => {
+  let state = 12345;
+  const random = () => {
+    state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0;
+    return state / 2 ** 32;
+  };
+  for (let round = 0; round < 300; round += 1) {
+    const names = Array.from({ length: 8 }, (_, at) => `d${at}`);
+    const fleet = new Fleet([names.slice(0, 1), names.slice(1, 4), names.slice(4)], { retries: 1, soakMs: 50 });
+    let nowMs = 0;
+    for (let move = 0; move < 60; move += 1) {
+      nowMs += 20;
+      const device = names[Math.floor(random() * names.length)] ?? "";
+      const attempt = (["unseen", "started", "committed", "failed"] as const)[Math.floor(random() * 4)] ?? "unseen";
+      fleet.say(device, { attempt, online: random() > 0.2, restored: random() > 0.5 });
+      const halted = ["halted", "rolling-back", "rolled-back"].includes(fleet.rollout.state);
+      const before = fleet.orders.length;
+      fleet.settle(nowMs);
+      if (halted) assert.ok(fleet.orders.slice(before).every((order) => order.startsWith("withdraw")));
+    }
+    const passed = fleet.rollout.waves.map(({ state: wave }) => wave === "passed");
+    assert.ok(passed.every((wave, at) => at === 0 || !wave || passed[at - 1]), "a wave passed before the one in front of it");
+  }
+});
