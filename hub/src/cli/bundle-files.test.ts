@@ -8,7 +8,7 @@ import { readBundle } from "./bundle-files.js";
 import { sampleBundle } from "./testing/samples.js";
 
 /** A folder with the given number of reference images, in two folders, and everything else the bundle names. */
-export async function bundleFolder(t: TestContext, images = 24, text = sampleBundle): Promise<string> {
+async function bundleFolder(t: TestContext, images = 24, text = sampleBundle): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), "muster-bundle-"));
   t.after(() => rm(folder, { recursive: true }));
   await mkdir(join(folder, "reference", "b"), { recursive: true });

@@ -1,4 +1,5 @@
 import { type Device, formatBytes, type Reported } from "@muster/shared";
+import { counted } from "./counted.js";
 import type { Session } from "./session.js";
 import { type Cell, fields, indented, orDash, table } from "./table.js";
 import { ago, localTime } from "./time.js";
@@ -111,11 +112,11 @@ function hardwareText({
 }
 
 function runnerText({ runner }: Reported): string {
-  return `${runner.state}${runner.url === undefined ? "" : ` at ${runner.url}`}, ${runner.restarts} restarts`;
+  return `${runner.state}${runner.url === undefined ? "" : ` at ${runner.url}`}, ${counted(runner.restarts, "restart")}`;
 }
 
 function spoolText({ spool }: Reported, style: View["style"]): Cell {
-  const text = `${spool.windows} windows and ${spool.events} events wait to be sent, ${spool.dropped} dropped`;
+  const text = `${counted(spool.windows, "window")} and ${counted(spool.events, "event")} wait to be sent, ${spool.dropped} dropped`;
   return spool.dropped === 0 ? text : { text, paint: style.warn };
 }
 

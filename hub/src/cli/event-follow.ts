@@ -10,7 +10,7 @@ const pageEvents = 1000;
 /** Prints the newest events and then every further one. Returns when the user presses Ctrl-C. */
 export async function followEvents(api: ApiClient, query: Query, session: Session): Promise<void> {
   const signal = session.io.interrupted();
-  const patience = new Patience(session);
+  const patience = new Patience(session, (text) => session.note(text));
   let after: number | undefined;
   try {
     for (;;) {

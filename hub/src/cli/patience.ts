@@ -7,12 +7,14 @@ const patienceMs = 300_000;
 /** Repeats questions to a hub that has answered before and is away for a while, such as for a restart. */
 export class Patience {
   readonly #session: Session;
+  readonly #tell: (text: string) => void;
   readonly #untilMs: number;
   #answered = false;
 
-  /** Past `untilMs` nothing is repeated any more. */
-  constructor(session: Session, untilMs = Number.POSITIVE_INFINITY) {
+  /** `tell` gets what the user should know of it. Past `untilMs` nothing is repeated any more. */
+  constructor(session: Session, tell: (text: string) => void, untilMs = Number.POSITIVE_INFINITY) {
     this.#session = session;
+    this.#tell = tell;
     this.#untilMs = untilMs;
   }
 
@@ -23,7 +25,7 @@ export class Patience {
     for (let tries = 1; ; tries += 1) {
       try {
         const answer = await question();
-        if (tries > 1) this.#session.note("the hub answers again");
+        if (tries > 1) this.#tell("the hub answers again");
         this.#answered = true;
         return answer;
       } catch (error) {
@@ -31,7 +33,7 @@ export class Patience {
         const away = error instanceof MusterError && error.code === "hub/unreachable";
         const leftMs = untilMs - io.clock.now();
         if (!away || !this.#answered || leftMs <= 0) throw error;
-        if (tries === 1) this.#session.note(`${asMusterError(error).message} Trying again.`);
+        if (tries === 1) this.#tell(`${asMusterError(error).message} Trying again.`);
         await io.clock.sleep(Math.min(retryMs, leftMs), signal);
       }
     }

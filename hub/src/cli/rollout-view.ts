@@ -6,6 +6,7 @@ import {
   type RolloutPlan,
   type WaveSize,
 } from "@muster/shared";
+import { counted } from "./counted.js";
 import { countOf, currentWave, devicesOf, waveText } from "./rollout-progress.js";
 import type { Session } from "./session.js";
 import type { Style } from "./style.js";
@@ -81,8 +82,10 @@ export function rolloutText(rollout: Rollout, { style, nowMs }: View): string {
 /** Who would get the version in which wave, who would not, and why. */
 export function planText({ model, version, waves, skipped, settings }: RolloutPlan, style: Style): string {
   const total = waves.reduce((sum, devices) => sum + devices.length, 0);
-  const head = `${style.bold(`${model} ${version}`)} would go to ${total} devices in ${waves.length} waves:`;
-  const parts = waves.map((devices, at) => `wave ${at + 1}, ${devices.length} devices\n${indented(wrapped(devices))}`);
+  const head = `${style.bold(`${model} ${version}`)} would go to ${counted(total, "device")} in ${counted(waves.length, "wave")}:`;
+  const parts = waves.map(
+    (devices, at) => `wave ${at + 1}, ${counted(devices.length, "device")}\n${indented(wrapped(devices))}`,
+  );
   const left = table(
     [
       { title: "skipped", value: ({ device }) => device },

@@ -18,14 +18,14 @@ export async function watchRollout(api: ApiClient, id: string, session: Session,
   const { io } = session;
   const signal = io.interrupted();
   const untilMs = timeoutMs === undefined ? Number.POSITIVE_INFINITY : io.clock.now() + timeoutMs;
-  const patience = new Patience(session, untilMs);
   const view = new WatchView(session);
+  const patience = new Patience(session, (text) => view.note(text), untilMs);
   try {
     for (;;) {
       const ask = () => api.get(route`/v1/rollouts/${id}`, Rollout, {}, signal);
       const { value: rollout, raw } = await patience.ask(ask, signal);
       view.update(rollout, raw);
-      if (hasEnded(rollout)) return conclude(rollout, session);
+      if (hasEnded(rollout)) return conclude(rollout, view);
       const leftMs = untilMs - io.clock.now();
       if (leftMs <= 0) throw timedOut(rollout, io.clock.now());
       await io.clock.sleep(Math.min(pollMs, leftMs), signal);
@@ -40,12 +40,12 @@ export async function watchRollout(api: ApiClient, id: string, session: Session,
   }
 }
 
-function conclude(rollout: Rollout, session: Session): void {
+function conclude(rollout: Rollout, view: WatchView): void {
   const devices = `${countOf(rollout, "committed")} of ${devicesOf(rollout).length} devices committed`;
   const reason = rollout.reason === undefined ? "" : `: ${rollout.reason}`;
   const text = `rollout ${rollout.id} is ${rollout.state}, ${devices}${reason}`;
   if (hasFailed(rollout)) throw new ExitWith(exitCodes.gateFailed, text);
-  session.note(text);
+  view.note(text);
 }
 
 /** A rollout that is already being taken back has failed, whatever the clock says. */
@@ -82,6 +82,12 @@ class WatchView {
     const total = devicesOf(rollout).length;
     const share = total === 0 ? 1 : countOf(rollout, "committed") / total;
     if (hasBar) this.#bar.draw(share, progressText(rollout, io.clock.now()));
+  }
+
+  /** A line about the watching itself. */
+  note(text: string): void {
+    this.#bar.clear();
+    this.#session.note(text);
   }
 
   end(): void {

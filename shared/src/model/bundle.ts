@@ -65,7 +65,10 @@ const ImageClassification = z.strictObject({
 
 /** The contents of `muster.yaml`. Every task is one member of the union. */
 export const Bundle = z.discriminatedUnion("task", [ImageClassification], {
-  error: "must be one of: image-classification",
+  error: ({ code }) =>
+    code === "invalid_type"
+      ? "must hold keys and values, first of all 'task: image-classification'"
+      : "must be one of: image-classification",
 });
 export type Bundle = z.infer<typeof Bundle>;
 

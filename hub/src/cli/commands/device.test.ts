@@ -48,7 +48,7 @@ test("a device is shown with hardware, candidate, last attempts, spool and refus
   const { out } = await runCliHere(["device", "show", "cam-1", "--hub", hub.url]);
   assert.match(out, /hardware +Raspberry Pi 5 \(linux arm64\), 4 cores Cortex-A76, 8\.0 GB memory, 12\.0 GB disk free/);
   assert.match(out, /refused +revision 6 is older than 7/);
-  assert.match(out, /spool +2 windows and 1 events wait/);
+  assert.match(out, /spool +2 windows and 1 event wait/);
   assert.match(out, /committed +1\.0\.0 \(release 1\), int8 on cpu with 4 threads/);
   assert.match(out, /candidate +1\.1\.0 downloading, 1\.0 MB of 4\.0 MB/);
   assert.match(out, /1\.1\.0 +rejected +2 min ago +E_SELFTEST sample 2 says ok, expected scratch/);

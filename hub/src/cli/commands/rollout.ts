@@ -1,5 +1,6 @@
 import { Rollout, type RolloutAction, RolloutList, RolloutPlan } from "@muster/shared";
 import { type Command, durationOption } from "@muster/shared/node";
+import { counted } from "../counted.js";
 import { withExamples } from "../help.js";
 import { type RolloutFlags, rolloutOptions, startRollout } from "../rollout-options.js";
 import { planText, rolloutTable, rolloutText } from "../rollout-view.js";
@@ -60,7 +61,7 @@ function startCommand(group: Command, session: Session): void {
           return watchRollout(api, id, session, flags.watchTimeout);
         }
         const devices = waves.reduce((sum, wave) => sum + wave.devices.length, 0);
-        const started = `started ${session.style.bold(id)}: ${model} ${version} to ${devices} devices in ${waves.length} waves`;
+        const started = `started ${session.style.bold(id)}: ${model} ${version} to ${counted(devices, "device")} in ${counted(waves.length, "wave")}`;
         session.show(answer, () => `${started}\nFollow it: muster rollout watch ${id}`);
       },
     );
