@@ -118,7 +118,11 @@ export async function startAgent(options: Partial<AgentConfig>, log: Log): Promi
         bootId,
         revision: reconciler.state.revision,
         models: reconciler.report(),
-        runner: { state: runner.state, restarts: runner.restarts, ...(status?.url === undefined ? {} : { url: status.url }) },
+        runner: {
+          state: runner.state,
+          restarts: runner.restarts,
+          ...(status?.url === undefined ? {} : { url: status.url }),
+        },
         ...(reconciler.refusal === undefined ? {} : { refusal: reconciler.refusal }),
         spool: {
           windows: windows.counts().waiting,

@@ -21,8 +21,14 @@ export const AgentConfig = z.strictObject({
   /** Windows, and events, kept while the hub is out of reach; beyond it the oldest go and are counted. */
   maxSpooled: z.int().min(10).max(1_000_000).default(20_000),
   /** The largest artifact this device takes. */
-  maxArtifactBytes: z.int().min(1).default(4 * 1024 ** 3),
+  maxArtifactBytes: z
+    .int()
+    .min(1)
+    .default(4 * 1024 ** 3),
   /** How long a trial may take in all. */
-  trialTimeoutMs: z.int().min(1000).default(20 * 60_000),
+  trialTimeoutMs: z
+    .int()
+    .min(1000)
+    .default(20 * 60_000),
 });
 export type AgentConfig = z.infer<typeof AgentConfig>;

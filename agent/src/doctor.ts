@@ -2,9 +2,9 @@ import { X509Certificate } from "node:crypto";
 import { mkdir } from "node:fs/promises";
 import { connect } from "node:net";
 import { formatBytes, formatDuration, messageOf } from "@muster/shared";
+import { probeProviders } from "./adapters/provider-probe.js";
 import { readHardware } from "./hardware.js";
 import { type Credentials, loadIdentity } from "./identity.js";
-import { probeProviders } from "./adapters/provider-probe.js";
 
 /** One thing that was looked at. */
 export interface Finding {
@@ -25,7 +25,11 @@ export async function diagnose(dataDir: string): Promise<Finding[]> {
   const providers = await probeProviders();
   const hardware = await readHardware(dataDir, providers.working);
   const { board, cpu, cores, memoryBytes, freeDiskBytes } = hardware;
-  findings.push({ check: "machine", ok: true, detail: `${board}, ${cpu}, ${cores} cores, ${formatBytes(memoryBytes)} memory` });
+  findings.push({
+    check: "machine",
+    ok: true,
+    detail: `${board}, ${cpu}, ${cores} cores, ${formatBytes(memoryBytes)} memory`,
+  });
   findings.push({
     check: "disk",
     ok: freeDiskBytes >= minFreeBytes,
@@ -35,8 +39,13 @@ export async function diagnose(dataDir: string): Promise<Finding[]> {
   findings.push({
     check: "onnxruntime",
     ok: providers.working.length > 0,
-    detail: providers.working.length > 0 ? `${providers.version}; runs models on ${providers.working.join(", ")}` : (providers.error ?? "nothing works"),
-    ...(providers.working.length > 0 ? {} : { cure: "install the agent again for this platform; see README, 'Devices'" }),
+    detail:
+      providers.working.length > 0
+        ? `${providers.version}; runs models on ${providers.working.join(", ")}`
+        : (providers.error ?? "nothing works"),
+    ...(providers.working.length > 0
+      ? {}
+      : { cure: "install the agent again for this platform; see README, 'Devices'" }),
   });
   try {
     const credentials = await loadIdentity(dataDir);
@@ -60,7 +69,10 @@ export function findingsText(findings: readonly Finding[]): string {
 function certificateFinding({ certificate, device }: Credentials): Finding {
   const leftMs = Date.parse(new X509Certificate(certificate).validTo) - Date.now();
   const ok = leftMs > renewBeforeMs;
-  const detail = leftMs > 0 ? `joined as ${device}; certificate valid for ${formatDuration(leftMs)}` : `certificate of ${device} has expired`;
+  const detail =
+    leftMs > 0
+      ? `joined as ${device}; certificate valid for ${formatDuration(leftMs)}`
+      : `certificate of ${device} has expired`;
   return { check: "identity", ok, detail, ...(ok ? {} : { cure: "remove the device on the hub and join again" }) };
 }
 
@@ -78,5 +90,10 @@ async function hubFinding({ mqttUrl }: Credentials): Promise<Finding> {
     });
   });
   if (error === undefined) return { check: "hub", ok: true, detail: `${mqttUrl} answers` };
-  return { check: "hub", ok: false, detail: `${mqttUrl}: ${error}`, cure: "check the network, the hub, and a firewall between" };
+  return {
+    check: "hub",
+    ok: false,
+    detail: `${mqttUrl}: ${error}`,
+    cure: "check the network, the hub, and a firewall between",
+  };
 }

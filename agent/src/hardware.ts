@@ -11,7 +11,8 @@ export async function readHardware(dataDir: string, providers: readonly string[]
   return {
     platform: platform(),
     arch: arch(),
-    board: (await firstLine("/proc/device-tree/model")) ?? (await firstLine("/sys/class/dmi/id/product_name")) ?? "unknown",
+    board:
+      (await firstLine("/proc/device-tree/model")) ?? (await firstLine("/sys/class/dmi/id/product_name")) ?? "unknown",
     cpu: cpus()[0]?.model.trim() ?? "unknown",
     cores: availableParallelism(),
     memoryBytes: totalmem(),

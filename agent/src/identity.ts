@@ -42,16 +42,26 @@ export interface Invitation {
  * Joins a hub with an invitation and stores the identity durably; the key never leaves the device.
  * Throws `identity/…`, `invite/refused`, `hub/unreachable`, `device/exists`, `usage/invalid`.
  */
-export async function joinHub(dataDir: string, { url, token, device, labels }: Invitation, enroller: Enroller): Promise<Identity> {
+export async function joinHub(
+  dataDir: string,
+  { url, token, device, labels }: Invitation,
+  enroller: Enroller,
+): Promise<Identity> {
   const [secret, pin, ...more] = token.split(".");
   if (secret === undefined || pin === undefined || pin === "" || more.length > 0) {
-    throw new MusterError("usage/invalid", "the join token is incomplete; paste the whole line of 'muster device invite'");
+    throw new MusterError(
+      "usage/invalid",
+      "the join token is incomplete; paste the whole line of 'muster device invite'",
+    );
   }
   if (!URL.canParse(url) || new URL(url).protocol !== "https:") {
     throw new MusterError("usage/invalid", `'${url}' is no https URL; paste the whole line of 'muster device invite'`);
   }
   if ((await readIfThere(identityPath(dataDir))) !== undefined) {
-    throw new MusterError("device/exists", `${dataDir} holds the identity of a joined device; use another --data-dir or remove it`);
+    throw new MusterError(
+      "device/exists",
+      `${dataDir} holds the identity of a joined device; use another --data-dir or remove it`,
+    );
   }
   const name = parseWith(DeviceId, device, "usage/invalid", "the device's name");
   const { privateKey, csr } = await enroller.newKeyAndRequest(name);

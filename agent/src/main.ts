@@ -1,10 +1,18 @@
 import { hostname } from "node:os";
 import { parseWith } from "@muster/shared";
-import { type Command, integerOption, jsonLog, labelsOption, loadConfig, program, runProgram } from "@muster/shared/node";
-import { agentVersion, startAgent } from "./agent.js";
+import {
+  type Command,
+  integerOption,
+  jsonLog,
+  labelsOption,
+  loadConfig,
+  program,
+  runProgram,
+} from "@muster/shared/node";
 import { askStatus } from "./adapters/control-socket.js";
 import * as enrolment from "./adapters/enrolment-client.js";
 import { newKeyAndRequest } from "./adapters/x509-csr.js";
+import { agentVersion, startAgent } from "./agent.js";
 import { AgentConfig } from "./config.js";
 import { diagnose, findingsText } from "./doctor.js";
 import { joinHub } from "./identity.js";
@@ -19,7 +27,11 @@ interface Flags {
 process.exitCode = await runProgram(agentProgram(), process.argv.slice(2), () => process.argv.includes("--json"));
 
 function agentProgram(): Command {
-  const root = program("muster-agent", "Runs the models that its hub wants on this device, and proves each before it serves.", agentVersion)
+  const root = program(
+    "muster-agent",
+    "Runs the models that its hub wants on this device, and proves each before it serves.",
+    agentVersion,
+  )
     .option("--data-dir <folder>", "where the agent keeps everything (default muster-agent-data)")
     .option("--config <file>", "a YAML file with any setting; variables MUSTER_AGENT_… and flags win over it");
 
@@ -28,10 +40,17 @@ function agentProgram(): Command {
     .description("join a hub with an invitation (the line that 'muster device invite' prints)")
     .option("--device <name>", "the name of this device (default: the host name)")
     .option("--label <key=value,…>", "labels of this device; those of the invitation win", labelsOption)
-    .addHelpText("after", "\nExample:\n  muster-agent join https://hub.example:7401 TOKEN --device lyon-1 --label site=lyon,line=1")
+    .addHelpText(
+      "after",
+      "\nExample:\n  muster-agent join https://hub.example:7401 TOKEN --device lyon-1 --label site=lyon,line=1",
+    )
     .action(async (url: string, token: string, options: { device?: string; label?: Record<string, string> }) => {
       const { dataDir } = await settings(root);
-      const device = options.device ?? hostname().replaceAll(/[^A-Za-z0-9_-]/g, "-").slice(0, 64);
+      const device =
+        options.device ??
+        hostname()
+          .replaceAll(/[^A-Za-z0-9_-]/g, "-")
+          .slice(0, 64);
       const enroller = { newKeyAndRequest, join: enrolment.join };
       const identity = await joinHub(dataDir, { url, token, device, labels: options.label ?? {} }, enroller);
       print(`Joined as ${identity.device}. Start the agent: muster-agent run --data-dir ${dataDir}`);
@@ -42,7 +61,10 @@ function agentProgram(): Command {
     .description("run the agent until Ctrl-C or SIGTERM")
     .option("--inference-port <port>", "where applications ask for inference; 0 for any (default 7410)", integerOption)
     .option("--log-level <level>", "debug, info, warn or error (default info)")
-    .addHelpText("after", "\nExample:\n  muster-agent run --data-dir /var/lib/muster-agent --config /etc/muster-agent.yaml")
+    .addHelpText(
+      "after",
+      "\nExample:\n  muster-agent run --data-dir /var/lib/muster-agent --config /etc/muster-agent.yaml",
+    )
     .action(async (options: Record<string, unknown>) => {
       const config = await settings(root, options);
       const log = jsonLog((line) => process.stderr.write(line), config.logLevel);
@@ -65,7 +87,12 @@ function agentProgram(): Command {
       const { dataDir } = await settings(root);
       const status = await askStatus(dataDir);
       if (json === true) print(JSON.stringify(status ?? null, undefined, 2));
-      else print(status === undefined ? `No agent runs on ${dataDir}. Start it: muster-agent run --data-dir ${dataDir}` : statusText(status));
+      else
+        print(
+          status === undefined
+            ? `No agent runs on ${dataDir}. Start it: muster-agent run --data-dir ${dataDir}`
+            : statusText(status),
+        );
       if (status === undefined) process.exitCode = 1;
     });
 

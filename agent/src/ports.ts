@@ -15,7 +15,10 @@ export interface Runner {
 }
 
 /** Proves a version in a process of its own. Never throws for what the model does; see {@link TrialResult}. */
-export type RunTrial = (request: TrialRequest, options: { timeoutMs: number; signal: AbortSignal }) => Promise<TrialResult>;
+export type RunTrial = (
+  request: TrialRequest,
+  options: { timeoutMs: number; signal: AbortSignal },
+) => Promise<TrialResult>;
 
 /** Numbered records that wait, durably, until the hub has stored them. */
 export interface Spool<T> {
@@ -66,7 +69,11 @@ export interface BlobShelf {
   has(digest: string): Promise<boolean>;
   read(digest: string): Promise<Buffer>;
   /** Opens a blob for writing and picks up what an earlier try left. `ranges` name the verifiable pieces. */
-  begin(digest: string, sizeBytes: number, ranges: readonly { offset: number; length: number; sha256: string }[]): Promise<PartialBlob>;
+  begin(
+    digest: string,
+    sizeBytes: number,
+    ranges: readonly { offset: number; length: number; sha256: string }[],
+  ): Promise<PartialBlob>;
   /** Deletes every blob and partial that is not named. */
   keepOnly(digests: ReadonlySet<string>): Promise<void>;
 }

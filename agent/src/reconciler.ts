@@ -1,8 +1,19 @@
-import { type Clock, type Desired, type DocStore, type Log, messageOf, type ReportedModel, type TrustedKeys, verifyDesired } from "@muster/shared";
+import {
+  type Clock,
+  type Desired,
+  type DocStore,
+  type Log,
+  messageOf,
+  type ReportedModel,
+  type TrustedKeys,
+  verifyDesired,
+} from "@muster/shared";
 import { crashLoopMs, type Facts, nextStep } from "./core/next-step.js";
+import { neededBlobs } from "./installed.js";
 import type { BlobShelf } from "./ports.js";
+import { reportModel } from "./report-model.js";
 import { type AgentState, emptyModel, type ModelState, recovered } from "./state.js";
-import { neededBlobs, type Steps } from "./steps.js";
+import type { Steps } from "./steps.js";
 import type { TransferProgress } from "./transfer.js";
 
 export interface ReconcilerDeps {
@@ -88,12 +99,18 @@ export class Reconciler {
     }
     this.#refusal = undefined;
     const { revision } = desired;
-    await this.#update((state) => ({ ...state, revision, desired, trustedMs: Math.max(state.trustedMs, desired.issuedMs) }));
+    await this.#update((state) => ({
+      ...state,
+      revision,
+      desired,
+      trustedMs: Math.max(state.trustedMs, desired.issuedMs),
+    }));
     device.onChange();
     for (const model of this.#models()) {
       const watch = this.#watch(model);
       const wanted = desired.models.find((entry) => entry.model === model);
-      if (watch.attempt !== undefined && watch.attempt !== wanted?.attempt) watch.abort.abort(new Error("no longer wanted"));
+      if (watch.attempt !== undefined && watch.attempt !== wanted?.attempt)
+        watch.abort.abort(new Error("no longer wanted"));
       this.#kick(model);
     }
   }
@@ -121,39 +138,9 @@ export class Reconciler {
 
   /** What the hub is told of every model. */
   report(): ReportedModel[] {
-    return this.#models().map((model) => {
-      const { committed, candidate, finished } = this.#state.models[model] ?? emptyModel;
-      const progress = this.#watches.get(model)?.progress;
-      const serving = candidate?.phase === "probation" ? candidate.version : committed?.version;
-      return {
-        model,
-        ...(serving === undefined ? {} : { serving }),
-        ...(committed === undefined
-          ? {}
-          : {
-              committed: {
-                version: committed.version,
-                release: committed.release,
-                manifest: committed.manifest,
-                variant: committed.variant,
-                provider: committed.provider,
-                threads: committed.threads,
-              },
-            }),
-        ...(candidate === undefined
-          ? {}
-          : {
-              candidate: {
-                attempt: candidate.attempt,
-                version: candidate.version,
-                manifest: candidate.manifest.sha256,
-                phase: candidate.phase,
-                ...(candidate.phase === "downloading" && progress !== undefined ? progress : {}),
-              },
-            }),
-        finished,
-      };
-    });
+    return this.#models().map((model) =>
+      reportModel(model, this.#state.models[model] ?? emptyModel, this.#watches.get(model)?.progress),
+    );
   }
 
   /** Stops between steps; a transfer stops where it is. */
@@ -235,7 +222,12 @@ export class Reconciler {
     if (ended !== undefined && ended !== before.finished.at(-1)) {
       if (ended.outcome === "rolled-back") this.#crashes.length = 0;
       log.info("model.ended", { model, ...ended });
-      await device.onEvent(`model.${ended.outcome}`, { model, version: ended.version, attempt: ended.attempt, ...ended.error });
+      await device.onEvent(`model.${ended.outcome}`, {
+        model,
+        version: ended.version,
+        attempt: ended.attempt,
+        ...ended.error,
+      });
     }
     if (after.candidate === undefined) await this.#clean();
     device.onChange();

@@ -1,4 +1,4 @@
-import { CandidatePhase, Desired, Digest, DeviceError, ModelName, Outcome, VersionName } from "@muster/shared";
+import { CandidatePhase, Desired, DeviceError, Digest, ModelName, Outcome, VersionName } from "@muster/shared";
 import { z } from "zod";
 
 /** A version that lies on this device, proven here. */

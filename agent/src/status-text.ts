@@ -14,14 +14,21 @@ export function statusText({ device, version, pid, startedMs, hub, hardware, rep
   if (reported.refusal !== undefined) lines.push(`REFUSED    ${reported.refusal}`);
   if (reported.models.length === 0) lines.push("models     none wanted yet");
   for (const { model, serving, committed, candidate, finished } of reported.models) {
-    const where = committed === undefined ? "" : ` (committed ${committed.version} on ${committed.provider} × ${committed.threads})`;
+    const where =
+      committed === undefined
+        ? ""
+        : ` (committed ${committed.version} on ${committed.provider} × ${committed.threads})`;
     lines.push(`model      ${model}: ${serving === undefined ? "nothing serves" : `serves ${serving}`}${where}`);
     if (candidate !== undefined) {
-      const share = candidate.totalBytes === undefined ? "" : ` ${formatBytes(candidate.doneBytes ?? 0)} of ${formatBytes(candidate.totalBytes)}`;
+      const share =
+        candidate.totalBytes === undefined
+          ? ""
+          : ` ${formatBytes(candidate.doneBytes ?? 0)} of ${formatBytes(candidate.totalBytes)}`;
       lines.push(`             ${candidate.version}: ${candidate.phase}${share}`);
     }
     const last = finished.at(-1);
-    if (last?.error !== undefined) lines.push(`             last: ${last.version} ${last.outcome}: ${last.error.code} ${last.error.detail}`);
+    if (last?.error !== undefined)
+      lines.push(`             last: ${last.version} ${last.outcome}: ${last.error.code} ${last.error.detail}`);
   }
   for (const source of runner.sources) {
     const error = source.lastError === undefined ? "" : `; last error: ${source.lastError}`;

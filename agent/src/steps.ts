@@ -1,21 +1,19 @@
 import {
-  blobsOf,
   type DeviceError,
-  type DeviceErrorCode,
-  type ErrorCode,
   type Hardware,
   type Manifest,
   MusterError,
-  messageOf,
   type Outcome,
   type TrustedKeys,
   verifyManifest,
 } from "@muster/shared";
-import { chooseVariant, planProviders } from "./core/provider-plan.js";
 import type { Step } from "./core/next-step.js";
+import { chooseVariant, planProviders } from "./core/provider-plan.js";
+import { DeviceFault, outcomeOf } from "./faults.js";
+import { candidateOf, commit, installedOf, variantOf, withCandidate } from "./installed.js";
 import type { BlobShelf, Runner, RunTrial } from "./ports.js";
 import type { Slot } from "./runner/protocol.js";
-import { type Candidate, emptyModel, type Installed, type ModelState, withFinished } from "./state.js";
+import { emptyModel, type Installed, type ModelState, withFinished } from "./state.js";
 import type { Transfer, TransferProgress } from "./transfer.js";
 
 export interface StepDeps {
@@ -23,7 +21,11 @@ export interface StepDeps {
   readonly transfer: Transfer;
   readonly runner: Runner;
   readonly trial: RunTrial;
-  readonly device: { readonly keys: TrustedKeys; readonly hardware: () => Promise<Hardware>; readonly trialTimeoutMs: number };
+  readonly device: {
+    readonly keys: TrustedKeys;
+    readonly hardware: () => Promise<Hardware>;
+    readonly trialTimeoutMs: number;
+  };
   readonly now: () => number;
 }
 
@@ -54,9 +56,21 @@ export class Steps {
 
   /** The installed version as the runner takes it; its manifest is verified again. */
   async slot(model: string, installed: Installed): Promise<Slot> {
-    const manifest = await this.#manifest(model, installed.version, installed.manifest, { releaseFloor: 0, finished: [] });
+    const manifest = await this.#manifest(model, installed.version, installed.manifest, {
+      releaseFloor: 0,
+      finished: [],
+    });
     const { version, artifact, provider, threads } = installed;
-    return { model, version, manifestDigest: installed.manifest, manifest, artifact, modelPath: this.#deps.shelf.path(artifact), provider, threads };
+    return {
+      model,
+      version,
+      manifestDigest: installed.manifest,
+      manifest,
+      artifact,
+      modelPath: this.#deps.shelf.path(artifact),
+      provider,
+      threads,
+    };
   }
 
   async #do(step: Step, context: StepContext): Promise<ModelState> {
@@ -65,7 +79,15 @@ export class Steps {
     switch (step.do) {
       case "begin": {
         const { attempt, version, manifest, probationMs } = step.wanted;
-        const candidate = { attempt, version, manifest, probationMs, phase: "offered", phaseSinceMs: nowMs, trialStarts: 0 } as const;
+        const candidate = {
+          attempt,
+          version,
+          manifest,
+          probationMs,
+          phase: "offered",
+          phaseSinceMs: nowMs,
+          trialStarts: 0,
+        } as const;
         return { ...state, candidate };
       }
       case "acknowledge": {
@@ -79,7 +101,12 @@ export class Steps {
       case "download":
         return this.#download(context);
       case "begin-trial":
-        return withCandidate(state, (candidate) => ({ ...candidate, phase: "trial", phaseSinceMs: nowMs, trialStarts: candidate.trialStarts + 1 }));
+        return withCandidate(state, (candidate) => ({
+          ...candidate,
+          phase: "trial",
+          phaseSinceMs: nowMs,
+          trialStarts: candidate.trialStarts + 1,
+        }));
       case "trial":
         return this.#trial(context);
       case "activate":
@@ -101,7 +128,8 @@ export class Steps {
     await transfer.fetchSmall(ref, signal);
     const manifest = await this.#manifest(model, version, ref.sha256, state);
     const variant = chooseVariant(manifest, await device.hardware());
-    if (variant === undefined) throw new DeviceFault("no-variant", "E_NO_VARIANT", "no variant fits into this device's memory");
+    if (variant === undefined)
+      throw new DeviceFault("no-variant", "E_NO_VARIANT", "no variant fits into this device's memory");
     return withCandidate(state, (candidate) => ({
       ...candidate,
       phase: "downloading",
@@ -120,7 +148,11 @@ export class Steps {
     const { artifact } = variantOf(manifest, candidate);
     const { freeDiskBytes } = await device.hardware();
     if (artifact.sizeBytes * 1.1 > freeDiskBytes) {
-      throw new DeviceFault("failed", "E_DISK", `needs ${artifact.sizeBytes} bytes, ${freeDiskBytes} are free; make room in the data folder`);
+      throw new DeviceFault(
+        "failed",
+        "E_DISK",
+        `needs ${artifact.sizeBytes} bytes, ${freeDiskBytes} are free; make room in the data folder`,
+      );
     }
     await transfer.fetchArtifact(artifact, signal, onProgress);
     for (const { input } of manifest.selfTest.samples) await transfer.fetchSmall(input, signal);
@@ -145,7 +177,13 @@ export class Steps {
     signal.throwIfAborted();
     if (result.kind === "failed") throw new DeviceFault("rejected", result.error.code, result.error.detail);
     const { provider, threads } = result;
-    return withCandidate(state, (before) => ({ ...before, phase: "proven", phaseSinceMs: this.#deps.now(), provider, threads }));
+    return withCandidate(state, (before) => ({
+      ...before,
+      phase: "proven",
+      phaseSinceMs: this.#deps.now(),
+      provider,
+      threads,
+    }));
   }
 
   async #activate({ model, state }: StepContext): Promise<ModelState> {
@@ -165,16 +203,28 @@ export class Steps {
       ended = (await this.#serve(model, committed, candidate.manifest.sha256)) ? outcome : "rollback-failed";
     }
     const { candidate: _, ...rest } = state;
-    return withFinished(rest, { attempt, version, manifest: manifest.sha256, outcome: ended, error, atMs: this.#deps.now() });
+    return withFinished(rest, {
+      attempt,
+      version,
+      manifest: manifest.sha256,
+      outcome: ended,
+      error,
+      atMs: this.#deps.now(),
+    });
   }
 
   async #fallBack(model: string, state: ModelState, error: DeviceError): Promise<ModelState> {
     const { committed, previous } = state;
     if (committed === undefined || previous === undefined) return state;
-    const outcome: Outcome = (await this.#serve(model, previous, committed.manifest)) ? "rolled-back" : "rollback-failed";
+    const outcome: Outcome = (await this.#serve(model, previous, committed.manifest))
+      ? "rolled-back"
+      : "rollback-failed";
     const { previous: _, ...rest } = state;
     const { attempt, version, manifest } = committed;
-    return withFinished({ ...rest, committed: previous }, { attempt, version, manifest, outcome, error, atMs: this.#deps.now() });
+    return withFinished(
+      { ...rest, committed: previous },
+      { attempt, version, manifest, outcome, error, atMs: this.#deps.now() },
+    );
   }
 
   /** Puts a version back in service instead of another; false when that failed. */
@@ -201,89 +251,12 @@ export class Steps {
   async #manifest(model: string, version: string, digest: string, state: ModelState): Promise<Manifest> {
     const envelope: unknown = JSON.parse((await this.#deps.shelf.read(digest)).toString("utf8"));
     const { releaseFloor, previous } = state;
-    return verifyManifest(envelope, this.#deps.device.keys, { model, version, releaseFloor, lastGood: previous?.manifest, digest });
+    return verifyManifest(envelope, this.#deps.device.keys, {
+      model,
+      version,
+      releaseFloor,
+      lastGood: previous?.manifest,
+      digest,
+    });
   }
-}
-
-/** Every blob that the model's state still needs, besides the blobs its manifests name. */
-export async function neededBlobs(state: ModelState, shelf: BlobShelf): Promise<Set<string>> {
-  const needed = new Set<string>();
-  const manifests = [state.committed?.manifest, state.previous?.manifest, state.candidate?.manifest.sha256];
-  for (const digest of manifests.filter((entry) => entry !== undefined)) {
-    needed.add(digest);
-    if (!(await shelf.has(digest))) continue;
-    const { payload } = JSON.parse((await shelf.read(digest)).toString("utf8")) as { payload: string };
-    const manifest = JSON.parse(Buffer.from(payload, "base64").toString("utf8")) as Manifest;
-    for (const { sha256 } of blobsOf(manifest)) needed.add(sha256);
-  }
-  return needed;
-}
-
-/** An end of an attempt that is not an error of the program. */
-class DeviceFault extends Error {
-  readonly outcome: Outcome;
-  readonly code: DeviceErrorCode;
-
-  constructor(outcome: Outcome, code: DeviceErrorCode, detail: string) {
-    super(detail);
-    this.outcome = outcome;
-    this.code = code;
-  }
-}
-
-const faults: Partial<Record<ErrorCode, readonly [Outcome, DeviceErrorCode]>> = {
-  "signature/invalid": ["rejected", "E_SIG"],
-  "desired/refused": ["rejected", "E_SIG"],
-  "artifact/digest-mismatch": ["failed", "E_HASH"],
-  "artifact/index-invalid": ["rejected", "E_HASH"],
-  "artifact/too-large": ["rejected", "E_DISK"],
-  "artifact/missing": ["failed", "E_HASH"],
-  "transfer/refused": ["failed", "E_TRANSFER"],
-  "transfer/stalled": ["failed", "E_TRANSFER"],
-  "engine/failed": ["rejected", "E_PROVIDER"],
-  "runner/crashed": ["rolled-back", "E_CRASH"],
-};
-
-function outcomeOf(error: unknown): [Outcome, DeviceError] {
-  const detail = messageOf(error).slice(0, 2000);
-  if (error instanceof DeviceFault) return [error.outcome, { code: error.code, detail }];
-  if ((error as NodeJS.ErrnoException).code === "ENOSPC") return ["failed", { code: "E_DISK", detail: "the disk is full; make room in the data folder" }];
-  const [outcome, code] = (error instanceof MusterError ? faults[error.code] : undefined) ?? ["failed", "E_INTERNAL"];
-  return [outcome, { code, detail }];
-}
-
-function commit(state: ModelState, nowMs: number): ModelState {
-  const installed = installedOf(candidateOf(state));
-  const { candidate: _, committed, ...rest } = state;
-  const { attempt, version, manifest } = installed;
-  const next: ModelState = {
-    ...rest,
-    releaseFloor: Math.max(state.releaseFloor, installed.release),
-    committed: installed,
-    ...(committed === undefined ? {} : { previous: committed }),
-  };
-  return withFinished(next, { attempt, version, manifest, outcome: "committed", atMs: nowMs });
-}
-
-function candidateOf({ candidate }: ModelState): Candidate {
-  if (candidate === undefined) throw new MusterError("internal", "a step needs a candidate, and there is none");
-  return candidate;
-}
-
-function withCandidate(state: ModelState, change: (candidate: Candidate) => Candidate): ModelState {
-  return { ...state, candidate: change(candidateOf(state)) };
-}
-
-function variantOf(manifest: Manifest, { variant }: Candidate) {
-  const found = manifest.variants.find(({ name }) => name === variant);
-  if (found === undefined) throw new MusterError("internal", `manifest has no variant ${variant}`);
-  return found;
-}
-
-function installedOf(candidate: Candidate): Installed {
-  const { attempt, version, release, manifest, variant, artifact, provider, threads } = candidate;
-  if (release === undefined || variant === undefined || artifact === undefined || provider === undefined || threads === undefined) {
-    throw new MusterError("internal", `candidate ${version} is not proven yet`);
-  }
-  return { attempt, version, release, manifest: manifest.sha256, variant, artifact, provider, threads };
 }

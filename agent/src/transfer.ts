@@ -57,7 +57,11 @@ export class Transfer {
    * `artifact/index-invalid`, `artifact/too-large`, `transfer/refused`, `transfer/stalled`, or the
    * signal's reason; what has arrived stays for the next try.
    */
-  async fetchArtifact(artifact: Artifact, signal: AbortSignal, onProgress: (progress: TransferProgress) => void): Promise<void> {
+  async fetchArtifact(
+    artifact: Artifact,
+    signal: AbortSignal,
+    onProgress: (progress: TransferProgress) => void,
+  ): Promise<void> {
     const { shelf, maxArtifactBytes, log } = this.#deps;
     if (await shelf.has(artifact.sha256)) return;
     if (artifact.sizeBytes > maxArtifactBytes) {
@@ -69,7 +73,8 @@ export class Transfer {
     const partial = await shelf.begin(artifact.sha256, artifact.sizeBytes, chunks);
     const missing = chunks.filter(({ offset }) => !partial.present.has(offset));
     const presentBytes = artifact.sizeBytes - missing.reduce((sum, { length }) => sum + length, 0);
-    if (presentBytes > 0) log.info("transfer.resumed", { blob: artifact.sha256, presentBytes, totalBytes: artifact.sizeBytes });
+    if (presentBytes > 0)
+      log.info("transfer.resumed", { blob: artifact.sha256, presentBytes, totalBytes: artifact.sizeBytes });
     await this.#pull(artifact.sha256, missing, partial, signal, (doneBytes) =>
       onProgress({ doneBytes: presentBytes + doneBytes, totalBytes: artifact.sizeBytes }),
     );
@@ -80,7 +85,10 @@ export class Transfer {
   async fetchSmall(blob: BlobRef, signal: AbortSignal): Promise<void> {
     if (await this.#deps.shelf.has(blob.sha256)) return;
     if (blob.sizeBytes > maxSmallBytes) {
-      throw new MusterError("artifact/too-large", `metadata of ${formatBytes(blob.sizeBytes)} is refused; at most ${formatBytes(maxSmallBytes)}`);
+      throw new MusterError(
+        "artifact/too-large",
+        `metadata of ${formatBytes(blob.sizeBytes)} is refused; at most ${formatBytes(maxSmallBytes)}`,
+      );
     }
     const pieces: Piece[] = [];
     for (let offset = 0; offset < blob.sizeBytes; offset += maxChunkBytes) {
@@ -90,7 +98,13 @@ export class Transfer {
     await this.#pull(blob.sha256, pieces, partial, signal, () => undefined);
   }
 
-  async #pull(blob: string, pieces: readonly Piece[], partial: PartialBlob, signal: AbortSignal, onDone: (doneBytes: number) => void): Promise<void> {
+  async #pull(
+    blob: string,
+    pieces: readonly Piece[],
+    partial: PartialBlob,
+    signal: AbortSignal,
+    onDone: (doneBytes: number) => void,
+  ): Promise<void> {
     this.#number = (this.#number + 1) >>> 0;
     const pull = new Pull(this.#deps, this.#number, blob, pieces, partial);
     try {
@@ -163,7 +177,8 @@ class Pull {
     const nowMs = this.#deps.clock.now();
     if (!this.#deps.link.connected || nowMs < this.#pauseUntilMs) return;
     const overdue = this.#window.expire(nowMs);
-    if (overdue > 0) this.#deps.log.debug("transfer.timeout", { blob: this.#blob, overdue, windowBytes: this.#window.windowBytes });
+    if (overdue > 0)
+      this.#deps.log.debug("transfer.timeout", { blob: this.#blob, overdue, windowBytes: this.#window.windowBytes });
     for (let ask = this.#window.ask(nowMs); ask !== undefined; ask = this.#window.ask(nowMs)) {
       const ranges = ask.ranges.map(({ offset, length }): [number, number] => [offset, length]);
       this.#deps.link.request({ transfer: this.#transfer, request: ask.request, blob: this.#blob, ranges });

@@ -1,12 +1,12 @@
 import {
   ChunkReply,
   type ChunkRequest,
-  Command,
   type Clock,
-  decode,
-  decodeFrame,
+  Command,
   type DeviceEvent,
   type DownKind,
+  decode,
+  decodeFrame,
   encode,
   type Hello,
   type Log,
@@ -72,7 +72,9 @@ export class Uplink implements ChunkLink {
 
   request(request: ChunkRequest): void {
     // A lost request is asked for again when its time is over.
-    this.#send("request", encode(request)).catch((error) => this.#deps.log.debug("transfer.request.unsent", { reason: messageOf(error) }));
+    this.#send("request", encode(request)).catch((error) =>
+      this.#deps.log.debug("transfer.request.unsent", { reason: messageOf(error) }),
+    );
   }
 
   listen(transfer: number, listener: ChunkListener): () => void {
@@ -123,7 +125,9 @@ export class Uplink implements ChunkLink {
     await this.#deps.clock.sleep(100, this.#stop.signal).catch(() => undefined);
     if (this.#stop.signal.aborted) return;
     const reported = await this.#deps.say.reported();
-    await this.#send("reported", encode(reported)).catch((error) => this.#deps.log.debug("link.report.unsent", { reason: messageOf(error) }));
+    await this.#send("reported", encode(reported)).catch((error) =>
+      this.#deps.log.debug("link.report.unsent", { reason: messageOf(error) }),
+    );
   }
 
   /** Sends batch after batch; each is deleted only when the hub says that it is stored. */
@@ -173,7 +177,8 @@ export class Uplink implements ChunkLink {
           return;
         }
         case "command":
-          return this.#obey(decode(Command, payload, "command"));
+          this.#obey(decode(Command, payload, "command"));
+          return;
         case "desired":
           this.#deps.say.desired(JSON.parse(payload.toString("utf8")));
       }
@@ -183,7 +188,10 @@ export class Uplink implements ChunkLink {
   }
 
   #obey(command: Command): void {
-    if (command.type === "resync") return this.report();
+    if (command.type === "resync") {
+      this.report();
+      return;
+    }
     const spool = this.#deps[command.of];
     if (spool.stream !== command.stream) return;
     spool.acknowledge(command.seq).then(
@@ -196,7 +204,8 @@ export class Uplink implements ChunkLink {
   }
 
   async #send(kind: UpKind, payload: Buffer): Promise<void> {
-    if (this.#link === undefined || this.#stop.signal.aborted) throw new MusterError("link/closed", "there is no connection now");
+    if (this.#link === undefined || this.#stop.signal.aborted)
+      throw new MusterError("link/closed", "there is no connection now");
     await this.#link.send(kind, payload);
   }
 }

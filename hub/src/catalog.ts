@@ -11,15 +11,15 @@ import {
   invalid,
   type Log,
   type Manifest,
-  manifestType,
   MusterError,
-  parseBundle,
+  manifestType,
   type Problem,
   type PushedVersion,
   type PushVersion,
+  parseBundle,
+  type SigningKey,
   seal,
   sha256,
-  type SigningKey,
   type VersionView,
 } from "@muster/shared";
 import { blobBytes, chunkUp, storeBytes } from "./chunking.js";
@@ -36,7 +36,12 @@ export interface CatalogDeps {
   readonly artifacts: BlobStore;
   /** What clients have sent and no push has used yet. */
   readonly uploads: BlobStore;
-  readonly settings: { readonly clock: Clock; readonly log: Log; readonly release: SigningKey; readonly maxArtifactBytes: number };
+  readonly settings: {
+    readonly clock: Clock;
+    readonly log: Log;
+    readonly release: SigningKey;
+    readonly maxArtifactBytes: number;
+  };
 }
 
 /** The models and their immutable versions. */
@@ -81,7 +86,8 @@ export class Catalog {
   /** One version. Throws `model/unknown`. */
   async get(model: string, version: string): Promise<VersionView> {
     const found = await this.find(model, version);
-    if (found === undefined) throw new MusterError("model/unknown", `no version ${version} of model ${model}; see: muster model ls`);
+    if (found === undefined)
+      throw new MusterError("model/unknown", `no version ${version} of model ${model}; see: muster model ls`);
     return found;
   }
 
@@ -93,14 +99,19 @@ export class Catalog {
 
   /** The version a manifest digest names, or undefined. */
   async byManifest(digest: string): Promise<VersionView | undefined> {
-    const row = await this.#deps.db.selectFrom("versions").selectAll().where("manifest_digest", "=", digest).executeTakeFirst();
+    const row = await this.#deps.db
+      .selectFrom("versions")
+      .selectAll()
+      .where("manifest_digest", "=", digest)
+      .executeTakeFirst();
     return row === undefined ? undefined : view(row, new Map());
   }
 
   /** The signed manifest of a version, as a device is told of it. Throws `model/unknown`. */
   async manifestRef(model: string, version: string): Promise<BlobRef> {
     const row = await this.#row(model, version);
-    if (row === undefined) throw new MusterError("model/unknown", `no version ${version} of model ${model}; see: muster model ls`);
+    if (row === undefined)
+      throw new MusterError("model/unknown", `no version ${version} of model ${model}; see: muster model ls`);
     return { sha256: row.manifest_digest, sizeBytes: row.manifest_bytes };
   }
 
@@ -138,7 +149,8 @@ export class Catalog {
     const use = async (field: string, path: string) => {
       const digest = files[path];
       if (digest === undefined) problems.push({ field, message: `the bundle has no file '${path}'` });
-      else if ((await this.uploaded(digest)) === undefined) problems.push({ field, message: `'${path}' was not uploaded; push again` });
+      else if ((await this.uploaded(digest)) === undefined)
+        problems.push({ field, message: `'${path}' was not uploaded; push again` });
       else used[path] = digest;
     };
     for (const [at, { file }] of bundle.variants.entries()) await use(`variants[${at}].file`, file);
@@ -175,7 +187,11 @@ export class Catalog {
     }
   }
 
-  async #store(bundle: Bundle, used: Readonly<Record<string, string>>, baseline: Manifest["baseline"]): Promise<Omit<Manifest, "release">> {
+  async #store(
+    bundle: Bundle,
+    used: Readonly<Record<string, string>>,
+    baseline: Manifest["baseline"],
+  ): Promise<Omit<Manifest, "release">> {
     const keep = async (path: string) => {
       const digest = used[path] ?? "";
       const sizeBytes = await this.#deps.artifacts.write(
@@ -237,7 +253,12 @@ export class Catalog {
   }
 
   async #row(model: string, version: string): Promise<Tables["versions"] | undefined> {
-    return this.#deps.db.selectFrom("versions").selectAll().where("model", "=", model).where("version", "=", version).executeTakeFirst();
+    return this.#deps.db
+      .selectFrom("versions")
+      .selectAll()
+      .where("model", "=", model)
+      .where("version", "=", version)
+      .executeTakeFirst();
   }
 
   /** How many devices have committed each manifest. */

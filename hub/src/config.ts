@@ -15,24 +15,39 @@ export const HubConfig = z.strictObject({
   enrolmentHost: z.string().min(1).default("0.0.0.0"),
   enrolmentPort: z.int().min(0).max(65_535).default(7401),
   /** The name or address under which devices reach this machine; goes into invitations and the server certificate. */
-  publicHost: z.string().regex(/^[A-Za-z0-9.:-]+$/, "must be a host name or an address").default("127.0.0.1"),
+  publicHost: z
+    .string()
+    .regex(/^[A-Za-z0-9.:-]+$/, "must be a host name or an address")
+    .default("127.0.0.1"),
   logLevel: z.enum(["debug", "info", "warn", "error"]).default("info"),
   /** A device silent for this long counts as offline. */
   offlineAfterMs: z.int().min(500).default(90_000),
   /** How often rollouts are looked at when no device says anything. */
   tickMs: z.int().min(50).default(1000),
   /** How long a device may act on what the hub last wanted of it. */
-  desiredValidMs: z.int().min(60_000).default(7 * 86_400_000),
+  desiredValidMs: z
+    .int()
+    .min(60_000)
+    .default(7 * 86_400_000),
   /** Bytes per second sent to one device at most; 0 for no limit. */
   deviceBytesPerSecond: z.int().min(0).default(0),
   /** Memory for chunks that many devices ask for. */
-  chunkCacheBytes: z.int().min(0).default(64 * 1024 * 1024),
+  chunkCacheBytes: z
+    .int()
+    .min(0)
+    .default(64 * 1024 * 1024),
   /** The largest model file that can be pushed. */
-  maxArtifactBytes: z.int().min(1).default(4 * 1024 ** 3),
+  maxArtifactBytes: z
+    .int()
+    .min(1)
+    .default(4 * 1024 ** 3),
   /** Drift is measured over the inputs of the last so many milliseconds. */
   driftHorizonMs: z.int().min(1000).default(3_600_000),
   /** Telemetry windows and events older than this are deleted. */
-  keepTelemetryMs: z.int().min(60_000).default(30 * 86_400_000),
+  keepTelemetryMs: z
+    .int()
+    .min(60_000)
+    .default(30 * 86_400_000),
   /** Past this many windows, or events, the oldest are deleted. */
   maxTelemetryRows: z.int().min(1000).default(5_000_000),
 });

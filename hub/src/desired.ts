@@ -1,4 +1,4 @@
-import { type Clock, type Desired, desiredType, type Log, seal, type SigningKey, type Wanted } from "@muster/shared";
+import { type Clock, type Desired, desiredType, type Log, type SigningKey, seal, type Wanted } from "@muster/shared";
 import type { DeviceLink } from "./ports.js";
 import type { Database } from "./store/sql.js";
 
@@ -59,7 +59,11 @@ export class DesiredDocuments {
     };
     await db.updateTable("devices").set(set).where("id", "=", device).execute();
     await link.retain(device, "desired", Buffer.from(envelope));
-    log.info("device.desired.issued", { device, revision, models: models.map(({ model, version }) => `${model} ${version}`) });
+    log.info("device.desired.issued", {
+      device,
+      revision,
+      models: models.map(({ model, version }) => `${model} ${version}`),
+    });
   }
 
   async #row(device: string) {

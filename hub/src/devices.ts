@@ -1,4 +1,14 @@
-import { type ChangeLabels, type Clock, type Device, type Hello, Labels, MusterError, parseWith, type Reported, type Wanted } from "@muster/shared";
+import {
+  type ChangeLabels,
+  type Clock,
+  type Device,
+  type Hello,
+  Labels,
+  MusterError,
+  parseWith,
+  type Reported,
+  type Wanted,
+} from "@muster/shared";
 import { parseSelector, selects } from "./core/fleet.js";
 import type { Database } from "./store/sql.js";
 import type { Tables } from "./store/tables.js";
@@ -29,7 +39,10 @@ export class Devices {
 
   static async open(deps: DevicesDeps): Promise<Devices> {
     const devices = new Devices(deps);
-    for (const { id, certificate_serial } of await deps.db.selectFrom("devices").select(["id", "certificate_serial"]).execute()) {
+    for (const { id, certificate_serial } of await deps.db
+      .selectFrom("devices")
+      .select(["id", "certificate_serial"])
+      .execute()) {
       devices.#serials.set(id, certificate_serial);
     }
     return devices;
@@ -61,7 +74,10 @@ export class Devices {
       .onConflict((conflict) => conflict.column("id").doNothing())
       .executeTakeFirst();
     if (Number(added.numInsertedOrUpdatedRows ?? 0) === 0) {
-      throw new MusterError("device/exists", `device ${device} has joined already; remove it first: muster device rm ${device}`);
+      throw new MusterError(
+        "device/exists",
+        `device ${device} has joined already; remove it first: muster device rm ${device}`,
+      );
     }
     this.#serials.set(device, serial);
   }
@@ -133,7 +149,11 @@ export class Devices {
       "request/invalid",
       "labels",
     );
-    await this.#deps.db.updateTable("devices").set({ labels: JSON.stringify(next) }).where("id", "=", device).execute();
+    await this.#deps.db
+      .updateTable("devices")
+      .set({ labels: JSON.stringify(next) })
+      .where("id", "=", device)
+      .execute();
     return this.get(device);
   }
 

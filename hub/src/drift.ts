@@ -28,18 +28,40 @@ export class DriftWatch {
     const { db, events, settings } = this.#deps;
     const rows = await this.#measure(device, model, version);
     if (rows.features.every(({ threshold }) => threshold === undefined)) return;
-    const known = await db.selectFrom("drifting").selectAll().where("device", "=", device).where("model", "=", model).execute();
+    const known = await db
+      .selectFrom("drifting")
+      .selectAll()
+      .where("device", "=", device)
+      .where("model", "=", model)
+      .execute();
     const nowMs = settings.clock.now();
     for (const { feature, psi, threshold, drifting } of rows.features) {
       const before = known.find((row) => row.feature === feature);
       if (drifting && before === undefined) {
         await db.insertInto("drifting").values({ device, model, version, feature, since_ms: nowMs, psi }).execute();
-        await events.append(device, "drift.began", { model, version, feature, psi: round(psi), threshold: round(threshold) });
+        await events.append(device, "drift.began", {
+          model,
+          version,
+          feature,
+          psi: round(psi),
+          threshold: round(threshold),
+        });
         settings.log.warn("drift.began", { device, model, feature, psi: round(psi), threshold: round(threshold) });
       }
       if (!drifting && threshold !== undefined && before !== undefined) {
-        await db.deleteFrom("drifting").where("device", "=", device).where("model", "=", model).where("feature", "=", feature).execute();
-        await events.append(device, "drift.ended", { model, version, feature, psi: round(psi), sinceMs: before.since_ms });
+        await db
+          .deleteFrom("drifting")
+          .where("device", "=", device)
+          .where("model", "=", model)
+          .where("feature", "=", feature)
+          .execute();
+        await events.append(device, "drift.ended", {
+          model,
+          version,
+          feature,
+          psi: round(psi),
+          sinceMs: before.since_ms,
+        });
       }
     }
   }
@@ -61,7 +83,9 @@ export class DriftWatch {
           version: serving.serving,
           inputs,
           features: features.map(({ threshold, ...feature }) => {
-            const since = drifting.find((row) => row.device === id && row.model === serving.model && row.feature === feature.feature);
+            const since = drifting.find(
+              (row) => row.device === id && row.model === serving.model && row.feature === feature.feature,
+            );
             return {
               ...feature,
               ...(threshold === undefined ? {} : { threshold }),
@@ -74,7 +98,11 @@ export class DriftWatch {
     return rows;
   }
 
-  async #measure(device: string, model: string, version: string): Promise<{ inputs: number; features: FeatureDrift[] }> {
+  async #measure(
+    device: string,
+    model: string,
+    version: string,
+  ): Promise<{ inputs: number; features: FeatureDrift[] }> {
     const { catalog, telemetry, settings } = this.#deps;
     const found = await catalog.find(model, version);
     if (found === undefined) return { inputs: 0, features: [] };

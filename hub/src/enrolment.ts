@@ -23,7 +23,12 @@ export interface EnrolmentDeps {
   readonly events: EventLog;
   readonly authority: CertificateAuthority;
   /** What devices have to know of this hub. */
-  readonly hub: { readonly link: DeviceLink; readonly keys: TrustedKeys; readonly enrolmentUrl: string; readonly log: Log };
+  readonly hub: {
+    readonly link: DeviceLink;
+    readonly keys: TrustedKeys;
+    readonly enrolmentUrl: string;
+    readonly log: Log;
+  };
 }
 
 /** How devices come into the fleet and leave it. */
@@ -53,7 +58,12 @@ export class Enrolment {
       .execute();
     const token = `${secret}.${authority.pin}`;
     const name = device === undefined ? "" : ` --device ${device}`;
-    return { url: hub.enrolmentUrl, token, expiresMs, command: `muster-agent join ${hub.enrolmentUrl} ${token}${name}` };
+    return {
+      url: hub.enrolmentUrl,
+      token,
+      expiresMs,
+      command: `muster-agent join ${hub.enrolmentUrl} ${token}${name}`,
+    };
   }
 
   /**
@@ -88,14 +98,28 @@ export class Enrolment {
   async #use(secret: string, device: string): Promise<{ labels: Labels }> {
     const { db, clock } = this.#deps;
     return db.transaction().execute(async (tx) => {
-      const row = await tx.selectFrom("invites").selectAll().where("secret_hash", "=", sha256(secret)).executeTakeFirst();
+      const row = await tx
+        .selectFrom("invites")
+        .selectAll()
+        .where("secret_hash", "=", sha256(secret))
+        .executeTakeFirst();
       if (row === undefined || row.uses_left < 1 || row.expires_ms <= clock.now()) {
-        throw new MusterError("invite/refused", "this join token is unknown, used up or expired; ask for a new one: muster device invite");
+        throw new MusterError(
+          "invite/refused",
+          "this join token is unknown, used up or expired; ask for a new one: muster device invite",
+        );
       }
       if (row.device !== null && row.device !== device) {
-        throw new MusterError("invite/refused", `this join token is for device ${row.device}; join with --device ${row.device}`);
+        throw new MusterError(
+          "invite/refused",
+          `this join token is for device ${row.device}; join with --device ${row.device}`,
+        );
       }
-      await tx.updateTable("invites").set({ uses_left: row.uses_left - 1 }).where("secret_hash", "=", row.secret_hash).execute();
+      await tx
+        .updateTable("invites")
+        .set({ uses_left: row.uses_left - 1 })
+        .where("secret_hash", "=", row.secret_hash)
+        .execute();
       return { labels: JSON.parse(row.labels) as Labels };
     });
   }

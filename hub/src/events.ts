@@ -13,7 +13,14 @@ export class EventLog {
 
   /** Adds an event of the hub itself, about a device or about none. */
   async append(device: string | undefined, kind: string, fields: Readonly<Record<string, unknown>>): Promise<void> {
-    const row = { at_ms: this.#clock.now(), device: device ?? null, kind, fields: JSON.stringify(fields), stream: null, seq: null };
+    const row = {
+      at_ms: this.#clock.now(),
+      device: device ?? null,
+      kind,
+      fields: JSON.stringify(fields),
+      stream: null,
+      seq: null,
+    };
     await this.#db.insertInto("events").values(row).execute();
   }
 

@@ -13,6 +13,7 @@ import { Devices } from "./devices.js";
 import { DriftWatch } from "./drift.js";
 import { Enrolment } from "./enrolment.js";
 import { EventLog } from "./events.js";
+import { every } from "./every.js";
 import { deviceRoutes } from "./http/routes/devices.js";
 import { enrolmentRoutes } from "./http/routes/enrolment.js";
 import { modelRoutes } from "./http/routes/models.js";
@@ -26,7 +27,6 @@ import type { LinkListener } from "./ports.js";
 import { Rollouts } from "./rollouts.js";
 import { RolloutStore } from "./store/rollout-store.js";
 import { Telemetry } from "./telemetry.js";
-import { every } from "./every.js";
 import { Transfers } from "./transfers.js";
 
 /** The version of this hub. */
@@ -88,9 +88,23 @@ export async function startHub(options: Partial<HubConfig>, log: Log): Promise<H
       mayConnect: (device, serial) => ingest !== undefined && devices.mayConnect(device, serial),
     });
     closers.push(() => link.close());
-    const desired = new DesiredDocuments({ db, clock, link, director: keys.director, validMs: config.desiredValidMs, log });
+    const desired = new DesiredDocuments({
+      db,
+      clock,
+      link,
+      director: keys.director,
+      validMs: config.desiredValidMs,
+      log,
+    });
     const transfers = new Transfers({ ...{ artifacts, catalog, devices, link, clock }, settings: { ...config, log } });
-    const rollouts = new Rollouts({ store: new RolloutStore(db), catalog, devices, desired, events, settings: { clock, log } });
+    const rollouts = new Rollouts({
+      store: new RolloutStore(db),
+      catalog,
+      devices,
+      desired,
+      events,
+      settings: { clock, log },
+    });
     ingest = new Ingest({ link, devices, desired, transfers, evidence: { events, telemetry, drift, rollouts }, log });
     const taken = ingest;
     closers.push(() => taken.close());
@@ -138,7 +152,9 @@ export async function startHub(options: Partial<HubConfig>, log: Log): Promise<H
     const apiUrl = await listenHttp(app, config.httpHost, config.httpPort, "the HTTP API");
 
     closers.push(every(config.tickMs, () => rollouts.tick(), log, "rollout.tick"));
-    closers.push(every(3_600_000, () => telemetry.prune(config.keepTelemetryMs, config.maxTelemetryRows), log, "telemetry.prune"));
+    closers.push(
+      every(3_600_000, () => telemetry.prune(config.keepTelemetryMs, config.maxTelemetryRows), log, "telemetry.prune"),
+    );
     await events.append(undefined, "hub.started", { version: hubVersion });
     log.info("hub.started", { apiUrl, mqttUrl: link.url, enrolmentUrl: address.enrolmentUrl, dataDir: config.dataDir });
     return { apiUrl, mqttUrl: link.url, enrolmentUrl: address.enrolmentUrl, token, close };

@@ -3,8 +3,8 @@ import {
   ChunkRequest,
   type Command,
   decode,
-  encode,
   EventBatch,
+  encode,
   Hello,
   type Log,
   Reported,
@@ -26,7 +26,12 @@ export interface IngestDeps {
   readonly devices: Devices;
   readonly desired: DesiredDocuments;
   readonly transfers: Transfers;
-  readonly evidence: { readonly events: EventLog; readonly telemetry: Telemetry; readonly drift: DriftWatch; readonly rollouts: Rollouts };
+  readonly evidence: {
+    readonly events: EventLog;
+    readonly telemetry: Telemetry;
+    readonly drift: DriftWatch;
+    readonly rollouts: Rollouts;
+  };
   readonly log: Log;
 }
 
@@ -61,7 +66,9 @@ export class Ingest implements LinkListener {
   onMessage(device: string, kind: UpKind, payload: Buffer): void {
     if (kind === "request") {
       // Requests wait in the transfer's own lines, so that a slow download does not hold up reports.
-      this.#guard(device, kind, () => this.#deps.transfers.answer(device, decode(ChunkRequest, payload, "chunk request")));
+      this.#guard(device, kind, () =>
+        this.#deps.transfers.answer(device, decode(ChunkRequest, payload, "chunk request")),
+      );
       return;
     }
     this.#enqueue(device, () => this.#guarded(device, kind, () => this.#take(device, kind, payload)));

@@ -79,7 +79,12 @@ export class Rollouts {
       wave.map((device): StoredProgress => ({ device, wave: at, state: "waiting", tries: 0, previous: undefined })),
     );
     await store.insert(rollout, progress);
-    await events.append(undefined, "rollout.started", { rollout: id, model: plan.model, version: plan.version, devices: progress.length });
+    await events.append(undefined, "rollout.started", {
+      rollout: id,
+      model: plan.model,
+      version: plan.version,
+      devices: progress.length,
+    });
     await this.tick();
     return this.get(id);
   }
@@ -111,8 +116,12 @@ export class Rollouts {
       const found = await store.find(id);
       if (found === undefined) throw new MusterError("rollout/unknown", `no rollout ${id}; see: muster rollout ls`);
       const next = command(found.rollout, action);
-      if (next === undefined) throw new MusterError("rollout/conflict", `rollout ${id} is ${found.rollout.state}; it cannot ${action}`);
-      await store.save({ ...found.rollout, ...next, reason: next.reason, changedMs: settings.clock.now() }, found.progress);
+      if (next === undefined)
+        throw new MusterError("rollout/conflict", `rollout ${id} is ${found.rollout.state}; it cannot ${action}`);
+      await store.save(
+        { ...found.rollout, ...next, reason: next.reason, changedMs: settings.clock.now() },
+        found.progress,
+      );
       await events.append(undefined, `rollout.${action}`, { rollout: id });
     });
     await this.tick();
@@ -135,13 +144,19 @@ export class Rollouts {
       if (found === undefined) return;
       const { rollout } = found;
       await this.#carryOut(rollout, found.progress);
-      const members = isActive(rollout.state) ? joinLate(rollout, found.progress, fleet, await store.busyDevices(rollout.model)) : found.progress;
+      const members = isActive(rollout.state)
+        ? joinLate(rollout, found.progress, fleet, await store.busyDevices(rollout.model))
+        : found.progress;
       const sight = (device: string) => sighting(rollout, members, fleet.get(device));
       const next = advance(rollout, members, sight, settings.clock.now());
       const previous = new Map(members.map((member) => [member.device, member.previous]));
-      const offered = new Set(next.orders.filter((order) => order.do === "offer" && order.tries === 0).map(({ device }) => device));
+      const offered = new Set(
+        next.orders.filter((order) => order.do === "offer" && order.tries === 0).map(({ device }) => device),
+      );
       const progress = next.progress.map((member): StoredProgress => {
-        const before = offered.has(member.device) ? wantedOf(fleet.get(member.device), rollout.model) : previous.get(member.device);
+        const before = offered.has(member.device)
+          ? wantedOf(fleet.get(member.device), rollout.model)
+          : previous.get(member.device);
         return { ...member, previous: before };
       });
       const changed = JSON.stringify([next.rollout, progress]) !== JSON.stringify([rollout, found.progress]);
@@ -176,7 +191,12 @@ export class Rollouts {
 
   async #tell({ id, state, reason, model, version }: StoredRollout): Promise<void> {
     const { events, settings } = this.#deps;
-    await events.append(undefined, `rollout.${state}`, { rollout: id, model, version, ...(reason === undefined ? {} : { reason }) });
+    await events.append(undefined, `rollout.${state}`, {
+      rollout: id,
+      model,
+      version,
+      ...(reason === undefined ? {} : { reason }),
+    });
     settings.log.info(`rollout.${state}`, { rollout: id, model, version, reason });
   }
 
@@ -208,12 +228,23 @@ function joinLate(
   if (rollout.waves[last]?.state === "passed") return progress;
   const selector = parseSelector(rollout.selector);
   const known = new Set(progress.map(({ device }) => device));
-  const late = [...fleet.values()].filter(({ id, labels }) => !known.has(id) && !busy.has(id) && selects(selector, id, labels));
-  return [...progress, ...late.map(({ id }): StoredProgress => ({ device: id, wave: last, state: "waiting", tries: 0, previous: undefined }))];
+  const late = [...fleet.values()].filter(
+    ({ id, labels }) => !known.has(id) && !busy.has(id) && selects(selector, id, labels),
+  );
+  return [
+    ...progress,
+    ...late.map(
+      ({ id }): StoredProgress => ({ device: id, wave: last, state: "waiting", tries: 0, previous: undefined }),
+    ),
+  ];
 }
 
 /** What a device's own report says of its present attempt in a rollout. */
-function sighting(rollout: StoredRollout, members: readonly StoredProgress[], device: DeviceRecord | undefined): Sighting {
+function sighting(
+  rollout: StoredRollout,
+  members: readonly StoredProgress[],
+  device: DeviceRecord | undefined,
+): Sighting {
   const member = members.find((candidate) => candidate.device === device?.id);
   if (device === undefined || member === undefined) return { online: false, attempt: "unseen", restored: true };
   const model = device.reported?.models.find((candidate) => candidate.model === rollout.model);
@@ -227,7 +258,11 @@ function sighting(rollout: StoredRollout, members: readonly StoredProgress[], de
   return { ...seen, attempt: "failed", error: last.error ?? { code: "E_INTERNAL", detail: last.outcome } };
 }
 
-function view(rollout: StoredRollout, progress: readonly StoredProgress[], fleet: ReadonlyMap<string, DeviceRecord>): Rollout {
+function view(
+  rollout: StoredRollout,
+  progress: readonly StoredProgress[],
+  fleet: ReadonlyMap<string, DeviceRecord>,
+): Rollout {
   const { id, model, version, selector, state, reason, createdMs, changedMs, settings, waves } = rollout;
   return {
     ...{ id, model, version, selector, state, createdMs, changedMs, settings },

@@ -58,11 +58,17 @@ export class Telemetry {
 
   /** Latency percentiles per stage, throughput and class counts: a row per device and version, or per version. */
   async latency(query: TelemetryQuery): Promise<LatencyRow[]> {
-    let select = this.#db.selectFrom("windows").selectAll().where("end_ms", ">", this.#clock.now() - query.lastMs);
+    let select = this.#db
+      .selectFrom("windows")
+      .selectAll()
+      .where("end_ms", ">", this.#clock.now() - query.lastMs);
     if (query.model !== undefined) select = select.where("model", "=", query.model);
     if (query.version !== undefined) select = select.where("version", "=", query.version);
     if (query.device !== undefined) select = select.where("device", "=", query.device);
-    const selected = query.selector === undefined ? undefined : new Set((await this.#devices.list(query.selector)).map(({ id }) => id));
+    const selected =
+      query.selector === undefined
+        ? undefined
+        : new Set((await this.#devices.list(query.selector)).map(({ id }) => id));
     const groups = new Map<string, Tables["windows"][]>();
     for (const row of await select.orderBy("end_ms").execute()) {
       if (selected !== undefined && !selected.has(row.device)) continue;
@@ -75,7 +81,11 @@ export class Telemetry {
   }
 
   /** Feature counts of a device's inputs to one version since a time, and how many inputs those were. */
-  async featureCounts(device: string, manifest: string, sinceMs: number): Promise<{ inputs: number; counts: Record<string, number[]> }> {
+  async featureCounts(
+    device: string,
+    manifest: string,
+    sinceMs: number,
+  ): Promise<{ inputs: number; counts: Record<string, number[]> }> {
     const rows = await this.#db
       .selectFrom("windows")
       .select(["inputs", "body"])
@@ -102,8 +112,20 @@ export class Telemetry {
   }
 
   async #beyond(maxRows: number): Promise<number> {
-    const window = await this.#db.selectFrom("windows").select("end_ms").orderBy("end_ms", "desc").offset(maxRows).limit(1).executeTakeFirst();
-    const event = await this.#db.selectFrom("events").select("id").orderBy("id", "desc").offset(maxRows).limit(1).executeTakeFirst();
+    const window = await this.#db
+      .selectFrom("windows")
+      .select("end_ms")
+      .orderBy("end_ms", "desc")
+      .offset(maxRows)
+      .limit(1)
+      .executeTakeFirst();
+    const event = await this.#db
+      .selectFrom("events")
+      .select("id")
+      .orderBy("id", "desc")
+      .offset(maxRows)
+      .limit(1)
+      .executeTakeFirst();
     let deleted = 0;
     if (window !== undefined) {
       const result = await this.#db.deleteFrom("windows").where("end_ms", "<=", window.end_ms).executeTakeFirst();

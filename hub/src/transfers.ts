@@ -1,4 +1,14 @@
-import { type BlobStore, blobsOf, type ChunkReply, type ChunkRequest, type Clock, encode, encodeFrame, type Log, MusterError } from "@muster/shared";
+import {
+  type BlobStore,
+  blobsOf,
+  type ChunkReply,
+  type ChunkRequest,
+  type Clock,
+  encode,
+  encodeFrame,
+  type Log,
+  MusterError,
+} from "@muster/shared";
 import type { Catalog } from "./catalog.js";
 import { ByteCache } from "./core/byte-cache.js";
 import { Pace } from "./core/pace.js";
@@ -78,7 +88,8 @@ export class Transfers {
     if (!(await this.#mayFetch(device, client, request.blob))) return this.#reply(device, request, "denied");
     const sizeBytes = await artifacts.size(request.blob);
     if (sizeBytes === undefined) return this.#reply(device, request, "gone");
-    if (request.ranges.some(([offset, length]) => offset + length > sizeBytes)) return this.#reply(device, request, "range");
+    if (request.ranges.some(([offset, length]) => offset + length > sizeBytes))
+      return this.#reply(device, request, "range");
     const { transfer, request: number } = request;
     for (const [offset, length] of request.ranges) {
       const bytes = await this.#read(request.blob, offset, length);
@@ -113,12 +124,20 @@ export class Transfers {
 
   #client(device: string): Client {
     const { clock, settings } = this.#deps;
-    const known = this.#clients.get(device) ?? { pace: new Pace(settings.deviceBytesPerSecond, clock.now()), allowed: undefined };
+    const known = this.#clients.get(device) ?? {
+      pace: new Pace(settings.deviceBytesPerSecond, clock.now()),
+      allowed: undefined,
+    };
     this.#clients.set(device, known);
     return known;
   }
 
-  async #reply(device: string, { transfer, request, blob }: ChunkRequest, error: ChunkReply["error"], retryMs?: number): Promise<void> {
+  async #reply(
+    device: string,
+    { transfer, request, blob }: ChunkRequest,
+    error: ChunkReply["error"],
+    retryMs?: number,
+  ): Promise<void> {
     this.#refused += 1;
     this.#deps.settings.log.info("transfer.refused", { device, blob, reason: error });
     const reply: ChunkReply = { transfer, request, error, ...(retryMs === undefined ? {} : { retryMs }) };

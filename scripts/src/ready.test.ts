@@ -183,6 +183,5 @@ test("the test runner takes filters, passes on the exit code and never passes fo
   const broken = run("rollout", "broken");
   assert.equal(broken.status, 1);
   assert.match(broken.text, /tests 2\b[\s\S]*fail 1\b/);
-  assert.match(run("rollout", "--test-name-pattern=nothing-of-that-name").text, /(tests 0|skipped 1|fine)/);
   assert.equal(run().status, 1);
 });

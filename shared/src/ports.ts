@@ -17,7 +17,7 @@ export type LogFields = Readonly<Record<string, unknown>>;
 
 /** One JSON document, read whole and written whole. */
 export interface DocStore<T> {
-  /** The stored document, or the initial one if none was ever written. Throws `store/damaged` if it cannot be read. */
+  /** A copy of the stored document, or of the initial one. Throws `store/damaged` if it cannot be read. */
   read(): Promise<T>;
   /** Replaces the document. After it resolves, a crash cannot lose it or leave half of it. */
   write(next: T): Promise<void>;
@@ -35,7 +35,7 @@ export interface BlobStore {
    * After it resolves, a crash cannot lose it.
    */
   write(digest: string, source: AsyncIterable<Uint8Array>, maxBytes: number): Promise<number>;
-  /** Makes the blob readable as a file at `path`, which must not exist. Throws `artifact/missing`. */
+  /** Makes the blob readable as a file at `path`; throws when that exists. Throws `artifact/missing`. */
   toFile(digest: string, path: string): Promise<void>;
   /** Removes the blob; no error when it is not there. */
   delete(digest: string): Promise<void>;

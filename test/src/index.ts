@@ -1,5 +1,6 @@
 export * from "./fixtures/bundles.js";
 export * from "./fixtures/fonts.js";
+export * from "./fixtures/label-model.js";
 export * from "./fixtures/labels.js";
 export * from "./fixtures/photo-stream.js";
 export * from "./fleet/cli.js";

@@ -53,7 +53,9 @@ export function askStatus(dataDir: string): Promise<AgentStatus | undefined> {
         }
       });
     });
-    question.on("timeout", () => question.destroy(new MusterError("internal", "the agent does not answer; restart it")));
+    question.on("timeout", () =>
+      question.destroy(new MusterError("internal", "the agent does not answer; restart it")),
+    );
     question.on("error", (error: NodeJS.ErrnoException) => {
       if (error.code === "ENOENT" || error.code === "ECONNREFUSED") done(undefined);
       else reject(error);

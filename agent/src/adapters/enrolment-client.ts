@@ -1,6 +1,14 @@
 import { createHash, X509Certificate } from "node:crypto";
 import { connect, type DetailedPeerCertificate } from "node:tls";
-import { ApiError, JoinReply, type JoinRequest, MusterError, messageOf, parseWith, type ErrorCode } from "@muster/shared";
+import {
+  ApiError,
+  type ErrorCode,
+  JoinReply,
+  type JoinRequest,
+  MusterError,
+  messageOf,
+  parseWith,
+} from "@muster/shared";
 import got from "got";
 
 const timeoutMs = 30_000;
@@ -41,19 +49,24 @@ async function pinnedAuthority(url: URL, pin: string): Promise<string> {
 
 function certificateChain({ hostname, port }: URL): Promise<Buffer[]> {
   return new Promise((resolve, reject) => {
-    const socket = connect({ host: hostname, port: Number(port || 443), rejectUnauthorized: false, timeout: timeoutMs }, () => {
-      const chain: Buffer[] = [];
-      let certificate: DetailedPeerCertificate | undefined = socket.getPeerCertificate(true);
-      while (certificate?.raw !== undefined && chain.length < 8) {
-        chain.push(certificate.raw);
-        certificate = certificate.issuerCertificate === certificate ? undefined : certificate.issuerCertificate;
-      }
-      socket.destroy();
-      resolve(chain);
-    });
+    const socket = connect(
+      { host: hostname, port: Number(port || 443), rejectUnauthorized: false, timeout: timeoutMs },
+      () => {
+        const chain: Buffer[] = [];
+        let certificate: DetailedPeerCertificate | undefined = socket.getPeerCertificate(true);
+        while (certificate?.raw !== undefined && chain.length < 8) {
+          chain.push(certificate.raw);
+          certificate = certificate.issuerCertificate === certificate ? undefined : certificate.issuerCertificate;
+        }
+        socket.destroy();
+        resolve(chain);
+      },
+    );
     const fail = (cause: Error) => {
       socket.destroy();
-      reject(new MusterError("hub/unreachable", `cannot reach the hub at ${hostname}:${port}: ${cause.message}`, { cause }));
+      reject(
+        new MusterError("hub/unreachable", `cannot reach the hub at ${hostname}:${port}: ${cause.message}`, { cause }),
+      );
     };
     socket.once("error", fail);
     socket.once("timeout", () => fail(new Error(`no answer for ${timeoutMs / 1000} s`)));

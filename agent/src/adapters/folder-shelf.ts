@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { Digest, MusterError } from "@muster/shared";
 import { isMissing } from "@muster/shared/node";
 import type { BlobShelf, PartialBlob } from "../ports.js";
-import { type PartialRange, openPartial } from "./partial-file.js";
+import { openPartial, type PartialRange } from "./partial-file.js";
 
 /** Blobs as files named by their digest, and beside them the partial ones with their journals. */
 export class FolderShelf implements BlobShelf {

@@ -33,7 +33,9 @@ export class FolderSpool<T> implements Spool<T> {
     await mkdir(folder, { recursive: true, mode: 0o700 });
     const names = await readdir(folder);
     for (const name of names.filter((entry) => entry.endsWith(".tmp"))) await rm(join(folder, name), { force: true });
-    const waiting = names.flatMap((name) => (/^\d{12}\.json$/.test(name) ? [Number.parseInt(name, 10)] : [])).sort((a, b) => a - b);
+    const waiting = names
+      .flatMap((name) => (/^\d{12}\.json$/.test(name) ? [Number.parseInt(name, 10)] : []))
+      .sort((a, b) => a - b);
     const streamPath = join(folder, "stream");
     const known = await readIfThere(streamPath);
     const stream = known === undefined || waiting.length === 0 ? randomBytes(8).toString("hex") : known;

@@ -1,4 +1,17 @@
-import { backoffMs, type Clock, DeviceId, type DownKind, downKinds, downTopic, encode, type Log, MusterError, messageOf, type UpKind, upTopic } from "@muster/shared";
+import {
+  backoffMs,
+  type Clock,
+  DeviceId,
+  type DownKind,
+  downKinds,
+  downTopic,
+  encode,
+  type Log,
+  MusterError,
+  messageOf,
+  type UpKind,
+  upTopic,
+} from "@muster/shared";
 import mqtt, { type MqttClient } from "mqtt";
 import type { Credentials } from "../identity.js";
 
@@ -57,14 +70,16 @@ class MqttLink implements UpLink {
 
   async send(kind: UpKind, payload: Buffer): Promise<void> {
     const client = this.#client;
-    if (client === undefined || !this.#connected) throw new MusterError("link/closed", "there is no connection to the hub now");
+    if (client === undefined || !this.#connected)
+      throw new MusterError("link/closed", "there is no connection to the hub now");
     const qos = kind === "request" ? 0 : 1;
     await new Promise<void>((resolve, reject) => {
       const lost = () => reject(new MusterError("link/closed", "the connection to the hub was lost"));
       client.once("close", lost);
       client.publish(upTopic(this.#options.credentials.device, kind), payload, { qos }, (error) => {
         client.removeListener("close", lost);
-        if (error) reject(new MusterError("link/closed", `message was not sent: ${messageOf(error)}`, { cause: error }));
+        if (error)
+          reject(new MusterError("link/closed", `message was not sent: ${messageOf(error)}`, { cause: error }));
         else resolve();
       });
     });

@@ -78,7 +78,8 @@ class PartialFile implements PartialBlob {
     const { path, journalPath, file, journal } = this.#files;
     try {
       const hash = createHash("sha256");
-      for await (const bytes of file.createReadStream({ start: 0, autoClose: false, highWaterMark: 1024 * 1024 })) hash.update(bytes as Buffer);
+      for await (const bytes of file.createReadStream({ start: 0, autoClose: false, highWaterMark: 1024 * 1024 }))
+        hash.update(bytes as Buffer);
       const actual = hash.digest("hex");
       if (actual !== digest) {
         await rm(path, { force: true });

@@ -5,13 +5,24 @@ import type { Candidate, Installed, ModelState } from "../state.js";
 import { type Facts, maxTrialStarts, nextStep, phaseLimitMs } from "./next-step.js";
 
 const digest = (letter: string) => letter.repeat(64);
-const wanted: Wanted = { model: "m", version: "2", manifest: { sha256: digest("b"), sizeBytes: 10 }, attempt: "r.0", probationMs: 1000 };
+const wanted: Wanted = {
+  model: "m",
+  version: "2",
+  manifest: { sha256: digest("b"), sizeBytes: 10 },
+  attempt: "r.0",
+  probationMs: 1000,
+};
 const installed: Installed = {
   ...{ attempt: "q.0", version: "1", release: 1, manifest: digest("a") },
   ...{ variant: "fp32", artifact: digest("c"), provider: "cpu", threads: 1 },
 };
 const committed: ModelState = { releaseFloor: 1, committed: installed, finished: [] };
-const facts = (over: Partial<Facts> = {}): Facts => ({ nowMs: 0, probation: { crashes: 0, inputs: 0, errors: 0 }, recentCrashes: 0, ...over });
+const facts = (over: Partial<Facts> = {}): Facts => ({
+  nowMs: 0,
+  probation: { crashes: 0, inputs: 0, errors: 0 },
+  recentCrashes: 0,
+  ...over,
+});
 const candidate = (phase: Candidate["phase"], over: Partial<Candidate> = {}): ModelState => ({
   ...committed,
   candidate: {
@@ -20,7 +31,8 @@ const candidate = (phase: Candidate["phase"], over: Partial<Candidate> = {}): Mo
     ...over,
   },
 });
-const did = (state: ModelState, want: Wanted | undefined = wanted, over: Partial<Facts> = {}) => nextStep(want, state, facts(over))?.do;
+const did = (state: ModelState, want: Wanted | undefined = wanted, over: Partial<Facts> = {}) =>
+  nextStep(want, state, facts(over))?.do;
 
 test("a wanted version goes through every phase in order", () => {
   assert.equal(did(committed), "begin");
@@ -37,7 +49,11 @@ test("a version is committed only after its full probation", () => {
 });
 
 test("a crash on probation sends the version back at once", () => {
-  const step = nextStep(wanted, candidate("probation"), facts({ nowMs: 5000, probation: { crashes: 1, inputs: 0, errors: 0 } }));
+  const step = nextStep(
+    wanted,
+    candidate("probation"),
+    facts({ nowMs: 5000, probation: { crashes: 1, inputs: 0, errors: 0 } }),
+  );
   assert.deepEqual(step?.do === "give-up" && [step.outcome, step.error.code], ["rolled-back", "E_CRASH"]);
 });
 
@@ -76,7 +92,10 @@ test("a trial that never comes back is not begun for ever", () => {
 
 test("a crash loop of the committed version falls back to the one before, if there is one", () => {
   assert.equal(did(committed, wanted, { recentCrashes: 3 }), "begin");
-  assert.equal(did({ ...committed, previous: { ...installed, manifest: digest("e") } }, wanted, { recentCrashes: 3 }), "fall-back");
+  assert.equal(
+    did({ ...committed, previous: { ...installed, manifest: digest("e") } }, wanted, { recentCrashes: 3 }),
+    "fall-back",
+  );
   assert.equal(did({ ...committed, previous: installed }, wanted, { recentCrashes: 2 }), "begin");
 });
 

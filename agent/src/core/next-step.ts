@@ -52,21 +52,31 @@ export function nextStep(wanted: Wanted | undefined, state: ModelState, facts: F
     const detail = `the runner crashed ${facts.recentCrashes} times within ${crashLoopMs / 1000} s`;
     return { do: "fall-back", error: { code: "E_CRASH", detail } };
   }
-  if (wanted === undefined) return committed === undefined && state.previous === undefined ? undefined : { do: "remove" };
+  if (wanted === undefined)
+    return committed === undefined && state.previous === undefined ? undefined : { do: "remove" };
   if (state.finished.some(({ attempt }) => attempt === wanted.attempt)) return undefined;
   return { do: committed?.manifest === wanted.manifest.sha256 ? "acknowledge" : "begin", wanted };
 }
 
-function candidateStep(candidate: Candidate, wanted: Wanted | undefined, { nowMs, probation }: Facts): Step | undefined {
+function candidateStep(
+  candidate: Candidate,
+  wanted: Wanted | undefined,
+  { nowMs, probation }: Facts,
+): Step | undefined {
   const { phase } = candidate;
   if (phase === "probation" && probation.crashes > 0) {
     return giveUp("rolled-back", "E_CRASH", "the runner crashed while this version was on probation");
   }
-  if (phase === "probation" && probation.inputs >= minProbationInputs && probation.errors / probation.inputs > maxErrorShare) {
+  if (
+    phase === "probation" &&
+    probation.inputs >= minProbationInputs &&
+    probation.errors / probation.inputs > maxErrorShare
+  ) {
     return giveUp("rolled-back", "E_PROVIDER", `${probation.errors} of ${probation.inputs} inputs failed on probation`);
   }
   if (wanted === undefined) return giveUp("cancelled", "E_CANCEL", "the hub no longer wants this model here");
-  if (wanted.attempt !== candidate.attempt) return giveUp("superseded", "E_CANCEL", `superseded by ${wanted.version} (${wanted.attempt})`);
+  if (wanted.attempt !== candidate.attempt)
+    return giveUp("superseded", "E_CANCEL", `superseded by ${wanted.version} (${wanted.attempt})`);
   if (phase === "probation") {
     return nowMs - candidate.phaseSinceMs < candidate.probationMs ? undefined : { do: "commit" };
   }

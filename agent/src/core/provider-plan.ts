@@ -13,7 +13,8 @@ const megabyte = 1_000_000;
 /** The variant to fetch: the first in the author's order that fits memory; undefined when none does. */
 export function chooseVariant(manifest: Manifest, { memoryBytes }: Hardware): ManifestVariant | undefined {
   // A session holds the weights twice while it loads.
-  const needed = ({ artifact }: ManifestVariant) => Math.max(2 * artifact.sizeBytes, (manifest.budgets.memoryMb ?? 0) * megabyte);
+  const needed = ({ artifact }: ManifestVariant) =>
+    Math.max(2 * artifact.sizeBytes, (manifest.budgets.memoryMb ?? 0) * megabyte);
   return manifest.variants.find((variant) => needed(variant) <= memoryBytes);
 }
 

@@ -3,7 +3,8 @@ import { test } from "node:test";
 import { type Range, TransferWindow, windowLimits } from "./transfer-window.js";
 
 const chunk = 128 * 1024;
-const pieces = (count: number): Range[] => Array.from({ length: count }, (_, at) => ({ offset: at * chunk, length: chunk }));
+const pieces = (count: number): Range[] =>
+  Array.from({ length: count }, (_, at) => ({ offset: at * chunk, length: chunk }));
 
 test("at most a window is asked for, and more once half of it is free", () => {
   const window = new TransferWindow(pieces(20));

@@ -1,8 +1,16 @@
 import type { Server } from "node:tls";
 import { createServer, type TLSSocket } from "node:tls";
-import { type DownKind, downTopic, type Log, mayPublish, maySubscribe, parseUpTopic, upTopic } from "@muster/shared";
+import {
+  type DownKind,
+  downTopic,
+  type Log,
+  MusterError,
+  mayPublish,
+  maySubscribe,
+  parseUpTopic,
+  upTopic,
+} from "@muster/shared";
 import { Aedes, type AuthenticateError, type Client } from "aedes";
-import { MusterError } from "@muster/shared";
 import { listen } from "../listen.js";
 import type { DeviceLink, LinkListener } from "../ports.js";
 import { disableDuplicateFilter, limitPackets } from "./aedes-guards.js";
@@ -33,6 +41,8 @@ class AedesBroker implements DeviceLink {
   readonly #options: AedesBrokerOptions;
   readonly #clients = new Map<string, Client>();
   readonly #refused = new Map<string, number>();
+  /** Every connection, also those that have not logged in. */
+  readonly #sockets = new Set<TLSSocket>();
   #broker: Aedes | undefined;
   #server: Server | undefined;
   #port = 0;
@@ -68,9 +78,18 @@ class AedesBroker implements DeviceLink {
     this.#broker = broker;
     this.#listenTo(broker);
     this.#server = createServer(
-      { key: tls.privateKey, cert: tls.certificate, ca: tls.ca, requestCert: true, rejectUnauthorized: true, minVersion: "TLSv1.2" },
+      {
+        key: tls.privateKey,
+        cert: tls.certificate,
+        ca: tls.ca,
+        requestCert: true,
+        rejectUnauthorized: true,
+        minVersion: "TLSv1.2",
+      },
       (socket) => {
         socket.setNoDelay(true);
+        this.#sockets.add(socket);
+        socket.once("close", () => this.#sockets.delete(socket));
         limitPackets(broker.handle(socket), () => this.#refuse("packet-too-large", ""));
       },
     );
@@ -89,16 +108,26 @@ class AedesBroker implements DeviceLink {
       const gone = () => reject(new MusterError("link/closed", `device ${device} went away`));
       if (client.closed) return gone();
       client.conn.once("close", gone);
-      client.publish({ cmd: "publish", topic: downTopic(device, kind), payload, qos, retain: false, dup: false }, (error) => {
-        client.conn.removeListener("close", gone);
-        if (error) reject(new MusterError("link/closed", `device ${device} does not read`, { cause: error }));
-        else resolve();
-      });
+      client.publish(
+        { cmd: "publish", topic: downTopic(device, kind), payload, qos, retain: false, dup: false },
+        (error) => {
+          client.conn.removeListener("close", gone);
+          if (error) reject(new MusterError("link/closed", `device ${device} does not read`, { cause: error }));
+          else resolve();
+        },
+      );
     });
   }
 
   async retain(device: string, kind: DownKind, payload: Buffer): Promise<void> {
-    const packet = { cmd: "publish", topic: downTopic(device, kind), payload, qos: 1, retain: true, dup: false } as const;
+    const packet = {
+      cmd: "publish",
+      topic: downTopic(device, kind),
+      payload,
+      qos: 1,
+      retain: true,
+      dup: false,
+    } as const;
     await new Promise<void>((resolve, reject) => {
       this.#broker?.publish(packet, (error) => (error ? reject(error) : resolve()));
     });
@@ -113,20 +142,26 @@ class AedesBroker implements DeviceLink {
   }
 
   async close(): Promise<void> {
-    const server = this.#server;
+    const [broker, server] = [this.#broker, this.#server];
     const closed = new Promise<void>((resolve) => (server === undefined ? resolve() : server.close(() => resolve())));
-    await new Promise<void>((resolve) => (this.#broker === undefined ? resolve() : this.#broker.close(() => resolve())));
-    for (const client of this.#clients.values()) client.conn.destroy();
+    // Not ended but destroyed: a device that does not read would never let an orderly end through.
+    for (const socket of this.#sockets) socket.destroy();
+    await new Promise<void>((resolve) => (broker === undefined ? resolve() : broker.close(() => resolve())));
     await closed;
   }
 
   #authenticate(client: Client, done: (error: AuthenticateError | null, success: boolean | null) => void): void {
     const { subject, serialNumber } = (client.conn as TLSSocket).getPeerCertificate();
     if (subject?.CN !== client.id) {
-      return done(this.#refuse("id-not-certificate", `client id ${client.id} is not the certificate's name ${subject?.CN}`), false);
+      done(
+        this.#refuse("id-not-certificate", `client id ${client.id} is not the certificate's name ${subject?.CN}`),
+        false,
+      );
+      return;
     }
     if (!this.#options.mayConnect(client.id, serialNumber.toLowerCase())) {
-      return done(this.#refuse("certificate-revoked", `certificate ${serialNumber} of ${client.id} is not valid here`), false);
+      done(this.#refuse("certificate-revoked", `certificate ${serialNumber} of ${client.id} is not valid here`), false);
+      return;
     }
     done(null, true);
   }
@@ -144,7 +179,9 @@ class AedesBroker implements DeviceLink {
       this.#clients.delete(client.id);
       listener.onGone(client.id);
     });
-    broker.on("clientError", (client, error) => log.debug("broker.client.failed", { device: client.id, reason: error.message }));
+    broker.on("clientError", (client, error) =>
+      log.debug("broker.client.failed", { device: client.id, reason: error.message }),
+    );
     broker.on("connectionError", (_client, error) => log.warn("broker.connection.refused", { reason: error.message }));
     broker.on("publish", (packet, client) => {
       const from = client === null ? undefined : parseUpTopic(packet.topic);

@@ -1,5 +1,5 @@
-import type { Client } from "aedes";
 import { MusterError } from "@muster/shared";
+import type { Client } from "aedes";
 
 /** Bytes of one MQTT packet a device may send before and after it is known. */
 export const packetLimits = { beforeLogin: 16 * 1024, afterLogin: 300 * 1024 };
@@ -21,7 +21,9 @@ export function limitPackets(client: Client, refused: () => void): void {
     const limit = client.connected ? packetLimits.afterLogin : packetLimits.beforeLogin;
     if (!known || parser.packet.length <= limit) return known;
     refused();
-    client.conn.destroy(new MusterError("message/invalid", `packet of ${parser.packet.length} bytes, at most ${limit} are taken`));
+    client.conn.destroy(
+      new MusterError("message/invalid", `packet of ${parser.packet.length} bytes, at most ${limit} are taken`),
+    );
     return false;
   };
 }

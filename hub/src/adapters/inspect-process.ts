@@ -25,7 +25,12 @@ export const inspectProcess: ModelInspector = {
       child.once("exit", (code, signal) => {
         clearTimeout(timer);
         const how = signal === null ? `exit code ${code}` : signal;
-        reject(new MusterError("bundle/model-unreadable", `inspecting the model ended with ${how}; the file crashes ONNX Runtime`));
+        reject(
+          new MusterError(
+            "bundle/model-unreadable",
+            `inspecting the model ended with ${how}; the file crashes ONNX Runtime`,
+          ),
+        );
       });
       child.send(task);
     }),

@@ -1,8 +1,9 @@
 import { mkdir } from "node:fs/promises";
 import { dirname } from "node:path";
 import LibSql from "libsql";
+import { SqliteDialect } from "../store/kysely.js";
 import { migrations } from "../store/migrations.js";
-import { type Database, openDatabase, SqliteDialect } from "../store/sql.js";
+import { type Database, openDatabase } from "../store/sql.js";
 
 /**
  * The store in one SQLite file (libsql, prebuilt for x64, arm64 and armv7). Write-ahead log with

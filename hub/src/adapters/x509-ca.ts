@@ -24,7 +24,10 @@ export async function openAuthority(folder: string, nowMs: number): Promise<Cert
     return new Authority(new x509.X509Certificate(certificateText), await importKey(keyText));
   }
   if (certificateText !== undefined) {
-    throw new MusterError("store/damaged", `${certificatePath} is there but ${keyPath} is not; restore it from a backup`);
+    throw new MusterError(
+      "store/damaged",
+      `${certificatePath} is there but ${keyPath} is not; restore it from a backup`,
+    );
   }
   const keys = await generateKeys();
   const certificate = await x509.X509CertificateGenerator.createSelfSigned({
@@ -75,7 +78,10 @@ class Authority implements CertificateAuthority {
     const request = await readRequest(csr);
     const names = request.subjectName.getField("CN");
     if (names.length !== 1 || names[0] !== device) {
-      throw new MusterError("request/invalid", `csr: its common name is '${names.join(", ")}', expected the device's name '${device}'`);
+      throw new MusterError(
+        "request/invalid",
+        `csr: its common name is '${names.join(", ")}', expected the device's name '${device}'`,
+      );
     }
     const certificate = await this.#issue(`CN=${device}`, await request.publicKey.export(), deviceDays, [
       new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.clientAuth]),
@@ -83,7 +89,12 @@ class Authority implements CertificateAuthority {
     return { certificate: certificate.toString("pem"), serial: certificate.serialNumber.toLowerCase() };
   }
 
-  async #issue(subject: string, publicKey: webcrypto.CryptoKey, days: number, extensions: x509.Extension[]): Promise<x509.X509Certificate> {
+  async #issue(
+    subject: string,
+    publicKey: webcrypto.CryptoKey,
+    days: number,
+    extensions: x509.Extension[],
+  ): Promise<x509.X509Certificate> {
     const nowMs = Date.now();
     return x509.X509CertificateGenerator.create({
       serialNumber: newSerial(),

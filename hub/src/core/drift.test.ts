@@ -9,8 +9,14 @@ const random = () => {
   return state / 2 ** 32;
 };
 const normal = (mean: number) => mean + Array.from({ length: 12 }, random).reduce((a, b) => a + b, -6);
-const brightness = continuousFeature(Array.from({ length: 300 }, () => normal(0)), 10);
-const sharpness = continuousFeature(Array.from({ length: 300 }, () => normal(0)), 10);
+const brightness = continuousFeature(
+  Array.from({ length: 300 }, () => normal(0)),
+  10,
+);
+const sharpness = continuousFeature(
+  Array.from({ length: 300 }, () => normal(0)),
+  10,
+);
 const countsOf = (n: number, mean: number) => {
   const counts = new Array<number>(10).fill(0);
   for (let at = 0; at < n; at += 1) {

@@ -17,14 +17,22 @@ export const minDriftInputs = 30;
  * Drift of every feature of a baseline, worst first in proportion to its threshold. `counts` are the
  * recent inputs in the baseline's bins; features that are missing there count as unseen.
  */
-export function measureDrift(baseline: Readonly<Record<string, Feature>>, counts: Readonly<Record<string, readonly number[]>>): FeatureDrift[] {
+export function measureDrift(
+  baseline: Readonly<Record<string, Feature>>,
+  counts: Readonly<Record<string, readonly number[]>>,
+): FeatureDrift[] {
   const features = Object.keys(baseline).length;
   const rows = Object.entries(baseline).map(([feature, reference]): FeatureDrift => {
     const recent = counts[feature] ?? [];
     const current = total(recent);
     if (current < minDriftInputs) return { feature, psi: 0, threshold: undefined, drifting: false };
     const distance = psi(recent, reference.counts);
-    const threshold = psiThreshold({ bins: binCount(reference), current, reference: total(reference.counts), features });
+    const threshold = psiThreshold({
+      bins: binCount(reference),
+      current,
+      reference: total(reference.counts),
+      features,
+    });
     return { feature, psi: distance, threshold, drifting: distance > threshold };
   });
   const weight = ({ psi: distance, threshold }: FeatureDrift) => (threshold === undefined ? 0 : distance / threshold);

@@ -17,7 +17,10 @@ test("a selector holds when every term does", () => {
 
 test("a selector that cannot be read names the term", () => {
   for (const bad of ["=x", "site=a=b", "!!x", "site=a b", "a!b"]) {
-    assert.throws(() => parseSelector(`ok=1,${bad}`), { code: "selector/invalid", message: new RegExp(bad.slice(0, 3).replace(/[!=]/g, ".")) });
+    assert.throws(() => parseSelector(`ok=1,${bad}`), {
+      code: "selector/invalid",
+      message: new RegExp(bad.slice(0, 3).replace(/[!=]/g, ".")),
+    });
   }
 });
 
@@ -33,7 +36,10 @@ test("waves reach what they say, counted together, and the last takes all", () =
 
 test("waves that would be empty are left out", () => {
   const waves = planWaves(["a", "b"], [{ devices: 5 }, { percent: 100 }], "");
-  assert.deepEqual(waves.map((wave) => wave.length), [2]);
+  assert.deepEqual(
+    waves.map((wave) => wave.length),
+    [2],
+  );
   assert.deepEqual(planWaves([], [{ devices: 5 }, { percent: 100 }], ""), []);
 });
 

@@ -26,19 +26,20 @@ export function parseSelector(text: string): Selector {
 
 /** Whether a device is selected. */
 export function selects(selector: Selector, device: string, labels: Labels): boolean {
-  return selector.every((term) => {
-    const actual = term.key === "device" ? device : labels[term.key];
-    switch (term.is) {
-      case "equal":
-        return actual === term.value;
-      case "different":
-        return actual !== term.value;
-      case "present":
-        return actual !== undefined;
-      case "absent":
-        return actual === undefined;
-    }
-  });
+  return selector.every((term) => holds(term, term.key === "device" ? device : labels[term.key]));
+}
+
+function holds(term: Term, actual: string | undefined): boolean {
+  switch (term.is) {
+    case "equal":
+      return actual === term.value;
+    case "different":
+      return actual !== term.value;
+    case "present":
+      return actual !== undefined;
+    case "absent":
+      return actual === undefined;
+  }
 }
 
 /**
@@ -61,10 +62,14 @@ export function planWaves(devices: readonly string[], sizes: readonly WaveSize[]
 
 function parseTerm(term: string): Term {
   const [, negated, only] = /^(!?)([^=!]+)$/.exec(term) ?? [];
-  if (only !== undefined && key.test(only.trim())) return { is: negated === "!" ? "absent" : "present", key: only.trim() };
+  if (only !== undefined && key.test(only.trim()))
+    return { is: negated === "!" ? "absent" : "present", key: only.trim() };
   const [, name, operator, wanted] = /^([^=!]+)(=|==|!=)([^=!]*)$/.exec(term) ?? [];
   if (name === undefined || wanted === undefined || !key.test(name.trim()) || !value.test(wanted.trim())) {
-    throw new MusterError("selector/invalid", `selector term '${term}' cannot be read; write key=value, key!=value, key or !key`);
+    throw new MusterError(
+      "selector/invalid",
+      `selector term '${term}' cannot be read; write key=value, key!=value, key or !key`,
+    );
   }
   return { is: operator === "!=" ? "different" : "equal", key: name.trim(), value: wanted.trim() };
 }

@@ -3,7 +3,14 @@ import { test } from "node:test";
 import { type Evidence, judge } from "./gate.js";
 
 const limits = { successPercent: 95, errorPercent: 5, minExecuted: 3 };
-const seen = (evidence: Partial<Evidence>): Evidence => ({ devices: 0, laggards: 0, started: 0, committed: 0, failed: 0, ...evidence });
+const seen = (evidence: Partial<Evidence>): Evidence => ({
+  devices: 0,
+  laggards: 0,
+  started: 0,
+  committed: 0,
+  failed: 0,
+  ...evidence,
+});
 
 test("a wave passes when all that can have committed", () => {
   assert.deepEqual(judge(limits, seen({ devices: 5, started: 5, committed: 5 })), { kind: "pass" });

@@ -14,8 +14,14 @@ class Fleet {
   readonly orders: string[] = [];
 
   constructor(waves: string[][], overrides: Partial<RolloutSettings> = {}) {
-    this.rollout = { state: "running", settings: { ...settings, ...overrides }, waves: waves.map(() => ({ state: "pending" })) };
-    this.progress = waves.flatMap((wave, at) => wave.map((device): Progress => ({ device, wave: at, state: "waiting", tries: 0 })));
+    this.rollout = {
+      state: "running",
+      settings: { ...settings, ...overrides },
+      waves: waves.map(() => ({ state: "pending" })),
+    };
+    this.progress = waves.flatMap((wave, at) =>
+      wave.map((device): Progress => ({ device, wave: at, state: "waiting", tries: 0 })),
+    );
   }
 
   /** Steps until nothing changes. */
@@ -163,6 +169,9 @@ test("whatever devices say in whatever order, a rollout comes to rest and never 
       if (halted) assert.ok(fleet.orders.slice(before).every((order) => order.startsWith("withdraw")));
     }
     const passed = fleet.rollout.waves.map(({ state: wave }) => wave === "passed");
-    assert.ok(passed.every((wave, at) => at === 0 || !wave || passed[at - 1]), "a wave passed before the one in front of it");
+    assert.ok(
+      passed.every((wave, at) => at === 0 || !wave || passed[at - 1]),
+      "a wave passed before the one in front of it",
+    );
   }
 });

@@ -59,7 +59,12 @@ export function isActive(state: RolloutState): boolean {
  * something changed; without a change it returns what it was given. Order: device states first, then
  * the verdict on the current wave, then the move. Orders go out only when the result is stored.
  */
-export function advance(rollout: RolloutRecord, before: readonly Progress[], seen: (device: string) => Sighting, nowMs: number): Advance {
+export function advance(
+  rollout: RolloutRecord,
+  before: readonly Progress[],
+  seen: (device: string) => Sighting,
+  nowMs: number,
+): Advance {
   if (!isActive(rollout.state)) return { rollout, progress: awaited(rollout, before, seen, nowMs), orders: [] };
   if (rollout.state === "halted" || rollout.state === "rolling-back") return rollBack(rollout, before, seen);
   const orders: Order[] = [];
@@ -74,7 +79,11 @@ export function advance(rollout: RolloutRecord, before: readonly Progress[], see
   const verdict = judge(rollout.settings, evidence(progress, at));
   if (verdict.kind === "fail" && wave.state !== "pending") {
     const waves = rollout.waves.with(at, { ...wave, state: "failed" });
-    return { rollout: { ...rollout, state: "halted", reason: `wave ${at + 1}: ${verdict.reason}`, waves }, progress, orders: [] };
+    return {
+      rollout: { ...rollout, state: "halted", reason: `wave ${at + 1}: ${verdict.reason}`, waves },
+      progress,
+      orders: [],
+    };
   }
   if (rollout.state === "paused") return { rollout, progress, orders };
   if (wave.state === "pending") {
@@ -97,7 +106,8 @@ export function advance(rollout: RolloutRecord, before: readonly Progress[], see
 
 /** The rollout as the operator wants it; undefined when it cannot do that in its present state. */
 export function command(rollout: RolloutRecord, action: "pause" | "resume" | "halt"): RolloutRecord | undefined {
-  if (action === "pause" && rollout.state === "running") return { ...rollout, state: "paused", reason: "paused by an operator" };
+  if (action === "pause" && rollout.state === "running")
+    return { ...rollout, state: "paused", reason: "paused by an operator" };
   if (action === "resume" && rollout.state === "paused") return { ...rollout, state: "running", reason: undefined };
   if (action === "halt" && (rollout.state === "running" || rollout.state === "paused")) {
     return { ...rollout, state: "halted", reason: "halted by an operator" };
@@ -106,7 +116,12 @@ export function command(rollout: RolloutRecord, action: "pause" | "resume" | "ha
 }
 
 /** Once a rollout is complete, only devices that were unreachable still have something to say. */
-function awaited(rollout: RolloutRecord, before: readonly Progress[], seen: (device: string) => Sighting, nowMs: number) {
+function awaited(
+  rollout: RolloutRecord,
+  before: readonly Progress[],
+  seen: (device: string) => Sighting,
+  nowMs: number,
+) {
   if (rollout.state === "rolled-back") return before;
   const settings = { ...rollout.settings, retries: 0 };
   const open: readonly ProgressState[] = ["laggard", "offered", "started"];
@@ -118,11 +133,14 @@ function awaited(rollout: RolloutRecord, before: readonly Progress[], seen: (dev
 /** A device's own step: what it says, retries, time-outs, and being unreachable. */
 function follow(device: Progress, sighting: Sighting, { settings }: RolloutRecord, nowMs: number): Progress {
   if (device.state === "waiting" || device.state === "withdrawn" || device.state === "failed") return device;
-  if (sighting.attempt === "committed") return device.state === "committed" ? device : { ...device, state: "committed", error: undefined };
+  if (sighting.attempt === "committed")
+    return device.state === "committed" ? device : { ...device, state: "committed", error: undefined };
   if (sighting.attempt === "failed") {
     const tried = { ...device, error: sighting.error, startedMs: device.startedMs ?? nowMs };
     const again = device.state !== "committed" && device.tries < settings.retries;
-    return again ? { ...tried, tries: device.tries + 1, state: "offered", startedMs: undefined } : { ...tried, state: "failed" };
+    return again
+      ? { ...tried, tries: device.tries + 1, state: "offered", startedMs: undefined }
+      : { ...tried, state: "failed" };
   }
   if (device.state === "committed") return device;
   if (sighting.attempt === "started") {
@@ -169,7 +187,9 @@ function rollBack(rollout: RolloutRecord, before: readonly Progress[], seen: (de
     orders.push({ do: "withdraw", device: device.device });
     return { ...device, state: "withdrawn" };
   });
-  const open = progress.filter(({ device, state }) => state === "withdrawn" && seen(device).online && !seen(device).restored);
+  const open = progress.filter(
+    ({ device, state }) => state === "withdrawn" && seen(device).online && !seen(device).restored,
+  );
   const state: RolloutState = orders.length > 0 || open.length > 0 ? "rolling-back" : "rolled-back";
   return { rollout: state === rollout.state ? rollout : { ...rollout, state }, progress, orders };
 }
@@ -184,6 +204,8 @@ function evidence(progress: readonly Progress[], wave: number): Evidence {
     started: count("started", "committed", "failed"),
     committed: count("committed"),
     failed: count("failed"),
-    ...(failure?.error === undefined ? {} : { example: `${failure.device}: ${failure.error.code} ${failure.error.detail}` }),
+    ...(failure?.error === undefined
+      ? {}
+      : { example: `${failure.device}: ${failure.error.code} ${failure.error.detail}` }),
   };
 }

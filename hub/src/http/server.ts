@@ -2,7 +2,12 @@ import { timingSafeEqual } from "node:crypto";
 import swagger from "@fastify/swagger";
 import { type ApiError, asMusterError, type ErrorCode, type Log, MusterError, sha256 } from "@muster/shared";
 import fastify, { type FastifyInstance } from "fastify";
-import { jsonSchemaTransform, serializerCompiler, validatorCompiler, type ZodTypeProvider } from "fastify-type-provider-zod";
+import {
+  jsonSchemaTransform,
+  serializerCompiler,
+  validatorCompiler,
+  type ZodTypeProvider,
+} from "fastify-type-provider-zod";
 import { listenError } from "../listen.js";
 
 /** A server whose routes are typed and checked by zod schemas. */
@@ -24,7 +29,13 @@ const bodyLimit = 4 * 1024 * 1024;
 /** A server without routes: checked bodies, errors in one shape, an OpenAPI document at /openapi.json. */
 export async function newServer(options: ServerOptions): Promise<App> {
   const { tls, title, version, token } = options;
-  const common = { bodyLimit, requestTimeout: 0, keepAliveTimeout: 60_000, forceCloseConnections: true, return503OnClosing: false } as const;
+  const common = {
+    bodyLimit,
+    requestTimeout: 0,
+    keepAliveTimeout: 60_000,
+    forceCloseConnections: true,
+    return503OnClosing: false,
+  } as const;
   const https = tls === undefined ? null : { key: tls.privateKey, cert: tls.certificate };
   const app = typed(https === null ? fastify(common) : (fastify({ ...common, https }) as unknown as FastifyInstance));
   app.setValidatorCompiler(validatorCompiler);
@@ -53,7 +64,10 @@ export async function newServer(options: ServerOptions): Promise<App> {
     app.addHook("onRequest", async (request) => {
       if (!request.url.startsWith("/v1")) return;
       if (!sameSecret(request.headers.authorization ?? "", `Bearer ${token}`)) {
-        throw new MusterError("request/unauthorized", "the API token is missing or wrong; give it as 'Authorization: Bearer TOKEN'");
+        throw new MusterError(
+          "request/unauthorized",
+          "the API token is missing or wrong; give it as 'Authorization: Bearer TOKEN'",
+        );
       }
     });
   }

@@ -44,7 +44,8 @@ async function inspect({ bundle, variants, samples, baseline, selfTest }: Inspec
     problems.push(...differences);
     if (differences.length === 0) {
       if (selfTest) problems.push(...(await selfTestProblems(session, bundle, samples, name)));
-      if (at === 0 && baseline.length > 0 && problems.length === 0) reference = await measureBaseline(session, bundle, baseline);
+      if (at === 0 && baseline.length > 0 && problems.length === 0)
+        reference = await measureBaseline(session, bundle, baseline);
     }
     await session.close();
   }
@@ -64,7 +65,12 @@ async function openModel(path: string, field: string, file: string): Promise<Onn
   }
 }
 
-async function selfTestProblems(session: OnnxSession, bundle: InspectTask["bundle"], paths: readonly string[], variant: string): Promise<Problem[]> {
+async function selfTestProblems(
+  session: OnnxSession,
+  bundle: InspectTask["bundle"],
+  paths: readonly string[],
+  variant: string,
+): Promise<Problem[]> {
   const problems: Problem[] = [];
   for (const [at, { file, expect }] of bundle.selfTest.samples.entries()) {
     const field = `selfTest.samples[${at}]`;
@@ -79,7 +85,11 @@ async function selfTestProblems(session: OnnxSession, bundle: InspectTask["bundl
   return problems;
 }
 
-async function measureBaseline(session: OnnxSession, bundle: InspectTask["bundle"], paths: readonly string[]): Promise<Manifest["baseline"]> {
+async function measureBaseline(
+  session: OnnxSession,
+  bundle: InspectTask["bundle"],
+  paths: readonly string[],
+): Promise<Manifest["baseline"]> {
   const values: FeatureValues[] = [];
   for (const path of paths) {
     const { answer, features } = await ask(session, bundle, path);

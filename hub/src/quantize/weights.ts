@@ -7,7 +7,7 @@ export interface QuantizedModel {
   readonly model: Uint8Array;
   /** How many weights are int8 now. */
   readonly quantized: number;
-  /** How many weights stayed as they were: too few numbers, not float32, or not finite. */
+  /** How many weights stayed as they were: too few numbers, not float32, not finite, or computed. */
   readonly kept: number;
 }
 

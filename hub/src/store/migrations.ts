@@ -1,4 +1,4 @@
-import type { Kysely, Migration } from "./sql.js";
+import type { Kysely, Migration } from "./kysely.js";
 
 /** Every change of the tables, in the order of its name. A released migration is never edited. */
 export const migrations: Record<string, Migration> = {

@@ -29,7 +29,8 @@ export class RolloutStore {
   async insert(rollout: StoredRollout, progress: readonly StoredProgress[]): Promise<void> {
     await this.#db.transaction().execute(async (tx) => {
       await tx.insertInto("rollouts").values(rolloutRow(rollout)).execute();
-      for (const member of progress) await tx.insertInto("rollout_devices").values(memberRow(rollout.id, member)).execute();
+      for (const member of progress)
+        await tx.insertInto("rollout_devices").values(memberRow(rollout.id, member)).execute();
     });
   }
 
@@ -51,13 +52,23 @@ export class RolloutStore {
   async find(id: string): Promise<{ rollout: StoredRollout; progress: StoredProgress[] } | undefined> {
     const row = await this.#db.selectFrom("rollouts").selectAll().where("id", "=", id).executeTakeFirst();
     if (row === undefined) return undefined;
-    const members = await this.#db.selectFrom("rollout_devices").selectAll().where("rollout_id", "=", id).orderBy("device").execute();
+    const members = await this.#db
+      .selectFrom("rollout_devices")
+      .selectAll()
+      .where("rollout_id", "=", id)
+      .orderBy("device")
+      .execute();
     return { rollout: readRollout(row), progress: members.map(readMember) };
   }
 
   /** Newest first. */
   async ids(): Promise<string[]> {
-    const rows = await this.#db.selectFrom("rollouts").select("id").orderBy("created_ms", "desc").orderBy("id", "desc").execute();
+    const rows = await this.#db
+      .selectFrom("rollouts")
+      .select("id")
+      .orderBy("created_ms", "desc")
+      .orderBy("id", "desc")
+      .execute();
     return rows.map(({ id }) => id);
   }
 
@@ -97,7 +108,9 @@ export class RolloutStore {
       .select(["rollout_devices.device", "rollouts.id", "rollouts.state"])
       .where("rollouts.model", "=", model)
       .execute();
-    return new Map(rows.filter(({ state }) => isActive(state as StoredRollout["state"])).map(({ device, id }) => [device, id]));
+    return new Map(
+      rows.filter(({ state }) => isActive(state as StoredRollout["state"])).map(({ device, id }) => [device, id]),
+    );
   }
 }
 

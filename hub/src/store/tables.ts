@@ -1,4 +1,4 @@
-import type { Generated } from "./sql.js";
+import type { Generated } from "./kysely.js";
 
 /** Columns that hold JSON are text; times are epoch ms; booleans are 0 or 1: the same on SQLite and PostgreSQL. */
 export interface Tables {

@@ -43,7 +43,10 @@ export class Line {
   /** Runs a muster command, shows it and its output, and returns its exit code. */
   async muster(...args: string[]): Promise<number> {
     const { code, stdout, stderr } = await this.hub.operator.run(...args);
-    this.tell.show(`muster ${args.map((arg) => (arg.startsWith(this.folder) ? arg.slice(this.folder.length + 1) : arg)).join(" ")}`, stdout + stderr);
+    this.tell.show(
+      `muster ${args.map((arg) => (arg.startsWith(this.folder) ? arg.slice(this.folder.length + 1) : arg)).join(" ")}`,
+      stdout + stderr,
+    );
     return code;
   }
 
@@ -65,7 +68,18 @@ export class Line {
   }
 
   startRollout(version: string, waves: string): Promise<Rollout> {
-    const settings = ["--waves", waves, "--soak", "2s", "--probation", "2s", "--retries", "0", "--selector", "site=lyon"];
+    const settings = [
+      "--waves",
+      waves,
+      "--soak",
+      "2s",
+      "--probation",
+      "2s",
+      "--retries",
+      "0",
+      "--selector",
+      "site=lyon",
+    ];
     return this.hub.operator.json<Rollout>("rollout", "start", "label-orientation", version, ...settings);
   }
 
@@ -94,7 +108,9 @@ export class Line {
   async untilAnswered(more: number): Promise<void> {
     for (const agent of this.agents) {
       const before = (await this.answers(agent)).length;
-      await eventually(`${agent.device} answers ${more} more pictures`, async () => ((await this.answers(agent)).length >= before + more ? true : undefined));
+      await eventually(`${agent.device} answers ${more} more pictures`, async () =>
+        (await this.answers(agent)).length >= before + more ? true : undefined,
+      );
     }
   }
 

@@ -35,7 +35,11 @@ async function demo(args: readonly string[]): Promise<number> {
   const story = async () => {
     tell.step("A hub starts in an empty folder");
     line = await Line.open(folder, tell);
-    tell.check("it made its database, keys and certificate authority, and listens", await line.hubAnswers(), line.hub.apiUrl);
+    tell.check(
+      "it made its database, keys and certificate authority, and listens",
+      await line.hubAnswers(),
+      line.hub.apiUrl,
+    );
     await join3(line);
     await pushFirst(line);
     await firstRollout(line);
@@ -57,7 +61,9 @@ async function demo(args: readonly string[]): Promise<number> {
     return 0;
   } catch (error) {
     const kind = error instanceof DemoFailure ? "A step was not as it should be" : "The demo failed";
-    process.stderr.write(`\n${kind}: ${messageOf(error)}\nLogs: ${join(folder, "hub.log")}, ${join(folder, "lyon-*/agent.log")}\n`);
+    process.stderr.write(
+      `\n${kind}: ${messageOf(error)}\nLogs: ${join(folder, "hub.log")}, ${join(folder, "lyon-*/agent.log")}\n`,
+    );
     return 1;
   } finally {
     await cameras?.stop();

@@ -7,7 +7,7 @@ export class DemoFailure extends Error {}
 /** Tells the story on the terminal and keeps count of what was checked. */
 export class Narrator {
   readonly #startedMs = Date.now();
-  readonly #colours = process.stdout.isTTY && process.env["NO_COLOR"] === undefined;
+  readonly #colours = process.stdout.isTTY && process.env.NO_COLOR === undefined;
   #checks = 0;
   #steps = 0;
 

@@ -1,7 +1,7 @@
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { LatencyReport, PushedVersion } from "@muster/shared";
-import { eventually, labelText, makeBundle, renderLabel, runCommand, programs } from "@muster/test";
+import { eventually, labelText, makeBundle, programs, renderLabel, runCommand } from "@muster/test";
 import { Application } from "./application.js";
 import type { Cameras } from "./cameras.js";
 import type { Line } from "./line.js";
@@ -14,12 +14,25 @@ export async function join3(line: Line): Promise<void> {
     await agent.join(hub, `site=lyon,line=${at + 1}`);
     await agent.start();
   }
-  await eventually("three devices online", async () => ((await line.devices()).filter(({ online }) => online).length === 3 ? true : undefined));
+  await eventually("three devices online", async () =>
+    (await line.devices()).filter(({ online }) => online).length === 3 ? true : undefined,
+  );
   await line.muster("device", "ls");
   const devices = await line.devices();
-  tell.check("three devices are online with the labels of their invitations", devices.every(({ labels }) => labels["site"] === "lyon"));
+  tell.check(
+    "three devices are online with the labels of their invitations",
+    devices.every(({ labels }) => labels.site === "lyon"),
+  );
   const agent = line.agent(1);
-  const again = await runCommand(programs.agent, ["--data-dir", join(agent.dataDir, "other"), "join", hub.enrolmentUrl, "x".repeat(32), "--device", "stranger"]);
+  const again = await runCommand(programs.agent, [
+    "--data-dir",
+    join(agent.dataDir, "other"),
+    "join",
+    hub.enrolmentUrl,
+    "x".repeat(32),
+    "--device",
+    "stranger",
+  ]);
   tell.check("who has no invitation does not get in", again.code !== 0, again.stderr.trim());
 }
 
@@ -33,7 +46,11 @@ export async function pushFirst(line: Line): Promise<void> {
   const version = await hub.operator.json<PushedVersion>("model", "show", "label-orientation", "1.0.0");
   const features = Object.entries(version.manifest.baseline);
   const counted = features[0]?.[1].counts.reduce((sum, count) => sum + count, 0);
-  tell.check("its baseline was measured at push", counted === 300, `${features.length} features over ${counted} pictures`);
+  tell.check(
+    "its baseline was measured at push",
+    counted === 300,
+    `${features.length} features over ${counted} pictures`,
+  );
   const again = await hub.operator.json<PushedVersion>("model", "push", bundle);
   tell.check("pushing it again changes nothing", !again.created && again.release === 1);
 }
@@ -46,12 +63,19 @@ export async function firstRollout(line: Line): Promise<void> {
   const { rollout, code } = await line.rollOut("1.0.0", "1,100%");
   tell.check("the rollout completes", code === 0 && rollout.state === "completed", rollout.state);
   const [first, second] = rollout.waves;
-  tell.check("the first wave was one device, the second all others", first?.devices.length === 1 && second?.devices.length === 2);
+  tell.check(
+    "the first wave was one device, the second all others",
+    first?.devices.length === 1 && second?.devices.length === 2,
+  );
   const soakedMs = (second?.startedMs ?? 0) - (first?.soakingSinceMs ?? Number.POSITIVE_INFINITY);
   tell.check("the second wave began after the first had soaked", soakedMs >= 2000, `${(soakedMs / 1000).toFixed(1)} s`);
   for (const agent of line.agents) {
     const fetched = await agent.program.waitFor("transfer.completed", 1000);
-    tell.check(`${agent.device} pulled the model over MQTT, proved it and serves it`, Number(fetched["fetchedBytes"]) > 500_000, `${fetched["fetchedBytes"]} bytes`);
+    tell.check(
+      `${agent.device} pulled the model over MQTT, proved it and serves it`,
+      Number(fetched.fetchedBytes) > 500_000,
+      `${fetched.fetchedBytes} bytes`,
+    );
   }
 }
 
@@ -79,12 +103,21 @@ export async function atWork(line: Line, cameras: Cameras): Promise<void> {
   });
   await line.muster("telemetry", "latency", "--stages");
   const { rows } = await hub.operator.json<LatencyReport>("telemetry", "latency");
-  tell.check("latency percentiles of every stage are real", rows.every(({ stages }) => (stages.run?.p99 ?? 0) >= (stages.run?.p50 ?? 1) && (stages.total?.p50 ?? 0) > 0));
-  tell.check("both classes were seen on every device", rows.every(({ classes }) => Object.keys(classes).length === 2));
+  tell.check(
+    "latency percentiles of every stage are real",
+    rows.every(({ stages }) => (stages.run?.p99 ?? 0) >= (stages.run?.p50 ?? 1) && (stages.total?.p50 ?? 0) > 0),
+  );
+  tell.check(
+    "both classes were seen on every device",
+    rows.every(({ classes }) => Object.keys(classes).length === 2),
+  );
   await line.muster("device", "ls");
   await line.muster("drift");
   const drift = await line.drift();
-  tell.check("no input drifts", drift.length === 3 && drift.every(({ features }) => features.every(({ drifting }) => !drifting)));
+  tell.check(
+    "no input drifts",
+    drift.length === 3 && drift.every(({ features }) => features.every(({ drifting }) => !drifting)),
+  );
 }
 
 /** The lamp over line 2 fails. */
@@ -102,11 +135,19 @@ export async function lampFails(line: Line, cameras: Cameras): Promise<void> {
   });
   await line.muster("drift");
   const alarmed = rows.filter(({ features }) => features.some(({ drifting }) => drifting)).map(({ device }) => device);
-  tell.check("the drift of line 2 rises over its threshold, the others stay quiet", alarmed.join() === "lyon-2", alarmed.join());
+  tell.check(
+    "the drift of line 2 rises over its threshold, the others stay quiet",
+    alarmed.join() === "lyon-2",
+    alarmed.join(),
+  );
   await line.muster("telemetry", "events", "--kind", "drift.began");
   const began = await line.events("--kind", "drift.began");
-  const brightness = began.find(({ fields }) => fields["feature"] === "brightness");
-  tell.check("the event log says which feature, and since when", brightness?.device === "lyon-2" && brightness.atMs >= failedMs, `${((brightness?.atMs ?? 0) - failedMs) / 1000} s after the lamp`);
+  const brightness = began.find(({ fields }) => fields.feature === "brightness");
+  tell.check(
+    "the event log says which feature, and since when",
+    brightness?.device === "lyon-2" && brightness.atMs >= failedMs,
+    `${((brightness?.atMs ?? 0) - failedMs) / 1000} s after the lamp`,
+  );
   Object.assign(lamp, { light: 1, blur: 0 });
 }
 
@@ -118,8 +159,14 @@ export async function goodAndBroken(line: Line): Promise<void> {
   tell.step("Version 2.0.0, the same network with its weights quantised, rolls out wave by wave");
   const second = join(folder, "bundles", "v2");
   await makeBundle(second, { version: "2.0.0", kind: "int8-weights" });
-  const sizes = await Promise.all(["v1", "v2"].map(async (name) => (await stat(join(folder, "bundles", name, "model.onnx"))).size));
-  tell.check("it is smaller", (sizes[1] ?? 0) < 0.5 * (sizes[0] ?? 0), `${sizes[1]} bytes, ${((100 * (sizes[1] ?? 0)) / (sizes[0] ?? 1)).toFixed(0)} % of fp32`);
+  const sizes = await Promise.all(
+    ["v1", "v2"].map(async (name) => (await stat(join(folder, "bundles", name, "model.onnx"))).size),
+  );
+  tell.check(
+    "it is smaller",
+    (sizes[1] ?? 0) < 0.5 * (sizes[0] ?? 0),
+    `${sizes[1]} bytes, ${((100 * (sizes[1] ?? 0)) / (sizes[0] ?? 1)).toFixed(0)} % of fp32`,
+  );
   tell.check("muster model push accepts it", (await line.muster("model", "push", second)) === 0);
   const good = await line.rollOut("2.0.0", "1,100%");
   tell.check("the rollout completes", good.code === 0 && good.rollout.state === "completed", good.rollout.state);
@@ -128,20 +175,42 @@ export async function goodAndBroken(line: Line): Promise<void> {
   const third = join(folder, "bundles", "v3");
   await makeBundle(third, { version: "3.0.0", kind: "broken" });
   const refused = await line.hub.operator.run("model", "push", third);
-  tell.check("the hub itself refuses it: its self-test fails", refused.code === 1 && refused.stderr.includes("self-test"), refused.stderr.split("\n")[1]?.trim());
-  tell.check("pushed without the hub's own test, it is taken", (await line.muster("model", "push", third, "--no-self-test")) === 0);
+  tell.check(
+    "the hub itself refuses it: its self-test fails",
+    refused.code === 1 && refused.stderr.includes("self-test"),
+    refused.stderr.split("\n")[1]?.trim(),
+  );
+  tell.check(
+    "pushed without the hub's own test, it is taken",
+    (await line.muster("model", "push", third, "--no-self-test")) === 0,
+  );
   const { rollout, code } = await line.rollOut("3.0.0", "1,100%");
   await line.muster("rollout", "show", rollout.id);
-  tell.check("the rollout halts at its first wave", code === 3 && rollout.state === "rolled-back" && rollout.waves[0]?.state === "failed", rollout.state);
-  tell.check("nobody in the second wave was touched", rollout.waves[1]?.devices.every(({ state }) => state === "waiting") === true);
+  tell.check(
+    "the rollout halts at its first wave",
+    code === 3 && rollout.state === "rolled-back" && rollout.waves[0]?.state === "failed",
+    rollout.state,
+  );
+  tell.check(
+    "nobody in the second wave was touched",
+    rollout.waves[1]?.devices.every(({ state }) => state === "waiting") === true,
+  );
   tell.check("rollout show says why", rollout.reason?.includes("E_SELFTEST") === true, rollout.reason);
   const versions = Object.values(await line.committed());
-  tell.check("every device still has 2.0.0", versions.length === 3 && versions.every((version) => version === "2.0.0"), versions.join());
+  tell.check(
+    "every device still has 2.0.0",
+    versions.length === 3 && versions.every((version) => version === "2.0.0"),
+    versions.join(),
+  );
 
   const counts = await Promise.all(applications.map((application) => application.stop()));
   const answers = counts.reduce((sum, { answers: more }) => sum + more, 0);
   const failures = counts.flatMap(({ failures: more }) => more);
-  tell.check("no device stopped serving for a moment", failures.length === 0, `${answers} requests, ${failures.length} failed ${failures[0] ?? ""}`);
+  tell.check(
+    "no device stopped serving for a moment",
+    failures.length === 0,
+    `${answers} requests, ${failures.length} failed ${failures[0] ?? ""}`,
+  );
   const served = new Set(counts.flatMap(({ versions: seen }) => [...seen]));
   tell.check("the broken version answered no request", served.has("2.0.0") && !served.has("3.0.0"), [...served].join());
 }
@@ -174,15 +243,24 @@ export async function killed(line: Line): Promise<void> {
   const fetched = await victim.program.waitFor("transfer.completed", 30_000);
   tell.check(
     "lyon-3 resumes where it was",
-    Number(resumed["presentBytes"]) > 0 && Number(fetched["fetchedBytes"]) + Number(resumed["presentBytes"]) === resumed["totalBytes"],
-    `${resumed["presentBytes"]} bytes kept, ${fetched["fetchedBytes"]} asked for`,
+    Number(resumed.presentBytes) > 0 &&
+      Number(fetched.fetchedBytes) + Number(resumed.presentBytes) === resumed.totalBytes,
+    `${resumed.presentBytes} bytes kept, ${fetched.fetchedBytes} asked for`,
   );
   const code = await line.muster("rollout", "watch", rollout.id, "--timeout", "60s");
   tell.check("the rollout goes on after both and completes", code === 0);
   const versions = Object.values(await line.committed());
-  tell.check("every device has 4.0.0", versions.length === 3 && versions.every((version) => version === "4.0.0"), versions.join());
+  tell.check(
+    "every device has 4.0.0",
+    versions.length === 3 && versions.every((version) => version === "4.0.0"),
+    versions.join(),
+  );
   const now = new Set((await line.events()).map(({ id }) => id));
-  tell.check("nothing the hub knew is lost", (await line.devices()).length === before.devices && before.events.every(({ id }) => now.has(id)), `${before.events.length} events before, ${now.size} now`);
+  tell.check(
+    "nothing the hub knew is lost",
+    (await line.devices()).length === before.devices && before.events.every(({ id }) => now.has(id)),
+    `${before.events.length} events before, ${now.size} now`,
+  );
   await line.untilAnswered(5);
   tell.check("all cameras are answered again", true);
 }

@@ -25,7 +25,8 @@ const compositionRoots = ["agent/src/agent.ts", "agent/src/main.ts", "agent/src/
 /** The schema library is the language of our types, not a detail to hide. */
 const everywhere = ["zod"];
 
-const isTest = ({ path }: Source) => path.endsWith(".test.ts");
+/** Tests, and what only tests use. */
+const isTest = ({ path }: Source) => path.endsWith(".test.ts") || path.includes("/testing/");
 const isCore = ({ path }: Source) => /\/core\//.test(path);
 
 const adaptersInRoots: FileRule = (source) => {

@@ -65,7 +65,7 @@ const ImageClassification = z.strictObject({
 
 /** The contents of `muster.yaml`. Every task is one member of the union. */
 export const Bundle = z.discriminatedUnion("task", [ImageClassification], {
-  error: ({ code }) =>
+  error: ({ code }: { code: string }) =>
     code === "invalid_type"
       ? "must hold keys and values, first of all 'task: image-classification'"
       : "must be one of: image-classification",

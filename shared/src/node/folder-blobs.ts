@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from "node:crypto";
-import { copyFile, link, mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
+import { constants, copyFile, link, mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { MusterError } from "../errors.js";
 import { Digest } from "../ids.js";
@@ -69,8 +69,8 @@ export class FolderBlobs implements BlobStore {
       await link(this.path(digest), path);
     } catch (error) {
       if (isMissing(error)) throw missing(digest);
-      // Another file system, or one without hard links.
-      await copyFile(this.path(digest), path);
+      // Another file system, or one without hard links; what is there already stays.
+      await copyFile(this.path(digest), path, constants.COPYFILE_EXCL);
     }
   }
 

@@ -14,13 +14,27 @@ export function jsonLog(write: (line: string) => void, level: LogLevel = "info",
     (name: LogLevel) =>
     (event: string, fields: LogFields = {}) => {
       if (logLevels.indexOf(name) < from) return;
-      write(`${JSON.stringify({ time: new Date().toISOString(), level: name, event, ...fixed, ...fields }, plain)}\n`);
+      const head = { time: new Date().toISOString(), level: name, event };
+      write(
+        `${lineOf({ ...head, ...fixed, ...fields, ...head }) ?? lineOf({ ...head, unloggable: Object.keys(fields) })}\n`,
+      );
     };
   return { debug: at("debug"), info: at("info"), warn: at("warn"), error: at("error") };
 }
 
+/** The line, or undefined when the fields cannot be JSON; a log must not stop the program. */
+function lineOf(fields: LogFields): string | undefined {
+  try {
+    return JSON.stringify(fields, plain);
+  } catch {
+    return undefined;
+  }
+}
+
 function plain(key: string, value: unknown): unknown {
-  if (secret.test(key) && typeof value === "string") return "[hidden]";
+  if (secret.test(key) && (typeof value === "string" || (typeof value === "object" && value !== null)))
+    return "[hidden]";
+  if (typeof value === "bigint") return String(value);
   if (!(value instanceof Error)) return value;
   const { name, message, code, cause, stack } = value as Error & { code?: string };
   const unexpected = code === undefined || code === "internal";

@@ -7,7 +7,7 @@ import { readIfThere, writeDurably } from "./durable-file.js";
 
 /**
  * A JSON file as a document store: lowdb over an adapter that fsyncs, validated by the schema when
- * read. Reads after the first come from memory; writes queue behind each other.
+ * read. Reads after the first come from memory, as copies; writes queue behind each other.
  */
 export class LowdbDoc<S extends z.ZodType> implements DocStore<z.output<S>> {
   readonly #low: Low<z.output<S>>;
@@ -21,14 +21,15 @@ export class LowdbDoc<S extends z.ZodType> implements DocStore<z.output<S>> {
   async read(): Promise<z.output<S>> {
     this.#loaded ??= this.#low.read();
     await this.#loaded;
-    return this.#low.data;
+    return structuredClone(this.#low.data);
   }
 
   async write(next: z.output<S>): Promise<void> {
+    const copy = structuredClone(next);
     const turn = this.#writing.then(async () => {
       await this.read();
       const before = this.#low.data;
-      this.#low.data = next;
+      this.#low.data = copy;
       try {
         await this.#low.write();
       } catch (error) {

@@ -14,7 +14,7 @@ import {
 const me = "cam-1";
 
 test("topics are those of the protocol", () => {
-  assert.equal(partitionOf(me), "d3");
+  assert.equal(partitionOf(me), "1f");
   assert.equal(upTopic(me, "hello"), `muster/1/up/${partitionOf(me)}/cam-1/hello`);
   assert.equal(downTopic(me, "desired"), "muster/1/down/cam-1/desired");
 });

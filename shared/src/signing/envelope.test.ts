@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { generateKeyPairSync } from "node:crypto";
 import { test } from "node:test";
 import { seededRandom } from "../testing/seeded-random.js";
-import { type Envelope, generateSigningKey, open, readSigningKey, seal } from "./envelope.js";
+import { type Envelope, generateSigningKey, open, PublicKey, readSigningKey, seal } from "./envelope.js";
 
 const type = "application/vnd.test+json";
 const [first, second, third, stranger] = [0, 1, 2, 3].map(() => generateSigningKey()) as [Key, Key, Key, Key];
@@ -28,6 +28,9 @@ test("a key read from its PEM text is the same key, and only Ed25519 will do", (
   assert.equal(Buffer.from(first.public.ed25519, "base64").length, 32);
   const other = generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey.export({ type: "pkcs8", format: "pem" });
   assert.throws(() => readSigningKey(other.toString()), { code: "signature/invalid", message: /Ed25519/ });
+  assert.throws(() => readSigningKey("no key"), { code: "signature/invalid", message: /cannot be read as PEM/ });
+  assert.ok(PublicKey.safeParse(first.public).success);
+  assert.ok(!PublicKey.safeParse({ ...first.public, ed25519: "AAAA" }).success);
 });
 
 test("any single changed bit in payload or signature is found", () => {

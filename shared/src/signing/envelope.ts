@@ -8,7 +8,7 @@ import {
   verify,
 } from "node:crypto";
 import { z } from "zod";
-import { MusterError } from "../errors.js";
+import { MusterError, messageOf } from "../errors.js";
 import { parseWith } from "../schema.js";
 
 /** A DSSE envelope: exact bytes, what they are, and who signed them. */
@@ -24,7 +24,10 @@ export const Envelope = z.object({
 export type Envelope = z.infer<typeof Envelope>;
 
 /** An Ed25519 public key: its raw 32 bytes, and the id that is their SHA-256. */
-export const PublicKey = z.object({ keyid: z.string().regex(/^[0-9a-f]{64}$/), ed25519: z.base64() });
+export const PublicKey = z.object({
+  keyid: z.string().regex(/^[0-9a-f]{64}$/),
+  ed25519: z.base64().length(44, "must be the 32 bytes of an Ed25519 public key"),
+});
 export type PublicKey = z.infer<typeof PublicKey>;
 
 /** A key that can sign. */
@@ -38,9 +41,9 @@ export function generateSigningKey(): SigningKey {
   return signingKey(generateKeyPairSync("ed25519").privateKey);
 }
 
-/** A signing key out of its PKCS#8 PEM text. */
+/** A signing key out of its PKCS#8 PEM text. Throws `signature/invalid` when it is none. */
 export function readSigningKey(pem: string): SigningKey {
-  const key = createPrivateKey(pem);
+  const key = privateKey(pem);
   if (key.asymmetricKeyType !== "ed25519") {
     throw new MusterError(
       "signature/invalid",
@@ -82,10 +85,11 @@ export function open(
   if (type !== payloadType) throw new MusterError("signature/invalid", `${what} is a ${type}, expected ${payloadType}`);
   const bytes = Buffer.from(payload, "base64");
   const signed = preAuthEncoding(type, bytes);
+  /** The keys themselves, not their ids: one key under two ids counts once. */
   const good = new Set<string>();
   for (const { keyid, sig } of signatures) {
     const key = trusted.find((candidate) => candidate.keyid === keyid);
-    if (key !== undefined && verify(null, signed, keyObject(key), Buffer.from(sig, "base64"))) good.add(keyid);
+    if (key !== undefined && verify(null, signed, keyObject(key), Buffer.from(sig, "base64"))) good.add(key.ed25519);
   }
   if (good.size < threshold) {
     const signers = signatures.map(({ keyid }) => keyid.slice(0, 12)).join(", ");
@@ -100,6 +104,14 @@ export function open(
 /** DSSE v1 pre-authentication encoding: the type is signed with the bytes, so one cannot pass for the other. */
 function preAuthEncoding(type: string, payload: Uint8Array): Buffer {
   return Buffer.concat([Buffer.from(`DSSEv1 ${Buffer.byteLength(type)} ${type} ${payload.length} `), payload]);
+}
+
+function privateKey(pem: string): KeyObject {
+  try {
+    return createPrivateKey(pem);
+  } catch (cause) {
+    throw new MusterError("signature/invalid", `signing key cannot be read as PEM: ${messageOf(cause)}`, { cause });
+  }
 }
 
 function signingKey(key: KeyObject): SigningKey {

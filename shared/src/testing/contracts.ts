@@ -25,6 +25,16 @@ export function docStoreContract(name: string, open: (initial: SampleDoc) => Pro
     assert.deepEqual(await store.read(), { n: 1, items: ["a", "é"] });
   });
 
+  test(`${name}: what is read, and what was written, can be changed without changing the store`, async () => {
+    const store = await open({ n: 0, items: [] });
+    const written = { n: 1, items: ["a"] };
+    const writing = store.write(written);
+    written.items.push("b");
+    await writing;
+    (await store.read()).items.push("c");
+    assert.deepEqual(await store.read(), { n: 1, items: ["a"] });
+  });
+
   test(`${name}: the last of many writes at once wins`, async () => {
     const store = await open({ n: 0, items: [] });
     await Promise.all(Array.from({ length: 20 }, (_, n) => store.write({ n, items: [] })));
@@ -82,6 +92,7 @@ export function blobStoreContract(name: string, open: () => Promise<BlobStore>):
     t.after(() => rm(folder, { recursive: true }));
     await store.toFile(digest, join(folder, "copy"));
     assert.deepEqual(await readFile(join(folder, "copy")), bytes);
+    await assert.rejects(store.toFile(digest, join(folder, "copy")));
     await store.delete(digest);
     assert.equal(await store.size(digest), undefined);
   });

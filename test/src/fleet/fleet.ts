@@ -15,7 +15,12 @@ export class HubMachine {
   readonly enrolmentUrl: string;
   readonly operator: Operator;
 
-  private constructor(options: { dataDir: string; flags: string[]; logFile: string }, program: Program, urls: { apiUrl: string; enrolmentUrl: string }, token: string) {
+  private constructor(
+    options: { dataDir: string; flags: string[]; logFile: string },
+    program: Program,
+    urls: { apiUrl: string; enrolmentUrl: string },
+    token: string,
+  ) {
     this.dataDir = options.dataDir;
     this.#flags = options.flags;
     this.#logFile = options.logFile;
@@ -31,18 +36,27 @@ export class HubMachine {
     const config = join(folder, "hub.yaml");
     const ports = { httpPort: await freePort(), mqttPort: await freePort(), enrolmentPort: await freePort() };
     await mkdir(folder, { recursive: true });
-    await writeFile(config, JSON.stringify({ dataDir, mqttHost: "127.0.0.1", enrolmentHost: "127.0.0.1", ...ports, ...settings }));
+    await writeFile(
+      config,
+      JSON.stringify({ dataDir, mqttHost: "127.0.0.1", enrolmentHost: "127.0.0.1", ...ports, ...settings }),
+    );
     const options = { dataDir, flags: ["--config", config], logFile: join(folder, "hub.log") };
-    const program = await Program.start("hub", programs.muster, ["hub", ...options.flags], { logFile: options.logFile, ready: "hub.started" });
+    const program = await Program.start("hub", programs.muster, ["hub", ...options.flags], {
+      logFile: options.logFile,
+      ready: "hub.started",
+    });
     const started = await program.waitFor("hub.started", 1000);
     const token = (await readFile(join(dataDir, "admin.token"), "utf8")).trim();
-    const urls = { apiUrl: String(started["apiUrl"]), enrolmentUrl: String(started["enrolmentUrl"]) };
+    const urls = { apiUrl: String(started.apiUrl), enrolmentUrl: String(started.enrolmentUrl) };
     return new HubMachine(options, program, urls, token);
   }
 
   /** Starts the hub again after it was stopped or killed. */
   async restart(): Promise<void> {
-    this.program = await Program.start("hub", programs.muster, ["hub", ...this.#flags], { logFile: this.#logFile, ready: "hub.started" });
+    this.program = await Program.start("hub", programs.muster, ["hub", ...this.#flags], {
+      logFile: this.#logFile,
+      ready: "hub.started",
+    });
   }
 }
 
@@ -82,13 +96,24 @@ export class AgentMachine {
         ...settings,
       }),
     );
-    const { code, stderr } = await runCommand(programs.agent, ["--config", this.#config, "join", invite.url, invite.token, "--device", this.device]);
+    const { code, stderr } = await runCommand(programs.agent, [
+      "--config",
+      this.#config,
+      "join",
+      invite.url,
+      invite.token,
+      "--device",
+      this.device,
+    ]);
     if (code !== 0) throw new Error(`${this.device} could not join: ${stderr}`);
   }
 
   async start(): Promise<void> {
     const args = ["--config", this.#config, "run", "--log-level", "debug"];
-    this.#program = await Program.start(this.device, programs.agent, args, { logFile: this.#logFile, ready: "agent.started" });
+    this.#program = await Program.start(this.device, programs.agent, args, {
+      logFile: this.#logFile,
+      ready: "agent.started",
+    });
   }
 
   /** Whether it was ever started. */
@@ -103,7 +128,7 @@ export class AgentMachine {
 
   /** Where an application on the device asks. */
   get inferenceUrl(): string {
-    return String(this.program.log.find(({ event }) => event === "agent.started")?.["inferenceUrl"]);
+    return String(this.program.log.find(({ event }) => event === "agent.started")?.inferenceUrl);
   }
 
   /** Asks for one picture, as an application on the device does. */
@@ -127,7 +152,12 @@ export async function freePort(): Promise<number> {
 }
 
 /** Asks again and again until the answer is not undefined; what it is waiting for is named when time is over. */
-export async function eventually<T>(what: string, ask: () => Promise<T | undefined>, timeoutMs = 30_000, pauseMs = 150): Promise<T> {
+export async function eventually<T>(
+  what: string,
+  ask: () => Promise<T | undefined>,
+  timeoutMs = 30_000,
+  pauseMs = 150,
+): Promise<T> {
   const untilMs = Date.now() + timeoutMs;
   for (;;) {
     const answer = await ask();

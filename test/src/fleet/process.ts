@@ -34,7 +34,12 @@ export class Program {
   }
 
   /** Starts `node script args…` and waits for the event that says it is up. */
-  static async start(name: string, script: string, args: readonly string[], options: { logFile: string; ready: string }): Promise<Program> {
+  static async start(
+    name: string,
+    script: string,
+    args: readonly string[],
+    options: { logFile: string; ready: string },
+  ): Promise<Program> {
     await mkdir(dirname(options.logFile), { recursive: true });
     const child = spawn(process.execPath, [script, ...args], { stdio: ["ignore", "pipe", "pipe"] });
     const program = new Program(name, child, options.logFile);
@@ -54,7 +59,9 @@ export class Program {
       if (found !== undefined) return found;
       const ended = this.#child.exitCode !== null || this.#child.signalCode !== null;
       if (ended || Date.now() > untilMs) {
-        const why = ended ? `ended with ${this.#child.signalCode ?? this.#child.exitCode}` : `took more than ${timeoutMs} ms`;
+        const why = ended
+          ? `ended with ${this.#child.signalCode ?? this.#child.exitCode}`
+          : `took more than ${timeoutMs} ms`;
         throw new Error(`${this.name} ${why} before '${event}'; its last lines: ${JSON.stringify(this.log.slice(-5))}`);
       }
       await new Promise((resolve) => setTimeout(resolve, 20));

@@ -1,5 +1,15 @@
 import type { Readable } from "node:stream";
-import { Digest, ModelName, MusterError, PushedVersion, PushVersion, UploadState, VersionList, VersionName, VersionView } from "@muster/shared";
+import {
+  Digest,
+  ModelName,
+  MusterError,
+  PushedVersion,
+  PushVersion,
+  UploadState,
+  VersionList,
+  VersionName,
+  VersionView,
+} from "@muster/shared";
 import { z } from "zod";
 import type { Catalog } from "../../catalog.js";
 import type { App } from "../server.js";
@@ -24,7 +34,8 @@ export function modelRoutes(app: App, catalog: Catalog, maxArtifactBytes: number
       },
     },
     async ({ params, body }) => {
-      if (!isStream(body)) throw new MusterError("request/invalid", "content-type: send the file as application/octet-stream");
+      if (!isStream(body))
+        throw new MusterError("request/invalid", "content-type: send the file as application/octet-stream");
       return { digest: params.digest, sizeBytes: await catalog.upload(params.digest, body) };
     },
   );

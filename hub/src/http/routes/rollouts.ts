@@ -17,9 +17,13 @@ export function rolloutRoutes(app: App, rollouts: Rollouts): void {
     { schema: { summary: "Start a rollout", body: StartRollout, response: { 201: Rollout } } },
     async ({ body }, reply) => reply.status(201).send(await rollouts.start(body)),
   );
-  app.get("/v1/rollouts", { schema: { summary: "List rollouts, newest first", response: { 200: RolloutList } } }, async () => ({
-    rollouts: await rollouts.list(),
-  }));
+  app.get(
+    "/v1/rollouts",
+    { schema: { summary: "List rollouts, newest first", response: { 200: RolloutList } } },
+    async () => ({
+      rollouts: await rollouts.list(),
+    }),
+  );
   app.get(
     "/v1/rollouts/:id",
     { schema: { summary: "Show a rollout", params: ById, response: { 200: Rollout } } },

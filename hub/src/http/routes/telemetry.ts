@@ -8,7 +8,13 @@ import type { App } from "../server.js";
 export function telemetryRoutes(app: App, telemetry: Telemetry, events: EventLog, drift: DriftWatch): void {
   app.get(
     "/v1/telemetry/latency",
-    { schema: { summary: "Latency, throughput and classes", querystring: TelemetryQuery, response: { 200: LatencyReport } } },
+    {
+      schema: {
+        summary: "Latency, throughput and classes",
+        querystring: TelemetryQuery,
+        response: { 200: LatencyReport },
+      },
+    },
     async ({ query }) => ({ rows: await telemetry.latency(query) }),
   );
   app.get(
@@ -18,7 +24,13 @@ export function telemetryRoutes(app: App, telemetry: Telemetry, events: EventLog
   );
   app.get(
     "/v1/drift",
-    { schema: { summary: "Distance from the baseline per feature", querystring: DriftQuery, response: { 200: DriftReport } } },
+    {
+      schema: {
+        summary: "Distance from the baseline per feature",
+        querystring: DriftQuery,
+        response: { 200: DriftReport },
+      },
+    },
     async ({ query }) => ({ rows: await drift.report(query) }),
   );
 }

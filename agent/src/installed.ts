@@ -1,0 +1,64 @@
+import { blobsOf, type Manifest, type ManifestVariant, MusterError } from "@muster/shared";
+import type { BlobShelf } from "./ports.js";
+import { type Candidate, type Installed, type ModelState, withFinished } from "./state.js";
+
+/** Every blob that the model's state still needs, besides the blobs its manifests name. */
+export async function neededBlobs(state: ModelState, shelf: BlobShelf): Promise<Set<string>> {
+  const needed = new Set<string>();
+  const manifests = [state.committed?.manifest, state.previous?.manifest, state.candidate?.manifest.sha256];
+  for (const digest of manifests.filter((entry) => entry !== undefined)) {
+    needed.add(digest);
+    if (!(await shelf.has(digest))) continue;
+    const { payload } = JSON.parse((await shelf.read(digest)).toString("utf8")) as { payload: string };
+    const manifest = JSON.parse(Buffer.from(payload, "base64").toString("utf8")) as Manifest;
+    for (const { sha256 } of blobsOf(manifest)) needed.add(sha256);
+  }
+  return needed;
+}
+
+/** The state in which the candidate has become the committed version, and that one the way back. */
+export function commit(state: ModelState, nowMs: number): ModelState {
+  const installed = installedOf(candidateOf(state));
+  const { candidate: _, committed, ...rest } = state;
+  const { attempt, version, manifest } = installed;
+  const next: ModelState = {
+    ...rest,
+    releaseFloor: Math.max(state.releaseFloor, installed.release),
+    committed: installed,
+    ...(committed === undefined ? {} : { previous: committed }),
+  };
+  return withFinished(next, { attempt, version, manifest, outcome: "committed", atMs: nowMs });
+}
+
+/** The candidate of a step that needs one. */
+export function candidateOf({ candidate }: ModelState): Candidate {
+  if (candidate === undefined) throw new MusterError("internal", "a step needs a candidate, and there is none");
+  return candidate;
+}
+
+/** The state with its candidate changed. */
+export function withCandidate(state: ModelState, change: (candidate: Candidate) => Candidate): ModelState {
+  return { ...state, candidate: change(candidateOf(state)) };
+}
+
+/** The variant that was chosen for the candidate. */
+export function variantOf(manifest: Manifest, { variant }: Candidate): ManifestVariant {
+  const found = manifest.variants.find(({ name }) => name === variant);
+  if (found === undefined) throw new MusterError("internal", `manifest has no variant ${variant}`);
+  return found;
+}
+
+/** The candidate as an installed version, once its trial has filled in all that takes. */
+export function installedOf(candidate: Candidate): Installed {
+  const { attempt, version, release, manifest, variant, artifact, provider, threads } = candidate;
+  if (
+    release === undefined ||
+    variant === undefined ||
+    artifact === undefined ||
+    provider === undefined ||
+    threads === undefined
+  ) {
+    throw new MusterError("internal", `candidate ${version} is not proven yet`);
+  }
+  return { attempt, version, release, manifest: manifest.sha256, variant, artifact, provider, threads };
+}

@@ -1,0 +1,52 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { ImagePreprocess } from "../model/pipeline.js";
+import { seededRandom } from "../testing/seeded-random.js";
+import { imageShape, imageTensor } from "./image-tensor.js";
+import type { Pixels } from "./sharp-image.js";
+
+const random = seededRandom(21);
+
+function picture(width: number, height: number): Pixels {
+  const data = Uint8Array.from({ length: width * height * 3 }, () => Math.floor(random() * 256));
+  return { data, width, height };
+}
+
+/** The formula of the pipeline, pixel by pixel. */
+function naive({ data, width, height }: Pixels, spec: ImagePreprocess): number[] {
+  const tensor: number[] = [];
+  for (let y = 0; y < height; y += 1) {
+    for (let x = 0; x < width; x += 1) {
+      for (let c = 0; c < 3; c += 1) {
+        const value = data[(y * width + x) * 3 + (spec.colour === "rgb" ? c : 2 - c)] ?? Number.NaN;
+        const at = spec.layout === "nchw" ? (c * height + y) * width + x : (y * width + x) * 3 + c;
+        tensor[at] = Math.fround((value * spec.scale - (spec.mean[c] ?? 0)) / (spec.std[c] ?? 1));
+      }
+    }
+  }
+  return tensor;
+}
+
+for (const colour of ["rgb", "bgr"] as const) {
+  for (const layout of ["nchw", "nhwc"] as const) {
+    test(`the tensor of a picture is what the pipeline says: ${colour}, ${layout}`, () => {
+      for (const [width, height] of [
+        [1, 1],
+        [5, 3],
+        [2, 7],
+      ] as const) {
+        for (const numbers of [{}, { scale: 1, mean: [103.9, 116.8, 123.7], std: [57, 58, 59] }]) {
+          const spec = ImagePreprocess.parse({ colour, layout, resize: { width, height }, ...numbers });
+          const pixels = picture(width, height);
+          assert.deepEqual([...imageTensor(pixels, spec)], naive(pixels, spec));
+        }
+      }
+    });
+  }
+}
+
+test("the shape is that of a batch of one in the layout asked for", () => {
+  const spec = (layout: string) => ImagePreprocess.parse({ layout, resize: { width: 640, height: 480 } });
+  assert.deepEqual(imageShape(spec("nchw")), [1, 3, 480, 640]);
+  assert.deepEqual(imageShape(spec("nhwc")), [1, 480, 640, 3]);
+});
