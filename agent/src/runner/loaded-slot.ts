@@ -1,0 +1,62 @@
+import { type Log, MusterError } from "@muster/shared";
+import { EnginePool } from "./engine-pool.js";
+import type { EngineJob, EngineResult } from "./engine-protocol.js";
+import { verifyModelFile } from "./model-file.js";
+import type { Slot } from "./protocol.js";
+
+export interface SlotOptions {
+  /** Engine threads per version. */
+  readonly workers: number;
+  readonly log: Log;
+}
+
+/** A version in memory, with its engine threads and the inputs it has to answer. */
+export class LoadedSlot {
+  readonly slot: Slot;
+  readonly #pool: EnginePool;
+  /** Whoever waits until no input is left. */
+  readonly #drained: (() => void)[] = [];
+  #admitted = 0;
+
+  private constructor(slot: Slot, pool: EnginePool) {
+    this.slot = slot;
+    this.#pool = pool;
+  }
+
+  /** Verifies the model file, loads it in every thread and warms it up. Throws `artifact/…`, `engine/failed`. */
+  static async load(slot: Slot, { workers, log }: SlotOptions): Promise<LoadedSlot> {
+    await verifyModelFile(slot.modelPath, slot.artifact);
+    const { modelPath, provider, threads } = slot;
+    const { tensors, preprocess, postprocess, baseline } = slot.manifest;
+    const spec = { modelPath, provider, threads, manifest: { tensors, preprocess, postprocess, baseline } };
+    return new LoadedSlot(slot, await EnginePool.open({ spec, size: workers, log }));
+  }
+
+  /** Inputs that were admitted and that no thread works on yet. */
+  get queued(): number {
+    return Math.max(0, this.#admitted - this.#pool.running);
+  }
+
+  /** Does the work for one input; the slot is not released before the work has ended. */
+  async admit<T>(work: () => Promise<T>): Promise<T> {
+    this.#admitted += 1;
+    try {
+      return await work();
+    } finally {
+      this.#admitted -= 1;
+      if (this.#admitted === 0) for (const wake of this.#drained.splice(0)) wake();
+    }
+  }
+
+  /** Runs a job on the next free thread, for work that was admitted. Throws `engine/failed`, `tensor/invalid`. */
+  async run(job: EngineJob): Promise<EngineResult> {
+    if (this.#admitted === 0) throw new MusterError("internal", "a job was run without being admitted");
+    return this.#pool.run(job);
+  }
+
+  /** Answers what was admitted, then frees everything. Nothing may be admitted after it is called. */
+  async release(): Promise<void> {
+    if (this.#admitted > 0) await new Promise<void>((resolve) => this.#drained.push(resolve));
+    await this.#pool.close();
+  }
+}

@@ -1,0 +1,135 @@
+import { MusterError } from "@muster/shared";
+import { LoadedSlot, type SlotOptions } from "./loaded-slot.js";
+import type { RunnerStatus, Slot } from "./protocol.js";
+
+/** What is in service for one model, and what was before it. */
+interface Line {
+  serving: LoadedSlot | undefined;
+  /** Stays warm, so that going back takes no load. */
+  previous: LoadedSlot | undefined;
+}
+
+/** The versions in memory and which of them serves each model. */
+export class Slots {
+  readonly #options: SlotOptions;
+  readonly #loaded = new Map<string, LoadedSlot>();
+  readonly #loading = new Map<string, Promise<void>>();
+  readonly #lines = new Map<string, Line>();
+  /** Releases under way. */
+  readonly #leaving = new Set<Promise<void>>();
+
+  constructor(options: SlotOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Loads and warms up a version beside whatever serves; a no-op when it is loaded.
+   * Throws `artifact/digest-mismatch`, `artifact/missing`, `engine/failed`.
+   */
+  load(slot: Slot): Promise<void> {
+    const { manifestDigest } = slot;
+    if (this.#loaded.has(manifestDigest)) return Promise.resolve();
+    const loading = this.#loading.get(manifestDigest) ?? this.#load(slot);
+    this.#loading.set(manifestDigest, loading);
+    return loading;
+  }
+
+  /** Puts a loaded version in service; the one before finishes what it has and stays warm. Throws `model/unknown`. */
+  activate(manifestDigest: string): void {
+    const next = this.#loaded.get(manifestDigest);
+    if (next === undefined) {
+      throw new MusterError("model/unknown", `no version with manifest ${manifestDigest} is loaded; load it first`);
+    }
+    const { model, version } = next.slot;
+    const before = this.#lines.get(model) ?? { serving: undefined, previous: undefined };
+    if (before.serving === next) return;
+    this.#lines.set(model, { serving: next, previous: before.serving });
+    // One version back is enough to go back to; older ones only cost memory.
+    if (before.previous !== undefined && before.previous !== next) void this.#release(before.previous);
+    this.#options.log.info("runner.version.activated", { model, version, before: before.serving?.slot.version });
+  }
+
+  /** Takes a version out of service, lets it answer what it has, and frees it; a no-op when it is not loaded. */
+  async unload(manifestDigest: string): Promise<void> {
+    await this.#loading.get(manifestDigest)?.catch(() => undefined);
+    const leaving = this.#loaded.get(manifestDigest);
+    if (leaving !== undefined) await this.#release(leaving);
+  }
+
+  /**
+   * What serves a model. Throws `model/unknown` when others serve but nothing of this name is loaded, and
+   * `runner/not-serving` when it may come yet.
+   */
+  serving(model: string): LoadedSlot {
+    const serving = this.#lines.get(model)?.serving;
+    if (serving !== undefined) return serving;
+    const names = this.names();
+    if (this.versions(model).length > 0 || names.length === 0) {
+      throw new MusterError("runner/not-serving", `no version of ${model} is in service on this device yet; try later`);
+    }
+    throw new MusterError("model/unknown", `there is no model ${model} on this device; it has ${names.join(", ")}`);
+  }
+
+  /** The loaded version of a model, in service or not. Throws `model/unknown`. */
+  version(model: string, version: string): LoadedSlot {
+    const versions = this.versions(model);
+    const found = versions.find(({ slot }) => slot.version === version);
+    if (found !== undefined) return found;
+    const loaded = versions.map(({ slot }) => slot.version).join(", ") || "none";
+    throw new MusterError("model/unknown", `version ${version} of ${model} is not loaded; loaded: ${loaded}`);
+  }
+
+  /** The loaded versions of a model. */
+  versions(model: string): LoadedSlot[] {
+    return [...this.#loaded.values()].filter(({ slot }) => slot.model === model);
+  }
+
+  /** The models in service. */
+  names(): string[] {
+    return [...this.#lines].filter(([, { serving }]) => serving !== undefined).map(([model]) => model);
+  }
+
+  /** Whether the version is the one that serves its model. */
+  serves(loaded: LoadedSlot): boolean {
+    return this.#lines.get(loaded.slot.model)?.serving === loaded;
+  }
+
+  status(): RunnerStatus["models"] {
+    return [...this.#loaded.values()].map((loaded) => {
+      const { model, version, manifestDigest } = loaded.slot;
+      return { model, version, manifestDigest, serving: this.serves(loaded), queued: loaded.queued };
+    });
+  }
+
+  /** Frees all versions, each after it has answered what it has. */
+  async close(): Promise<void> {
+    await Promise.allSettled(this.#loading.values());
+    for (const loaded of [...this.#loaded.values()]) void this.#release(loaded);
+    await Promise.all(this.#leaving);
+  }
+
+  async #load(slot: Slot): Promise<void> {
+    const { model, version, manifestDigest, provider, threads } = slot;
+    try {
+      this.#loaded.set(manifestDigest, await LoadedSlot.load(slot, this.#options));
+      this.#options.log.info("runner.version.loaded", { model, version, provider, threads });
+    } finally {
+      this.#loading.delete(manifestDigest);
+    }
+  }
+
+  #release(leaving: LoadedSlot): Promise<void> {
+    const { model, version, manifestDigest } = leaving.slot;
+    this.#loaded.delete(manifestDigest);
+    const line = this.#lines.get(model);
+    if (line?.serving === leaving) line.serving = undefined;
+    if (line?.previous === leaving) line.previous = undefined;
+    if (line?.serving === undefined && line?.previous === undefined) this.#lines.delete(model);
+    const released = leaving.release().then(() => {
+      this.#leaving.delete(released);
+      this.#options.log.info("runner.version.unloaded", { model, version });
+    });
+    this.#leaving.add(released);
+    return released;
+  }
+}
