@@ -72,6 +72,9 @@ export const Bundle = z.discriminatedUnion("task", [ImageClassification], {
 });
 export type Bundle = z.infer<typeof Bundle>;
 
+/** What every task has, to check the rest of a bundle whose task is not known. */
+const AnyTask = z.looseObject(common);
+
 /** The name of the file that makes a folder a bundle. */
 export const bundleFileName = "muster.yaml";
 
@@ -83,7 +86,7 @@ export function parseBundle(text: string): Bundle {
   const { value, problems: unreadable, lineOf } = readYaml(text);
   if (unreadable.length > 0) throw invalid("bundle/invalid", bundleFileName, unreadable);
   const result = Bundle.safeParse(value);
-  const problems = result.success ? crossChecks(result.data) : problemsOf(result.error);
+  const problems = result.success ? crossChecks(result.data) : allProblems(result.error, value);
   if (!result.success || problems.length > 0) throw invalid("bundle/invalid", bundleFileName, problems.map(withLine));
   return result.data;
 
@@ -91,6 +94,13 @@ export function parseBundle(text: string): Bundle {
     const line = lineOf(problem.field);
     return line === undefined ? problem : { ...problem, message: `${problem.message} (line ${line})` };
   }
+}
+
+/** With an unknown task the union says nothing of the other fields; those that every task has are checked all the same. */
+function allProblems(error: z.ZodError, value: unknown): Problem[] {
+  const problems = problemsOf(error);
+  const rest = problems.some(({ field }) => field === "task") ? AnyTask.safeParse(value).error : undefined;
+  return rest === undefined ? problems : [...problems, ...problemsOf(rest)];
 }
 
 /** What the shape of single fields cannot say: fields that must agree with each other. */

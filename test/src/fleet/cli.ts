@@ -43,7 +43,7 @@ export class Operator {
   readonly #env: Readonly<Record<string, string>>;
 
   constructor(apiUrl: string, token: string) {
-    this.#env = { MUSTER_HUB: apiUrl, MUSTER_TOKEN: token, MUSTER_CONFIG: "/nonexistent/muster.yaml" };
+    this.#env = { MUSTER_HUB: apiUrl, MUSTER_TOKEN: token, XDG_CONFIG_HOME: "/nonexistent" };
   }
 
   /** Runs `muster` and returns whatever came of it. */
