@@ -49,8 +49,9 @@ test("secrets never reach the log, at any depth and in any case", () => {
 test("secrets that are no text are hidden too", () => {
   const fields = { token: ["abc"], secrets: { of: "abc" }, password: Buffer.from("abc"), tokensUsed: 7 };
   const [line] = logged("info", (log) => log.info("device.joined", fields));
-  assert.ok(!/abc|97/.test(JSON.stringify(line)), JSON.stringify(line));
-  assert.equal(line?.tokensUsed, 7);
+  const { time: _, ...rest } = line ?? {};
+  const hidden = { token: "[hidden]", secrets: "[hidden]", password: "[hidden]" };
+  assert.deepEqual(rest, { level: "info", event: "device.joined", ...hidden, tokensUsed: 7 });
 });
 
 test("an error tells its code and cause; only one nobody foresaw tells its stack", () => {
