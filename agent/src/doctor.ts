@@ -2,9 +2,9 @@ import { X509Certificate } from "node:crypto";
 import { mkdir } from "node:fs/promises";
 import { connect } from "node:net";
 import { formatBytes, formatDuration, messageOf } from "@muster/shared";
-import { probeProviders } from "./adapters/provider-probe.js";
 import { readHardware } from "./hardware.js";
 import { type Credentials, loadIdentity } from "./identity.js";
+import type { ProviderProbe } from "./ports.js";
 
 /** One thing that was looked at. */
 export interface Finding {
@@ -19,10 +19,9 @@ const minFreeBytes = 500_000_000;
 const renewBeforeMs = 14 * 86_400_000;
 
 /** Looks at what an agent needs: data folder, disk, inference library, identity, the way to the hub. */
-export async function diagnose(dataDir: string): Promise<Finding[]> {
+export async function diagnose(dataDir: string, providers: ProviderProbe): Promise<Finding[]> {
   await mkdir(dataDir, { recursive: true, mode: 0o700 });
   const findings: Finding[] = [];
-  const providers = await probeProviders();
   const hardware = await readHardware(dataDir, providers.working);
   const { board, cpu, cores, memoryBytes, freeDiskBytes } = hardware;
   findings.push({

@@ -11,6 +11,7 @@ import {
 } from "@muster/shared/node";
 import { askStatus } from "./adapters/control-socket.js";
 import * as enrolment from "./adapters/enrolment-client.js";
+import { probeProviders } from "./adapters/provider-probe.js";
 import { newKeyAndRequest } from "./adapters/x509-csr.js";
 import { agentVersion, startAgent } from "./agent.js";
 import { AgentConfig } from "./config.js";
@@ -103,7 +104,7 @@ function agentProgram(): Command {
     .addHelpText("after", "\nExample:\n  muster-agent doctor")
     .action(async ({ json }: Flags) => {
       const { dataDir } = await settings(root);
-      const findings = await diagnose(dataDir);
+      const findings = await diagnose(dataDir, await probeProviders());
       print(json === true ? JSON.stringify({ findings }, undefined, 2) : findingsText(findings));
     });
   return root;

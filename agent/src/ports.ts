@@ -1,4 +1,4 @@
-import type { ChunkFrame, ChunkReply, ChunkRequest } from "@muster/shared";
+import type { ChunkFrame, ChunkReply, ChunkRequest, DownKind, UpKind } from "@muster/shared";
 import type { RunnerStatus, RunnerWindow, Slot, TrialRequest, TrialResult } from "./runner/protocol.js";
 
 /** The inference process, as the rest of the agent sees it. Every call throws `runner/crashed` if the process ends first. */
@@ -85,4 +85,28 @@ export interface RunnerProcess extends Runner {
   /** Calls the listener whenever the process ended without being asked to. */
   onExit(listener: (detail: { code: number | null; signal: NodeJS.Signals | null }) => void): void;
   close(): Promise<void>;
+}
+
+/** What an uplink tells its owner. */
+export interface LinkHandlers {
+  onConnected(): void;
+  onLost(): void;
+  onMessage(kind: DownKind, payload: Buffer): void;
+}
+
+/** A connection to the broker that comes back by itself. */
+export interface UpLink {
+  readonly connected: boolean;
+  /** Resolves when the broker has acknowledged (QoS 1) or the socket has taken the message. Throws `link/closed`. */
+  send(kind: UpKind, payload: Buffer): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** What the installed inference library can do here; asked in a process of its own. */
+export interface ProviderProbe {
+  readonly version: string;
+  /** Execution providers it brings along. */
+  readonly working: readonly string[];
+  /** Why it cannot even be loaded. */
+  readonly error?: string;
 }

@@ -16,8 +16,7 @@ import {
   type UpKind,
   type Window,
 } from "@muster/shared";
-import type { LinkHandlers, UpLink } from "./adapters/mqtt-link.js";
-import type { ChunkLink, ChunkListener, Spool } from "./ports.js";
+import type { ChunkLink, ChunkListener, LinkHandlers, Spool, UpLink } from "./ports.js";
 
 export interface UplinkDeps {
   /** Opens the connection; it calls the handlers from then on. */

@@ -14,21 +14,7 @@ import {
 } from "@muster/shared";
 import mqtt, { type MqttClient } from "mqtt";
 import type { Credentials } from "../identity.js";
-
-/** What an uplink tells its owner. */
-export interface LinkHandlers {
-  onConnected(): void;
-  onLost(): void;
-  onMessage(kind: DownKind, payload: Buffer): void;
-}
-
-/** A connection to the broker that comes back by itself. */
-export interface UpLink {
-  readonly connected: boolean;
-  /** Resolves when the broker has acknowledged (QoS 1) or the socket has taken the message. Throws `link/closed`. */
-  send(kind: UpKind, payload: Buffer): Promise<void>;
-  close(): Promise<void>;
-}
+import type { LinkHandlers, UpLink } from "../ports.js";
 
 export interface MqttLinkOptions {
   readonly credentials: Pick<Credentials, "device" | "mqttUrl" | "ca" | "certificate" | "privateKey">;

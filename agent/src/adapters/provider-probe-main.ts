@@ -1,5 +1,5 @@
 import { messageOf } from "@muster/shared";
-import type { ProviderProbe } from "./provider-probe.js";
+import type { ProviderProbe } from "../ports.js";
 
 answer(await probe());
 

@@ -1,14 +1,6 @@
 import { fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
-
-/** What the installed inference library can do here. */
-export interface ProviderProbe {
-  readonly version: string;
-  /** Execution providers it brings along. */
-  readonly working: readonly string[];
-  /** Why it cannot even be loaded. */
-  readonly error?: string;
-}
+import type { ProviderProbe } from "../ports.js";
 
 const timeoutMs = 30_000;
 

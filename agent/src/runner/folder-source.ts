@@ -1,4 +1,4 @@
-import { readFile, rm } from "node:fs/promises";
+import { readFile, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { asMusterError, type Clock, type Log, MusterError, messageOf, sha256 } from "@muster/shared";
 import { defaultImageLimits } from "@muster/shared/inference";
@@ -93,7 +93,7 @@ export class FolderSource {
       }
       await this.#pause(settings.pollMs);
     }
-    await this.#mark(true).catch((error) => this.#complain(`cannot mark what is done: ${messageOf(error)}`, error));
+    await this.#mark(true).catch((error) => this.#complainOfMarks(error));
   }
 
   async #work(files: FoundFile[]): Promise<void> {
@@ -102,7 +102,7 @@ export class FolderSource {
       for (const file of next) {
         if (this.#stop.signal.aborted) return;
         await this.#take(file);
-        await this.#mark(false);
+        await this.#mark(false).catch((error) => this.#complainOfMarks(error));
       }
     };
     await Promise.all(Array.from({ length: lanes }, lane));
@@ -184,11 +184,14 @@ export class FolderSource {
     }
   }
 
-  async #delete({ name }: FoundFile): Promise<boolean> {
+  async #delete({ name, mtimeMs }: FoundFile): Promise<boolean> {
+    const path = join(this.#deps.settings.path, name);
     try {
-      await rm(join(this.#deps.settings.path, name), { force: true });
+      // A camera may have written a new picture under the same name; that one is still to be answered.
+      if ((await stat(path)).mtimeMs === mtimeMs) await rm(path, { force: true });
       return true;
     } catch (error) {
+      if (isMissing(error)) return true;
       this.#complain(`cannot delete ${name}: ${messageOf(error)}`, error);
       return false;
     }
@@ -197,6 +200,10 @@ export class FolderSource {
   #isDone(file: FoundFile): boolean {
     const waiting = this.#unmarked.some((done) => done.file.name === file.name && done.file.mtimeMs === file.mtimeMs);
     return waiting || this.#ledger.has(file);
+  }
+
+  #complainOfMarks(error: unknown): void {
+    this.#complain(`cannot mark what is done: ${messageOf(error)}`, error);
   }
 
   /** Says each new complaint once. */

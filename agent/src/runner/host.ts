@@ -1,0 +1,171 @@
+import { type ChildProcess, fork } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { type Log, MusterError, messageOf } from "@muster/shared";
+import type { RunnerProcess } from "../ports.js";
+import type { FromRunner, ToRunner } from "./parent-link.js";
+import type { RunnerCall, RunnerSettings, RunnerStatus, RunnerWindow, Slot } from "./protocol.js";
+import { fromWire } from "./wire-error.js";
+
+export interface RunnerHostOptions {
+  readonly settings: RunnerSettings;
+  readonly log: Log;
+  /** The program of the runner. */
+  readonly script?: URL;
+  /** How long a call may take; a runner that does not answer in time hangs, and is killed. */
+  readonly limitsMs?: Partial<Record<RunnerCall["do"], number>>;
+}
+
+/** How a process ended. */
+export type RunnerExit = Parameters<Parameters<RunnerProcess["onExit"]>[0]>[0];
+
+interface Pending {
+  readonly resolve: (value: unknown) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** A large model on a small board loads for minutes; all else is a matter of seconds, with room for a busy machine. */
+const defaultLimitsMs: Readonly<Record<RunnerCall["do"], number>> = {
+  configure: 60_000,
+  load: 600_000,
+  activate: 30_000,
+  unload: 120_000,
+  "take-windows": 30_000,
+  status: 30_000,
+};
+const closeLimitMs = 6000;
+
+/** The runner as a process of its own. It is not started again by itself: {@link start} may be called after an exit. */
+export class RunnerHost implements RunnerProcess {
+  readonly #options: RunnerHostOptions;
+  readonly #listeners: ((exit: RunnerExit) => void)[] = [];
+  readonly #pending = new Map<number, Pending>();
+  #child: ChildProcess | undefined;
+  #nextId = 1;
+
+  constructor(options: RunnerHostOptions) {
+    this.#options = options;
+  }
+
+  /** The id of the process, when one runs. */
+  get pid(): number | undefined {
+    return this.#child?.pid;
+  }
+
+  onExit(listener: (exit: RunnerExit) => void): void {
+    this.#listeners.push(listener);
+  }
+
+  /** Starts the process; a no-op when it runs. Throws `port/in-use`, `config/invalid`, `runner/crashed`. */
+  async start(): Promise<void> {
+    if (this.#child !== undefined) return;
+    const { settings, script = new URL("./main.js", import.meta.url) } = this.#options;
+    const child = fork(fileURLToPath(script), [], {
+      serialization: "advanced",
+      stdio: ["ignore", "inherit", "inherit", "ipc"],
+    });
+    this.#child = child;
+    child.on("message", (message: FromRunner) => this.#heard(message));
+    child.once("exit", (code, signal) => this.#ended(child, { code, signal }));
+    child.once("error", (error) => {
+      // Not even a process came of it; then there is no exit either.
+      if (child.pid === undefined) this.#ended(child, { code: null, signal: null }, messageOf(error));
+    });
+    try {
+      await this.#call({ do: "configure", settings });
+    } catch (error) {
+      // It lives and cannot work: the caller is told by this error, not by an exit.
+      if (this.#child === child) await this.close();
+      throw error;
+    }
+  }
+
+  async load(slot: Slot): Promise<void> {
+    await this.#call({ do: "load", slot });
+  }
+
+  async activate(manifestDigest: string): Promise<void> {
+    await this.#call({ do: "activate", manifestDigest });
+  }
+
+  async unload(manifestDigest: string): Promise<void> {
+    await this.#call({ do: "unload", manifestDigest });
+  }
+
+  async takeWindows(): Promise<RunnerWindow[]> {
+    return (await this.#call({ do: "take-windows" })) as RunnerWindow[];
+  }
+
+  async status(): Promise<RunnerStatus> {
+    return (await this.#call({ do: "status" })) as RunnerStatus;
+  }
+
+  /** Ends the process: asks it first, then kills it. No listener is called. */
+  async close(): Promise<void> {
+    const child = this.#child;
+    if (child === undefined) return;
+    this.#forget("the runner was closed");
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    const exited = new Promise((resolve) => child.once("exit", resolve));
+    child.kill("SIGTERM");
+    const timer = setTimeout(() => child.kill("SIGKILL"), closeLimitMs);
+    await exited;
+    clearTimeout(timer);
+  }
+
+  #call(call: RunnerCall): Promise<unknown> {
+    const child = this.#child;
+    if (child === undefined) return Promise.reject(new MusterError("runner/crashed", "the runner does not run now"));
+    const id = this.#nextId;
+    this.#nextId += 1;
+    const limitMs = this.#options.limitsMs?.[call.do] ?? defaultLimitsMs[call.do];
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => {
+        this.#take(id)?.reject(
+          new MusterError("runner/crashed", `the runner did not answer '${call.do}' within ${limitMs} ms and was killed`),
+        );
+        child.kill("SIGKILL");
+      }, limitMs);
+      this.#pending.set(id, {
+        resolve: (value) => {
+          clearTimeout(timer);
+          resolve(value);
+        },
+        reject: (error) => {
+          clearTimeout(timer);
+          reject(error);
+        },
+      });
+      const message: ToRunner = { id, call };
+      child.send(message, (error) => {
+        if (error === null) return;
+        this.#take(id)?.reject(new MusterError("runner/crashed", "the runner ended before it was asked", { cause: error }));
+      });
+    });
+  }
+
+  #heard(message: FromRunner): void {
+    if (message.kind === "log") this.#options.log[message.level](message.event, message.fields);
+    else if (message.kind === "answer") this.#take(message.id)?.resolve(message.value);
+    else this.#take(message.id)?.reject(fromWire(message.error));
+  }
+
+  /** The process ended without being asked to. */
+  #ended(child: ChildProcess, exit: RunnerExit, why = `with ${exit.signal ?? `exit code ${exit.code}`}`): void {
+    if (this.#child !== child) return;
+    this.#forget(`the runner ended ${why} before it answered`);
+    for (const listener of this.#listeners) listener(exit);
+  }
+
+  #forget(why: string): void {
+    this.#child = undefined;
+    const waiting = [...this.#pending.values()];
+    this.#pending.clear();
+    for (const { reject } of waiting) reject(new MusterError("runner/crashed", why));
+  }
+
+  #take(id: number): Pending | undefined {
+    const pending = this.#pending.get(id);
+    this.#pending.delete(id);
+    return pending;
+  }
+}

@@ -1,0 +1,118 @@
+/**
+ * The runner: the process that holds the models. It serves applications by HTTP, feeds sources through
+ * the models, and does what the agent asks of it over the channel it was started with.
+ */
+import { readFileSync } from "node:fs";
+import { MusterError } from "@muster/shared";
+import { installedProviders } from "@muster/shared/inference";
+import { systemClock } from "@muster/shared/node";
+import { FolderSource } from "./folder-source.js";
+import { type HttpServer, serveHttp } from "./http.js";
+import { Inference } from "./inference.js";
+import { JsonlSink } from "./jsonl-sink.js";
+import { answerCalls, parentLog } from "./parent-link.js";
+import type { RunnerCall, RunnerSettings, RunnerStatus } from "./protocol.js";
+import { Slots } from "./slots.js";
+import { Windows } from "./windows.js";
+
+type Work = Exclude<RunnerCall, { do: "configure" }>;
+
+/** When the agent is gone, or waits for the end, nothing may hold this process longer. */
+const closeLimitMs = 4000;
+
+const log = parentLog();
+
+/** Everything a runner is made of, in the order it is put together. */
+class Parts {
+  readonly windows = new Windows(() => systemClock.now());
+  readonly slots: Slots;
+  readonly sinks: readonly JsonlSink[];
+  server: HttpServer | undefined;
+  sources: readonly FolderSource[] = [];
+  readonly #settings: RunnerSettings;
+  readonly #inference: Inference;
+
+  constructor(settings: RunnerSettings) {
+    this.#settings = settings;
+    this.slots = new Slots({ workers: settings.workers, log });
+    this.#inference = new Inference({ slots: this.slots, windows: this.windows, maxQueue: settings.maxQueue });
+    this.sinks = settings.sinks.map((sink) => new JsonlSink(sink, log));
+  }
+
+  /** Throws `port/in-use`, `config/invalid`. */
+  async start(): Promise<void> {
+    const { host, port, sources, stateDir } = this.#settings;
+    const { slots, sinks } = this;
+    const inference = this.#inference;
+    this.server = await serveHttp({ slots, inference, log, version: ownVersion() }, host, port);
+    const classifier = {
+      state: (model: string) => inference.state(model),
+      classify: async (model: string, bytes: Uint8Array) => inference.image(slots.serving(model), bytes),
+    };
+    this.sources = await Promise.all(
+      sources.map((source) =>
+        FolderSource.start({ settings: source, stateDir, classifier, sinks, clock: systemClock, log }),
+      ),
+    );
+  }
+
+  async handle(call: Work): Promise<unknown> {
+    const { slots, windows } = this;
+    switch (call.do) {
+      case "load":
+        return slots.load(call.slot);
+      case "activate":
+        return slots.activate(call.manifestDigest);
+      case "unload":
+        return slots.unload(call.manifestDigest);
+      case "take-windows":
+        return windows.take(process.memoryUsage().rss);
+      case "status":
+        return this.#status();
+    }
+  }
+
+  /** Takes nothing more in, answers what there is, and makes it safe. */
+  async close(): Promise<void> {
+    await Promise.all([this.server?.close(), ...this.sources.map((source) => source.close())]);
+    await Promise.all(this.sinks.map((sink) => sink.sync()));
+    await this.slots.close();
+  }
+
+  #status(): RunnerStatus {
+    const { server, slots, sources, sinks } = this;
+    return {
+      ...(server === undefined ? {} : { url: server.url }),
+      providers: installedProviders(),
+      models: slots.status(),
+      sources: sources.map((source) => source.status()),
+      sinks: sinks.map((sink) => sink.status()),
+    };
+  }
+}
+
+function ownVersion(): string {
+  const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8"));
+  return String(version);
+}
+
+function main(): void {
+  let parts: Parts | undefined;
+  const handle = async (call: RunnerCall): Promise<unknown> => {
+    if (call.do === "configure") {
+      if (parts !== undefined) throw new MusterError("internal", "a runner is configured once");
+      parts = new Parts(call.settings);
+      return parts.start();
+    }
+    if (parts === undefined) throw new MusterError("internal", "a runner is configured before it is asked for anything");
+    return parts.handle(call);
+  };
+  const end = async () => {
+    setTimeout(() => process.exit(1), closeLimitMs);
+    await parts?.close();
+    process.exit(0);
+  };
+  answerCalls(handle, () => void end());
+}
+
+main();
