@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
 
 const packages = ["shared", "agent", "hub", "test", "scripts"];
 /** A file is ended after this; the longest journey takes a small part of it. */
-const fileTimeoutMs = 10 * 60_000;
+const fileTimeoutMs = 4 * 60_000;
 
 /** The compiled test files whose source path contains one of the filters; all of them without a filter. */
 function testFiles(root, filters) {

@@ -38,8 +38,12 @@ export class Rollouts {
     this.#deps = deps;
   }
 
-  /** Who would get the version in which wave, and who not and why. Throws `model/unknown`, `selector/invalid`, `request/invalid`. */
-  async plan(request: StartRollout, seed = ""): Promise<RolloutPlan> {
+  /**
+   * Who would get the version in which wave, and who not and why. The order of devices follows from
+   * the version, so that a rollout does what its plan showed and versions differ in who is first.
+   * Throws `model/unknown`, `selector/invalid`, `request/invalid`.
+   */
+  async plan(request: StartRollout): Promise<RolloutPlan> {
     const { catalog, devices, store } = this.#deps;
     const { model, version } = await catalog.get(request.model, request.version);
     const settings = parseWith(RolloutSettings, request.settings, "request/invalid", "settings");
@@ -51,7 +55,7 @@ export class Rollouts {
       if (other === undefined) chosen.push(id);
       else skipped.push({ device: id, reason: `rollout ${other} of ${model} has not ended` });
     }
-    return { model, version, waves: planWaves(chosen, settings.waves, seed), skipped, settings };
+    return { model, version, waves: planWaves(chosen, settings.waves, `${model} ${version}`), skipped, settings };
   }
 
   /** Starts a rollout of what {@link plan} shows. Throws `rollout/conflict` when it would reach no device. */
@@ -59,7 +63,7 @@ export class Rollouts {
     const { store, events, settings } = this.#deps;
     const nowMs = settings.clock.now();
     const id = newId("r", nowMs);
-    const plan = await this.plan(request, id);
+    const plan = await this.plan(request);
     if (plan.waves.length === 0) {
       const why = plan.skipped[0] === undefined ? `no device matches '${request.selector}'` : plan.skipped[0].reason;
       throw new MusterError("rollout/conflict", `the rollout would reach no device: ${why}`);

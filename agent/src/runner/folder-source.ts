@@ -208,7 +208,8 @@ export class FolderSource {
 
   /** Says each new complaint once. */
   #complain(text: string, error: unknown): void {
-    if (text !== this.#lastError) this.#deps.log.warn("runner.source.failed", { path: this.#deps.settings.path, error });
+    if (text !== this.#lastError)
+      this.#deps.log.warn("runner.source.failed", { path: this.#deps.settings.path, error });
     this.#lastError = text;
   }
 

@@ -73,8 +73,9 @@ export class RunnerHost implements RunnerProcess {
     try {
       await this.#call({ do: "configure", settings });
     } catch (error) {
-      // It lives and cannot work: the caller is told by this error, not by an exit.
-      if (this.#child === child) await this.close();
+      // It lives and cannot work: the caller is told by this error, not by an exit. One that hangs is killed already.
+      const crashed = error instanceof MusterError && error.code === "runner/crashed";
+      if (this.#child === child && !crashed) await this.close();
       throw error;
     }
   }
@@ -121,7 +122,10 @@ export class RunnerHost implements RunnerProcess {
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         this.#take(id)?.reject(
-          new MusterError("runner/crashed", `the runner did not answer '${call.do}' within ${limitMs} ms and was killed`),
+          new MusterError(
+            "runner/crashed",
+            `the runner did not answer '${call.do}' within ${limitMs} ms and was killed`,
+          ),
         );
         child.kill("SIGKILL");
       }, limitMs);
@@ -138,7 +142,9 @@ export class RunnerHost implements RunnerProcess {
       const message: ToRunner = { id, call };
       child.send(message, (error) => {
         if (error === null) return;
-        this.#take(id)?.reject(new MusterError("runner/crashed", "the runner ended before it was asked", { cause: error }));
+        this.#take(id)?.reject(
+          new MusterError("runner/crashed", "the runner ended before it was asked", { cause: error }),
+        );
       });
     });
   }

@@ -69,6 +69,7 @@ function newApp(deps: HttpDeps): FastifyInstance {
     keepAliveTimeout: 60_000,
     forceCloseConnections: "idle",
   });
+  app.removeContentTypeParser("text/plain");
   app.addContentTypeParser(imageTypes, { parseAs: "buffer" }, (_request, body, done) => done(null, body));
   app.setErrorHandler((error, request, reply) => {
     const { status, known } = understood(error);

@@ -104,7 +104,8 @@ function main(): void {
       parts = new Parts(call.settings);
       return parts.start();
     }
-    if (parts === undefined) throw new MusterError("internal", "a runner is configured before it is asked for anything");
+    if (parts === undefined)
+      throw new MusterError("internal", "a runner is configured before it is asked for anything");
     return parts.handle(call);
   };
   const end = async () => {

@@ -110,7 +110,9 @@ function shapeProblems(shape: readonly number[], spec: TensorSpec): Problem[] {
     return [{ field, message: `is [${shape.join(", ")}], expected [${spec.shape.join(", ")}]` }];
   }
   const rows = shape[0] ?? 0;
-  return rows > maxBatch ? [{ field, message: `has ${rows} rows, at most ${maxBatch} are taken; send more requests` }] : [];
+  return rows > maxBatch
+    ? [{ field, message: `has ${rows} rows, at most ${maxBatch} are taken; send more requests` }]
+    : [];
 }
 
 function numbers(values: readonly unknown[]): Float32Array<ArrayBuffer> {

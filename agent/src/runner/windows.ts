@@ -1,5 +1,5 @@
-import type { RunnerWindow, Slot } from "./protocol.js";
 import { type AnsweredInput, WindowFold } from "../core/window.js";
+import type { RunnerWindow, Slot } from "./protocol.js";
 
 /** What names a window: the version and where it ran. */
 type Owner = Pick<Slot, "model" | "version" | "manifestDigest" | "provider" | "manifest">;

@@ -33,7 +33,12 @@ export interface AedesBrokerOptions {
  */
 export async function openAedesBroker(options: AedesBrokerOptions): Promise<DeviceLink> {
   const broker = new AedesBroker(options);
-  await broker.open();
+  try {
+    await broker.open();
+  } catch (error) {
+    await broker.close();
+    throw error;
+  }
   return broker;
 }
 

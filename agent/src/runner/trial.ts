@@ -1,0 +1,86 @@
+import { type ChildProcess, fork } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import type { DeviceError, DeviceErrorCode } from "@muster/shared";
+import type { RunTrial } from "../ports.js";
+import { chooseCandidate, type Trying } from "./trial-choice.js";
+import type { CandidateRequest } from "./trial-run.js";
+
+/** What the process said last is kept up to here; a crash is often explained there. */
+const tailLength = 500;
+/** With these nothing can become better by another candidate. */
+const final: readonly DeviceErrorCode[] = ["E_CANCEL", "E_HASH"];
+
+/** Proves a version in processes of its own, one per candidate: a provider that crashes takes no other with it. */
+export const runTrial: RunTrial = trialBy(new URL("./trial-main.js", import.meta.url));
+
+/** A trial whose processes run another program. */
+export function trialBy(script: URL): RunTrial {
+  return async ({ candidates, ...request }, { timeoutMs, signal }) => {
+    const deadlineMs = performance.now() + timeoutMs;
+    const tryings: Trying[] = [];
+    for (const [at, candidate] of candidates.entries()) {
+      // A fair share each, so that one that hangs does not use up the time of those behind it.
+      const limitMs = Math.max(1, (deadlineMs - performance.now()) / (candidates.length - at));
+      const trying = await tryApart(script, { ...request, candidate }, { limitMs, signal });
+      tryings.push(trying);
+      const error = trying.kind === "rejected" ? trying.tried.rejected : undefined;
+      if (error === undefined || !final.includes(error.code)) continue;
+      return { kind: "failed", error, tried: chooseCandidate(tryings).tried };
+    }
+    return chooseCandidate(tryings);
+  };
+}
+
+/** Tries one candidate in a process of its own, and always comes to an end. */
+async function tryApart(
+  script: URL,
+  request: CandidateRequest,
+  { limitMs, signal }: { limitMs: number; signal: AbortSignal },
+): Promise<Trying> {
+  const { provider, threads } = request.candidate;
+  const where = `on ${provider} with ${threads} thread${threads === 1 ? "" : "s"}`;
+  const rejected = (code: DeviceErrorCode, detail: string): Trying => {
+    const error: DeviceError = { code, detail: detail.slice(0, 2000) };
+    return { kind: "rejected", tried: { provider, threads, rejected: error } };
+  };
+  if (signal.aborted) return rejected("E_CANCEL", "the trial was cancelled");
+  const child = fork(fileURLToPath(script), [], {
+    serialization: "advanced",
+    stdio: ["ignore", "ignore", "pipe", "ipc"],
+  });
+  const tail = tailOf(child);
+  const exited = new Promise((resolve) => child.once("exit", resolve));
+  const settled = new AbortController();
+  try {
+    return await new Promise<Trying>((resolve) => {
+      const timer = setTimeout(
+        () => resolve(rejected("E_TIMEOUT", `no result ${where} within ${Math.round(limitMs)} ms`)),
+        limitMs,
+      );
+      settled.signal.addEventListener("abort", () => clearTimeout(timer));
+      const cancel = () => resolve(rejected("E_CANCEL", "the trial was cancelled"));
+      signal.addEventListener("abort", cancel, { once: true, signal: settled.signal });
+      child.once("message", (trying: Trying) => resolve(trying));
+      child.once("error", (error) => resolve(rejected("E_INTERNAL", `the trial cannot be started: ${error.message}`)));
+      child.once("close", (code, ended) => {
+        const how = ended ?? `exit code ${code}`;
+        resolve(rejected("E_CRASH", `the trial process ended with ${how} ${where}${tail()}`));
+      });
+      child.send(request, () => undefined);
+    });
+  } finally {
+    settled.abort();
+    child.kill("SIGKILL");
+    // What could not be started does not end either.
+    if (child.pid !== undefined) await exited;
+  }
+}
+
+/** The end of what the process wrote to its error output. */
+function tailOf(child: ChildProcess): () => string {
+  let text = "";
+  child.stderr?.setEncoding("utf8").on("data", (part: string) => {
+    text = (text + part).slice(-tailLength);
+  });
+  return () => (text.trim() === "" ? "" : `: ${text.trim()}`);
+}
