@@ -78,6 +78,7 @@ export async function startAgent(options: Partial<AgentConfig>, log: Log): Promi
         reconciler.runnerCrashed();
         uplink.report();
       },
+      onRestored: () => uplink.report(),
       clock,
       log,
     });

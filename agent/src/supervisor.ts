@@ -8,6 +8,8 @@ export interface SupervisorDeps {
   readonly restore: () => Promise<Slot[]>;
   /** The process ended by itself. */
   readonly onCrash: () => void;
+  /** It serves again after that. */
+  readonly onRestored: () => void;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -104,6 +106,7 @@ export class RunnerSupervisor implements Runner {
     try {
       await clock.sleep(waitMs, this.#stop.signal);
       await this.start();
+      this.#deps.onRestored();
     } catch (error) {
       if (this.#stop.signal.aborted) return;
       log.error("runner.restart.failed", { error });

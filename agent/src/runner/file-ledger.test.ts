@@ -5,8 +5,8 @@ import { test } from "node:test";
 import { FileLedger } from "./file-ledger.js";
 import { temporaryFolder } from "./testing.js";
 
-test("marks survive a restart, and a line that a power cut left half written costs only itself", async (t) => {
-  const path = join(await temporaryFolder(t), "ledger.jsonl");
+test("marks survive a restart, and a line that a power cut left half written costs only itself", async () => {
+  const path = join(await temporaryFolder(), "ledger.jsonl");
   const first = await FileLedger.open(path);
   await first.add([{ name: "a.jpg", mtimeMs: 1.5 }], new Set(["a.jpg"]));
   await appendFile(path, '[7,"torn');
@@ -18,8 +18,8 @@ test("marks survive a restart, and a line that a power cut left half written cos
   assert.ok(!third.has({ name: "a.jpg", mtimeMs: 3 }), "written again, so it is another picture");
 });
 
-test("files that are gone are forgotten in time, so that the ledger does not grow", async (t) => {
-  const path = join(await temporaryFolder(t), "ledger.jsonl");
+test("files that are gone are forgotten in time, so that the ledger does not grow", async () => {
+  const path = join(await temporaryFolder(), "ledger.jsonl");
   const ledger = await FileLedger.open(path);
   const present = new Set(["stays.jpg"]);
   await ledger.add([{ name: "stays.jpg", mtimeMs: 1 }], present);

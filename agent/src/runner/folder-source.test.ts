@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { appendFile, mkdir, readdir, readFile, rename, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { type TestContext, test } from "node:test";
+import { test } from "node:test";
 import type { FolderSource } from "./protocol.js";
 import { makeManifest, picture, serve, slotOf, startRunner, temporaryFolder, until } from "./testing.js";
 
@@ -15,8 +15,8 @@ interface Line {
   confidence: number;
 }
 
-async function camera(t: TestContext, changes: Partial<FolderSource> = {}) {
-  const folder = await temporaryFolder(t);
+async function camera(changes: Partial<FolderSource> = {}) {
+  const folder = await temporaryFolder();
   const inbox = join(folder, "inbox");
   await mkdir(inbox);
   const answers = join(folder, "answers.jsonl");
@@ -42,7 +42,7 @@ async function camera(t: TestContext, changes: Partial<FolderSource> = {}) {
 const version = async () => slotOf(await makeManifest([await picture()]));
 
 test("new pictures are answered oldest first, kept, and not answered again after a restart", async (t) => {
-  const { inbox, settings, put, lines } = await camera(t);
+  const { inbox, settings, put, lines } = await camera();
   await put("c.jpg", undefined, 5000);
   await put("a.JPG", undefined, 9000);
   await put("b.png", await picture(2, "png"), 7000);
@@ -79,7 +79,7 @@ test("new pictures are answered oldest first, kept, and not answered again after
 });
 
 test("what was marked is not answered again after the runner was killed", async (t) => {
-  const { settings, put, lines } = await camera(t);
+  const { settings, put, lines } = await camera();
   const first = await startRunner(t, settings);
   await serve(first.host, await version());
   await put("a.jpg");
@@ -98,7 +98,7 @@ test("what was marked is not answered again after the runner was killed", async 
 });
 
 test("answered pictures are deleted where the source says so, and an unreadable one is left and not retried", async (t) => {
-  const { inbox, settings, put, lines } = await camera(t, { afterwards: "delete" });
+  const { inbox, settings, put, lines } = await camera({ afterwards: "delete" });
   const { host } = await startRunner(t, settings);
   await serve(host, await version());
   await put("good.jpg");
@@ -116,7 +116,7 @@ test("answered pictures are deleted where the source says so, and an unreadable 
 });
 
 test("a picture that is still being written is left until it is whole", async (t) => {
-  const { inbox, settings, lines } = await camera(t);
+  const { inbox, settings, lines } = await camera();
   const { host } = await startRunner(t, settings);
   await serve(host, await version());
   const jpeg = await picture();
@@ -132,7 +132,7 @@ test("a picture that is still being written is left until it is whole", async (t
 });
 
 test("pictures wait while no version serves and while the queue is full; none is dropped", async (t) => {
-  const { settings, put, lines } = await camera(t);
+  const { settings, put, lines } = await camera();
   for (let at = 0; at < 40; at += 1) await put(`${at}.jpg`, undefined, 60_000 - at);
   const { host } = await startRunner(t, { ...settings, workers: 1, maxQueue: 1 });
   await until("the source runs", async () => (await host.status()).sources[0]?.taken === 0);
@@ -143,7 +143,7 @@ test("pictures wait while no version serves and while the queue is full; none is
 });
 
 test("a folder that comes later is watched from then on", async (t) => {
-  const { inbox, settings, lines } = await camera(t);
+  const { inbox, settings, lines } = await camera();
   const late = join(inbox, "late");
   const { host } = await startRunner(t, { ...settings, sources: settings.sources.map((s) => ({ ...s, path: late })) });
   await serve(host, await version());

@@ -38,7 +38,7 @@ test("a killed runner rejects what was asked of it, tells its listeners, and can
 });
 
 test("a runner that hangs is killed and the call is rejected", async (t) => {
-  const script = join(await temporaryFolder(t), "hangs.mjs");
+  const script = join(await temporaryFolder(), "hangs.mjs");
   await writeFile(
     script,
     `process.on("message", ({ id, call }) => {
@@ -82,7 +82,7 @@ test("a model file with one flipped bit is refused, and what serves goes on", as
   await serve(host, good);
   const bad = slotOf(
     await makeManifest([await picture()], { version: "1.0.1" }),
-    await damagedModel(await temporaryFolder(t)),
+    await damagedModel(await temporaryFolder()),
   );
   await assert.rejects(host.load(bad), { code: "artifact/digest-mismatch" });
   await assert.rejects(host.activate(bad.manifestDigest), { code: "model/unknown" });
@@ -90,7 +90,7 @@ test("a model file with one flipped bit is refused, and what serves goes on", as
 });
 
 test("the runner ends by itself when its agent is killed", async (t) => {
-  const folder = await temporaryFolder(t);
+  const folder = await temporaryFolder();
   const settings = { host: "127.0.0.1", port: 0, workers: 1, maxQueue: 1, stateDir: folder, sources: [], sinks: [] };
   const agent = join(folder, "agent.mjs");
   await writeFile(

@@ -74,6 +74,9 @@ function newApp(deps: HttpDeps): FastifyInstance {
   app.setErrorHandler((error, request, reply) => {
     const { status, known } = understood(error);
     if (status >= 500 && status !== 503) deps.log.error("runner.request.failed", { url: request.url, error });
+    // Fastify would close the connection on a body that is still arriving, and the client would see a reset instead
+    // of this answer. Kept open, the rest is read and thrown away.
+    if (status === 413 || status === 415) void reply.removeHeader("connection");
     sendError(reply, status, known);
   });
   app.setNotFoundHandler((request, reply) => {

@@ -9,8 +9,8 @@ const record = (at: number): SinkRecord => ({
   ...{ atMs: at, source: "inbox", file: `${at}.jpg`, model: "m", version: "1", label: "good", confidence: 0.9 },
 });
 
-test("lines are in order, and past its size the file is begun anew with one predecessor kept", async (t) => {
-  const path = join(await temporaryFolder(t), "new", "answers.jsonl");
+test("lines are in order, and past its size the file is begun anew with one predecessor kept", async () => {
+  const path = join(await temporaryFolder(), "new", "answers.jsonl");
   const sink = new JsonlSink({ type: "jsonl", path, maxBytes: 1000 }, memoryLog());
   for (let at = 0; at < 40; at += 1) {
     sink.add(record(at));
@@ -31,8 +31,8 @@ test("lines are in order, and past its size the file is begun anew with one pred
   assert.deepEqual(sink.status(), { type: "jsonl", target: path, written: 40, failed: 0 });
 });
 
-test("what cannot be written is counted and told", async (t) => {
-  const path = join(await temporaryFolder(t), "answers.jsonl");
+test("what cannot be written is counted and told", async () => {
+  const path = join(await temporaryFolder(), "answers.jsonl");
   await mkdir(path);
   const log = memoryLog();
   const sink = new JsonlSink({ type: "jsonl", path, maxBytes: 1000 }, log);

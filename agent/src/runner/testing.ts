@@ -1,6 +1,7 @@
 /** What the tests of the runner are made of: a real model, real pictures, real processes. */
 import { createHash, randomUUID } from "node:crypto";
-import { copyFile, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { rmSync } from "node:fs";
+import { mkdir, mkdtemp, readFile, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -114,16 +115,16 @@ export async function damagedModel(folder: string): Promise<string> {
   const bytes = await readFile(modelFile);
   bytes[1000] = (bytes[1000] ?? 0) ^ 1;
   const path = join(folder, `${randomUUID()}.onnx`);
-  await copyFile(modelFile, path);
   await writeFile(path, bytes);
   return path;
 }
 
-/** A folder that is removed after the test. */
-export async function temporaryFolder(t: TestContext): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), "muster-runner-"));
-  t.after(() => rm(folder, { recursive: true, force: true }));
-  return folder;
+/** A folder of its own. It goes with the process, because the hooks of a test end first what was opened first. */
+export async function temporaryFolder(): Promise<string> {
+  const ours = join(tmpdir(), `muster-runner-${process.pid}`);
+  const isNew = (await mkdir(ours, { recursive: true })) !== undefined;
+  if (isNew) process.once("exit", () => rmSync(ours, { recursive: true, force: true }));
+  return mkdtemp(join(ours, "test-"));
 }
 
 /** A log that keeps the names of its events. */
@@ -140,7 +141,7 @@ export async function startRunner(
   options: Partial<RunnerHostOptions> = {},
 ): Promise<{ host: RunnerHost; url: string; log: ReturnType<typeof memoryLog> }> {
   const log = memoryLog();
-  const stateDir = settings.stateDir ?? (await temporaryFolder(t));
+  const stateDir = settings.stateDir ?? (await temporaryFolder());
   const defaults = { host: "127.0.0.1", port: 0, workers: 2, maxQueue: 64, sources: [], sinks: [] };
   const host = new RunnerHost({ settings: { ...defaults, ...settings, stateDir }, log, ...options });
   t.after(() => host.close());

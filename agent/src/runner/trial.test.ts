@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { type TestContext, test } from "node:test";
+import { test } from "node:test";
 import { pathToFileURL } from "node:url";
 import { type Manifest, sha256 } from "@muster/shared";
 import type { TrialRequest } from "./protocol.js";
@@ -12,12 +12,8 @@ import { chooseCandidate, type Proven, type Trying } from "./trial-choice.js";
 const options = { timeoutMs: 60_000, signal: new AbortController().signal };
 const cpu = (threads: number) => ({ provider: "cpu", threads });
 
-async function request(
-  t: TestContext,
-  changes: Partial<TrialRequest> = {},
-  manifest?: Manifest,
-): Promise<TrialRequest> {
-  const folder = await temporaryFolder(t);
+async function request(changes: Partial<TrialRequest> = {}, manifest?: Manifest): Promise<TrialRequest> {
+  const folder = await temporaryFolder();
   const samples = [await picture(1), await picture(2)];
   const samplePaths = samples.map((_, at) => join(folder, `sample-${at}`));
   for (const [at, path] of samplePaths.entries()) await writeFile(path, samples[at] ?? "");
@@ -26,14 +22,14 @@ async function request(
   return { manifest: proven, artifact, modelPath: modelFile, samplePaths, candidates: [cpu(1)], ...changes };
 }
 
-async function script(t: TestContext, text: string): Promise<URL> {
-  const path = join(await temporaryFolder(t), "trial.mjs");
+async function script(text: string): Promise<URL> {
+  const path = join(await temporaryFolder(), "trial.mjs");
   await writeFile(path, text);
   return pathToFileURL(path);
 }
 
-test("a version that is as promised passes, with its latency and memory on every candidate", async (t) => {
-  const result = await runTrial(await request(t, { candidates: [cpu(1), cpu(2)] }), options);
+test("a version that is as promised passes, with its latency and memory on every candidate", async () => {
+  const result = await runTrial(await request({ candidates: [cpu(1), cpu(2)] }), options);
   assert.equal(result.kind, "passed");
   if (result.kind !== "passed") return;
   assert.equal(result.provider, "cpu");
@@ -47,81 +43,80 @@ test("a version that is as promised passes, with its latency and memory on every
   );
 });
 
-test("a version that gives other answers than promised is rejected with the sample and what differed", async (t) => {
+test("a version that gives other answers than promised is rejected with the sample and what differed", async () => {
   const bytes = await picture(1);
   const honest = await makeManifest([bytes, await picture(2)]);
   const label = honest.selfTest.samples[0]?.label === "upright" ? "rotated-180" : "upright";
   const [, second] = honest.selfTest.samples;
   const samples = [sampleOf(bytes, { label }), ...(second === undefined ? [] : [second])];
-  const result = await runTrial(await request(t, {}, { ...honest, selfTest: { tolerance: 0.02, samples } }), options);
+  const result = await runTrial(await request({}, { ...honest, selfTest: { tolerance: 0.02, samples } }), options);
   assert.ok(result.kind === "failed");
   assert.equal(result.error.code, "E_SELFTEST");
   assert.match(result.error.detail, new RegExp(`sample 1 of 2 .*expected '${label}'`));
 });
 
-test("a model that ONNX Runtime cannot load is rejected with its words, and so is an unknown provider", async (t) => {
-  const folder = await temporaryFolder(t);
+test("a model that ONNX Runtime cannot load is rejected with its words, and so is an unknown provider", async () => {
+  const folder = await temporaryFolder();
   const modelPath = join(folder, "model.onnx");
   await writeFile(modelPath, "not a model");
-  const unloadable = await runTrial(await request(t, { modelPath, artifact: sha256("not a model") }), options);
+  const unloadable = await runTrial(await request({ modelPath, artifact: sha256("not a model") }), options);
   assert.ok(unloadable.kind === "failed");
   assert.equal(unloadable.error.code, "E_PROVIDER");
   assert.match(unloadable.error.detail, /cannot load the model on cpu: .+/);
 
   const candidates = [{ provider: "abacus", threads: 1 }, cpu(1)];
-  const result = await runTrial(await request(t, { candidates }), options);
+  const result = await runTrial(await request({ candidates }), options);
   assert.ok(result.kind === "passed");
   assert.deepEqual([result.provider, result.tried[0]?.rejected?.code], ["cpu", "E_PROVIDER"]);
 });
 
-test("a damaged model file or sample is rejected before it is loaded", async (t) => {
-  const modelPath = await damagedModel(await temporaryFolder(t));
-  const model = await runTrial(await request(t, { modelPath, candidates: [cpu(1), cpu(2)] }), options);
+test("a damaged model file or sample is rejected before it is loaded", async () => {
+  const modelPath = await damagedModel(await temporaryFolder());
+  const model = await runTrial(await request({ modelPath, candidates: [cpu(1), cpu(2)] }), options);
   assert.ok(model.kind === "failed");
   assert.deepEqual([model.error.code, model.tried.length], ["E_HASH", 1]);
-  const whole = await request(t);
+  const whole = await request();
   const sample = await runTrial({ ...whole, samplePaths: whole.samplePaths.toReversed() }, options);
   assert.ok(sample.kind === "failed");
   assert.equal(sample.error.code, "E_HASH");
 });
 
-test("a version over its budgets is rejected with what it needs", async (t) => {
+test("a version over its budgets is rejected with what it needs", async () => {
   const slow = await makeManifest([await picture(1), await picture(2)], { budgets: { p95LatencyMs: 0.001 } });
-  const late = await runTrial(await request(t, {}, slow), options);
+  const late = await runTrial(await request({}, slow), options);
   assert.ok(late.kind === "failed");
   assert.equal(late.error.code, "E_LATENCY");
   assert.ok((late.tried[0]?.p95Ms ?? 0) > 0.001);
   const large = await makeManifest([await picture(1), await picture(2)], { budgets: { memoryMb: 1 } });
-  const fat = await runTrial(await request(t, {}, large), options);
+  const fat = await runTrial(await request({}, large), options);
   assert.ok(fat.kind === "failed");
   assert.match(`${fat.error.code} ${fat.error.detail}`, /E_MEMORY .* budget is 1 MB/);
 });
 
-test("a version that crashes its process is rejected with the signal, and the other candidates are tried", async (t) => {
+test("a version that crashes its process is rejected with the signal, and the other candidates are tried", async () => {
   const crash = 'process.stderr.write("out of luck\\n", () => process.kill(process.pid, "SIGSEGV"))';
   const proven = '{ kind: "proven", proven: { ...request.candidate, p50Ms: 1, p95Ms: 2, rssBytes: 3 } }';
   const trial = trialBy(
     await script(
-      t,
       `process.once("message", (request) => request.candidate.threads === 1 ? ${crash} : process.send(${proven}));`,
     ),
   );
-  const alone = await trial(await request(t), options);
+  const alone = await trial(await request(), options);
   assert.ok(alone.kind === "failed");
   assert.equal(alone.error.code, "E_CRASH");
   assert.match(alone.error.detail, /SIGSEGV on cpu with 1 thread: out of luck/);
-  const both = await trial(await request(t, { candidates: [cpu(1), cpu(2)] }), options);
+  const both = await trial(await request({ candidates: [cpu(1), cpu(2)] }), options);
   assert.ok(both.kind === "passed");
   assert.deepEqual([both.threads, both.tried[0]?.rejected?.code], [2, "E_CRASH"]);
 });
 
-test("a trial that hangs ends in time, and one that is cancelled at once", async (t) => {
-  const trial = trialBy(await script(t, "process.once('message', () => { for (;;); });"));
-  const late = await trial(await request(t), { timeoutMs: 300, signal: options.signal });
+test("a trial that hangs ends in time, and one that is cancelled at once", async () => {
+  const trial = trialBy(await script("process.once('message', () => { for (;;); });"));
+  const late = await trial(await request(), { timeoutMs: 300, signal: options.signal });
   assert.ok(late.kind === "failed");
   assert.equal(late.error.code, "E_TIMEOUT");
   const cancel = new AbortController();
-  const cancelled = trial(await request(t, { candidates: [cpu(1), cpu(2)] }), {
+  const cancelled = trial(await request({ candidates: [cpu(1), cpu(2)] }), {
     timeoutMs: 60_000,
     signal: cancel.signal,
   });

@@ -178,7 +178,10 @@ export async function goodAndBroken(line: Line): Promise<void> {
   tell.check(
     "the hub itself refuses it: its self-test fails",
     refused.code === 1 && refused.stderr.includes("self-test"),
-    refused.stderr.split("\n").find((text) => text.includes("selfTest"))?.trim(),
+    refused.stderr
+      .split("\n")
+      .find((text) => text.includes("selfTest"))
+      ?.trim(),
   );
   tell.check(
     "pushed without the hub's own test, it is taken",
