@@ -106,12 +106,12 @@ export class Line {
 
   /** Waits until every device has answered so many more pictures. */
   async untilAnswered(more: number): Promise<void> {
-    for (const agent of this.agents) {
+    const wait = async (agent: AgentMachine) => {
       const before = (await this.answers(agent)).length;
-      await eventually(`${agent.device} answers ${more} more pictures`, async () =>
-        (await this.answers(agent)).length >= before + more ? true : undefined,
-      );
-    }
+      const enough = async () => ((await this.answers(agent)).length >= before + more ? true : undefined);
+      await eventually(`${agent.device} answers ${more} more pictures`, enough);
+    };
+    await Promise.all(this.agents.map(wait));
   }
 
   async close(): Promise<void> {
