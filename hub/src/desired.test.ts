@@ -1,0 +1,79 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { generateSigningKey, verifyDesired, type Wanted } from "@muster/shared";
+import { DesiredDocuments } from "./desired.js";
+import { openDevices, RecordedLink, rooms, silent } from "./testing/hub-rooms.js";
+
+const validMs = 600_000;
+const wanted = (version: string): Wanted => ({
+  ...{ model: "m", version, attempt: `r.${version}`, probationMs: 0 },
+  manifest: { sha256: version.repeat(64).slice(0, 64), sizeBytes: 1 },
+});
+
+async function bench() {
+  const { db, clock, devices } = await rooms();
+  const link = new RecordedLink();
+  const director = generateSigningKey();
+  const desired = new DesiredDocuments({ db, clock, link, director, validMs, log: silent });
+  const keys = { release: [director.public], director: [director.public] };
+  const last = () => {
+    const message = link.sent.at(-1);
+    return verifyDesired(JSON.parse(String(message?.payload)), keys, {
+      device: message?.device ?? "",
+      revision: 0,
+      nowMs: clock.now(),
+    });
+  };
+  return { db, clock, devices, link, desired, last };
+}
+
+test("each change is one signed document for that device, with a rising revision and all of its models", async () => {
+  const { desired, last, link, devices } = await bench();
+  await desired.want("a", "m", wanted("1"));
+  await desired.want("a", "n", { ...wanted("7"), model: "n" });
+  assert.deepEqual(
+    [last().device, last().revision, last().models.map(({ model, version }) => `${model} ${version}`)],
+    ["a", 2, ["m 1", "n 7"]],
+  );
+  await desired.want("a", "m", undefined);
+  assert.deepEqual(
+    last().models.map(({ model }) => model),
+    ["n"],
+  );
+  const sent = link.sent.length;
+  await desired.want("a", "n", { ...wanted("7"), model: "n" });
+  assert.equal(link.sent.length, sent, "wanting what is wanted already issues nothing");
+  assert.equal((await devices.get("b")).desired.revision, 0);
+});
+
+test("a document is sent again as it is, and signed anew when half of its life is over", async () => {
+  const { desired, last, clock } = await bench();
+  await desired.want("a", "m", wanted("1"));
+  clock.advance(validMs / 2 - 1);
+  await desired.resend("a");
+  assert.equal(last().revision, 1);
+  clock.advance(2);
+  await desired.resend("a");
+  assert.deepEqual([last().revision, last().expiresMs], [2, clock.now() + validMs]);
+});
+
+test("a device that joined and is wanted nothing gets an empty document, an unknown one gets none", async () => {
+  const { desired, last, link } = await bench();
+  await desired.resend("a");
+  assert.deepEqual(last().models, []);
+  const sent = link.sent.length;
+  await desired.resend("nobody");
+  await desired.want("nobody", "m", wanted("1"));
+  assert.equal(link.sent.length, sent);
+});
+
+test("what is wanted, and who may connect, survive a restart", async () => {
+  const { desired, db, clock } = await bench();
+  await desired.want("a", "m", wanted("1"));
+  const again = await openDevices(db, clock);
+  assert.deepEqual((await again.get("a")).desired.models, [{ model: "m", version: "1" }]);
+  assert.deepEqual([again.mayConnect("a", "01"), again.mayConnect("a", "02")], [true, false]);
+  await again.remove("a");
+  assert.equal(again.mayConnect("a", "01"), false);
+  await assert.rejects(again.get("a"), { code: "device/unknown" });
+});

@@ -1,0 +1,125 @@
+import { type BlobStore, type Clock, generateSigningKey, type Log, Manifest, type Window } from "@muster/shared";
+import { FakeClock, MemoryBlobs } from "@muster/shared/testing";
+import { openSqlite } from "../adapters/sqlite-store.js";
+import { Catalog } from "../catalog.js";
+import { Devices } from "../devices.js";
+import type { DeviceLink } from "../ports.js";
+import type { Database } from "../store/sql.js";
+
+/** A log that says nothing. */
+export const silent: Log = {
+  debug: () => undefined,
+  info: () => undefined,
+  warn: () => undefined,
+  error: () => undefined,
+};
+
+/** A real store in memory with a clock that is moved by hand, and devices `a` and `b`. */
+export async function rooms(): Promise<{ db: Database; clock: FakeClock; devices: Devices }> {
+  const db = await openSqlite(":memory:");
+  const clock = new FakeClock();
+  const devices = await openDevices(db, clock);
+  await devices.add("a", { site: "lyon" }, "01");
+  await devices.add("b", { site: "nice" }, "02");
+  return { db, clock, devices };
+}
+
+/** The registry over a store, as after a restart. */
+export function openDevices(db: Database, clock: Clock): Promise<Devices> {
+  return Devices.open({ db, clock, offlineAfterMs: 10_000 });
+}
+
+/** A link that keeps what was sent; `gone` devices cannot be reached. */
+export class RecordedLink implements DeviceLink {
+  readonly url = "mqtts://test:1";
+  readonly sent: { device: string; kind: string; payload: Buffer }[] = [];
+  readonly gone = new Set<string>();
+
+  async send(device: string, kind: string, payload: Buffer): Promise<void> {
+    if (this.gone.has(device)) throw new Error("gone");
+    this.sent.push({ device, kind, payload });
+  }
+
+  async retain(device: string, kind: string, payload: Buffer): Promise<void> {
+    this.sent.push({ device, kind, payload });
+  }
+
+  kick(device: string): void {
+    this.gone.add(device);
+  }
+
+  counters(): Record<string, number> {
+    return {};
+  }
+
+  async close(): Promise<void> {
+    this.sent.length = 0;
+  }
+}
+
+/** A manifest with a brightness baseline of two bins. */
+export function manifestOf(release: number): Manifest {
+  const blob = { sha256: "d".repeat(64), sizeBytes: 100 };
+  return Manifest.parse({
+    ...{
+      model: "m",
+      version: `${release}`,
+      release,
+      createdMs: 0,
+      task: "image-classification",
+      metadata: {},
+      budgets: {},
+    },
+    variants: [
+      { name: "fp32", precision: "fp32", artifact: { ...blob, index: { sha256: "e".repeat(64), sizeBytes: 36 } } },
+    ],
+    tensors: {
+      inputs: [{ name: "x", dtype: "float32", shape: ["n", 3, 4, 4] }],
+      outputs: [{ name: "y", dtype: "float32", shape: ["n", 2] }],
+    },
+    preprocess: {
+      decode: "image",
+      exifTurn: true,
+      resize: { width: 4, height: 4, mode: "fill" },
+      colour: "rgb",
+      layout: "nchw",
+      scale: 1,
+      mean: [0, 0, 0],
+      std: [1, 1, 1],
+      dtype: "float32",
+    },
+    postprocess: { labels: ["up", "down"], softmax: false, topK: 1 },
+    selfTest: { tolerance: 0.1, samples: [{ input: { sha256: "f".repeat(64), sizeBytes: 10 }, label: "up" }] },
+    baseline: { brightness: { kind: "continuous", edges: [0.5], counts: [150, 150] } },
+  });
+}
+
+/** A window of `inputs` inputs, a share of them bright. */
+export function windowOf(seq: number, endMs: number, over: Partial<Window> = {}): Window {
+  const inputs = over.inputs ?? 10;
+  return {
+    ...{ seq, startMs: endMs - 1000, endMs, model: "m", version: "1", manifest: "1".repeat(64), provider: "cpu" },
+    ...{ inputs, errors: 0, dropped: 0, classes: { up: inputs }, rssBytes: 1 },
+    stages: { run: { count: inputs, sum: 10 * inputs, min: 10, max: 10, zeros: 0, buckets: { "116": inputs } } },
+    features: { brightness: [inputs / 2, inputs / 2] },
+    ...over,
+  };
+}
+
+/** Puts a version into the store as a push would have; its manifest digest is its release, repeated. */
+export async function storeVersion(db: Database, release: number): Promise<void> {
+  await db
+    .insertInto("versions")
+    .values({
+      ...{ model: "m", version: `${release}`, release, manifest_digest: `${release}`.repeat(64), manifest_bytes: 5 },
+      ...{ manifest: JSON.stringify(manifestOf(release)), content_digest: "c", size_bytes: 100, pushed_ms: 0 },
+    })
+    .execute();
+}
+
+/** A catalog over the store that never opens a model. */
+export function catalogOf(db: Database, clock: Clock, devices: Devices, artifacts: BlobStore): Catalog {
+  const inspector = { inspect: () => Promise.reject(new Error("no model is pushed here")) };
+  const settings = { clock, log: silent, release: generateSigningKey(), maxArtifactBytes: 1_000_000 };
+  return new Catalog({ db, devices, inspector, artifacts, uploads: new MemoryBlobs(), settings });
+}

@@ -1,0 +1,103 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { ChunkReply, decode, decodeFrame, generateSigningKey, sha256, type Wanted } from "@muster/shared";
+import { MemoryBlobs } from "@muster/shared/testing";
+import { DesiredDocuments } from "./desired.js";
+import { catalogOf, RecordedLink, rooms, silent, storeVersion } from "./testing/hub-rooms.js";
+import { Transfers } from "./transfers.js";
+
+const secret = Buffer.from("weights that only some devices may have");
+const manifest = "1".repeat(64);
+
+/** Device `a` is wanted version 1; the store holds a blob named like its manifest, and one nobody is wanted. */
+async function bench() {
+  const { db, clock, devices } = await rooms();
+  const link = new RecordedLink();
+  const artifacts = new MemoryBlobs();
+  const catalog = catalogOf(db, clock, devices, artifacts);
+  await storeVersion(db, 1);
+  async function* bytes() {
+    yield secret;
+  }
+  await artifacts.write(sha256(secret), bytes(), 1000);
+  const desired = new DesiredDocuments({
+    db,
+    clock,
+    link,
+    director: generateSigningKey(),
+    validMs: 600_000,
+    log: silent,
+  });
+  const want = (version: string, digest: string): Wanted => ({
+    model: "m",
+    version,
+    attempt: "r.0",
+    probationMs: 0,
+    manifest: { sha256: digest, sizeBytes: 5 },
+  });
+  const transfers = new Transfers({
+    artifacts,
+    catalog,
+    devices,
+    link,
+    clock,
+    settings: { log: silent, deviceBytesPerSecond: 0, chunkCacheBytes: 1000 },
+  });
+  const ask = async (device: string, blob: string, ranges: [number, number][] = [[0, 10]]) => {
+    link.sent.length = 0;
+    await transfers.answer(device, { transfer: 7, request: 3, blob, ranges });
+    return link.sent.map(({ kind, payload }) =>
+      kind === "chunk" ? decodeFrame(payload) : decode(ChunkReply, payload, "reply").error,
+    );
+  };
+  return { desired, want, ask, transfers };
+}
+
+test("a device gets the ranges it asks for of what it is wanted to run, in order", async () => {
+  const { desired, want, ask } = await bench();
+  await desired.want("a", "m", want("1", sha256(secret)));
+  const frames = await ask("a", sha256(secret), [
+    [0, 10],
+    [20, 5],
+  ]);
+  assert.deepEqual(
+    frames.map((frame) =>
+      typeof frame === "string" ? frame : [frame.transfer, frame.request, frame.offset, frame.bytes.toString()],
+    ),
+    [
+      [7, 3, 0, secret.toString("utf8", 0, 10)],
+      [7, 3, 20, secret.toString("utf8", 20, 25)],
+    ],
+  );
+});
+
+test("a device gets nothing that it is not wanted to run, and loses what is withdrawn", async () => {
+  const { desired, want, ask, transfers } = await bench();
+  assert.deepEqual(await ask("a", sha256(secret)), ["denied"]);
+  await desired.want("a", "m", want("1", sha256(secret)));
+  assert.deepEqual(await ask("b", sha256(secret)), ["denied"]);
+  assert.equal(typeof (await ask("a", sha256(secret)))[0], "object");
+  await desired.want("a", "m", undefined);
+  assert.deepEqual(await ask("a", sha256(secret)), ["denied"]);
+  assert.equal(transfers.refused, 3);
+});
+
+test("a blob that is gone, and a range beyond a blob, are named", async () => {
+  const { desired, want, ask } = await bench();
+  await desired.want("a", "m", want("1", manifest));
+  assert.deepEqual(await ask("a", manifest), ["gone"]);
+  assert.deepEqual(await ask("a", "d".repeat(64)), ["gone"], "an artifact that the wanted manifest names");
+  await desired.want("a", "m", want("1", sha256(secret)));
+  assert.deepEqual(await ask("a", sha256(secret), [[secret.length - 5, 6]]), ["range"]);
+});
+
+test("a device that asks faster than it is answered is told to come back", async () => {
+  const { desired, want, transfers } = await bench();
+  await desired.want("a", "m", want("1", sha256(secret)));
+  const before = transfers.refused;
+  const requests = Array.from({ length: 40 }, (_, request) =>
+    transfers.answer("a", { transfer: 1, request, blob: sha256(secret), ranges: [[0, 1]] }),
+  );
+  await Promise.all(requests);
+  assert.equal(transfers.refused - before, 40 - 17);
+});
