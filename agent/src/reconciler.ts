@@ -45,6 +45,8 @@ interface Watch {
 
 /** How often a model with a candidate is looked at when nothing else happens. */
 const lookMs = 500;
+/** The pause after a step that could not even be stored. */
+const failurePauseMs = 5000;
 
 /** Brings the device to what the hub wants, one durable step at a time, each model in a loop of its own. */
 export class Reconciler {
@@ -99,16 +101,15 @@ export class Reconciler {
     }
     this.#refusal = undefined;
     const { revision } = desired;
-    await this.#update((state) => ({
-      ...state,
-      revision,
-      desired,
-      trustedMs: Math.max(state.trustedMs, desired.issuedMs),
-    }));
+    await this.#update((state) => {
+      // Two documents may be verified before the first is stored; the older never replaces the newer.
+      if (revision < state.revision) return state;
+      return { ...state, revision, desired, trustedMs: Math.max(state.trustedMs, desired.issuedMs) };
+    });
     device.onChange();
     for (const model of this.#models()) {
       const watch = this.#watch(model);
-      const wanted = desired.models.find((entry) => entry.model === model);
+      const wanted = this.#state.desired?.models.find((entry) => entry.model === model);
       if (watch.attempt !== undefined && watch.attempt !== wanted?.attempt)
         watch.abort.abort(new Error("no longer wanted"));
       this.#kick(model);
@@ -121,7 +122,9 @@ export class Reconciler {
     this.#crashes.push(nowMs);
     while (this.#crashes[0] !== undefined && nowMs - this.#crashes[0] > crashLoopMs) this.#crashes.shift();
     for (const [model, watch] of this.#watches) {
-      if (this.#state.models[model]?.candidate?.phase === "probation") watch.probation.crashes += 1;
+      const phase = this.#state.models[model]?.candidate?.phase;
+      // A version being activated counts too: the crash may come before its probation is on disk.
+      if (phase === "proven" || phase === "probation") watch.probation.crashes += 1;
       this.#kick(model);
     }
   }
@@ -163,9 +166,7 @@ export class Reconciler {
     }
     if (this.#stop.signal.aborted) return;
     watch.loop = this.#run(model, watch)
-      .catch((error) => {
-        if (!this.#stop.signal.aborted) this.#deps.log.error("reconciler.failed", { model, error });
-      })
+      .catch((error) => this.#afterFailure(model, watch, error))
       .finally(() => {
         watch.loop = undefined;
         if (watch.again && !this.#stop.signal.aborted) {
@@ -173,6 +174,14 @@ export class Reconciler {
           this.#kick(model);
         }
       });
+  }
+
+  /** What fails here is the device itself, such as a full disk: told, and tried again after a pause. */
+  async #afterFailure(model: string, watch: Watch, error: unknown): Promise<void> {
+    if (this.#stop.signal.aborted) return;
+    this.#deps.log.error("reconciler.failed", { model, error, retryInMs: failurePauseMs });
+    await this.#deps.clock.sleep(failurePauseMs, this.#stop.signal).catch(() => undefined);
+    watch.again = true;
   }
 
   /** Steps until there is nothing to do; looks again from time to time while a candidate is watched. */
@@ -211,7 +220,7 @@ export class Reconciler {
     await this.#update((state) => ({ ...state, models: { ...state.models, [model]: after } }));
     if (after.candidate?.phase !== before.candidate?.phase) {
       watch.progress = undefined;
-      watch.probation = { crashes: 0, inputs: 0, errors: 0 };
+      if (after.candidate?.phase !== "probation") watch.probation = { crashes: 0, inputs: 0, errors: 0 };
       if (after.candidate !== undefined) {
         const { version, phase, attempt } = after.candidate;
         log.info("model.phase", { model, version, phase, attempt });

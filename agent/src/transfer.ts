@@ -110,7 +110,10 @@ export class Transfer {
     try {
       await pull.run(signal, onDone);
     } catch (error) {
-      await partial.close();
+      // A full disk fails the closing as well; the first failure is the one to tell.
+      await partial
+        .close()
+        .catch((closing) => this.#deps.log.warn("transfer.partial.unclosed", { blob, error: closing }));
       throw error;
     }
     await partial.finish();

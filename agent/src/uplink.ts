@@ -87,7 +87,8 @@ export class Uplink implements ChunkLink {
       this.#reportAgain = true;
       return;
     }
-    this.#reporting = this.#sendReport().finally(() => {
+    const sent = this.#sendReport().catch((error) => this.#deps.log.error("link.report.failed", { error }));
+    this.#reporting = sent.finally(() => {
       this.#reporting = undefined;
       if (!this.#reportAgain) return;
       this.#reportAgain = false;

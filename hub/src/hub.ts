@@ -155,6 +155,7 @@ export async function startHub(options: Partial<HubConfig>, log: Log): Promise<H
     closers.push(
       every(3_600_000, () => telemetry.prune(config.keepTelemetryMs, config.maxTelemetryRows), log, "telemetry.prune"),
     );
+    closers.push(every(3_600_000, () => catalog.forgetUploads(), log, "uploads.forget"));
     await events.append(undefined, "hub.started", { version: hubVersion });
     log.info("hub.started", { apiUrl, mqttUrl: link.url, enrolmentUrl: address.enrolmentUrl, dataDir: config.dataDir });
     return { apiUrl, mqttUrl: link.url, enrolmentUrl: address.enrolmentUrl, token, close };

@@ -13,10 +13,12 @@ import {
 } from "@muster/shared";
 import type { Catalog } from "./catalog.js";
 import { parseSelector, planWaves, selects } from "./core/fleet.js";
-import { advance, command, isActive, type Sighting } from "./core/rollout.js";
+import { advance, command, isActive } from "./core/rollout.js";
 import type { DesiredDocuments } from "./desired.js";
 import type { DeviceRecord, Devices } from "./devices.js";
 import type { EventLog } from "./events.js";
+import { rolloutView } from "./rollout-view.js";
+import { attemptOf, backAttempt, sighting } from "./sighting.js";
 import type { RolloutStore, StoredProgress, StoredRollout } from "./store/rollout-store.js";
 
 export interface RolloutsDeps {
@@ -99,7 +101,7 @@ export class Rollouts {
     const found = await store.find(id);
     if (found === undefined) throw new MusterError("rollout/unknown", `no rollout ${id}; see: muster rollout ls`);
     const fleet = new Map((await devices.list()).map((device) => [device.id, device]));
-    return view(found.rollout, found.progress, fleet);
+    return rolloutView(found.rollout, found.progress, fleet);
   }
 
   /** Newest first. */
@@ -187,7 +189,7 @@ export class Rollouts {
         const { model, version } = rollout;
         await desired.want(device, model, { model, version, manifest, attempt, probationMs });
       } else if (state === "withdrawn") {
-        const back = previous === undefined ? undefined : { ...previous, attempt: `${rollout.id}.back` };
+        const back = previous === undefined ? undefined : { ...previous, attempt: backAttempt(rollout.id) };
         await desired.want(device, rollout.model, back);
       }
     }
@@ -209,11 +211,6 @@ export class Rollouts {
     this.#turn = done.catch(() => undefined);
     return done;
   }
-}
-
-/** Names one try of a rollout on a device. */
-function attemptOf(rollout: string, tries: number): string {
-  return `${rollout}.${tries}`;
 }
 
 function wantedOf(device: DeviceRecord | undefined, model: string): Wanted | undefined {
@@ -241,51 +238,4 @@ function joinLate(
       ({ id }): StoredProgress => ({ device: id, wave: last, state: "waiting", tries: 0, previous: undefined }),
     ),
   ];
-}
-
-/** What a device's own report says of its present attempt in a rollout. */
-function sighting(
-  rollout: StoredRollout,
-  members: readonly StoredProgress[],
-  device: DeviceRecord | undefined,
-): Sighting {
-  const member = members.find((candidate) => candidate.device === device?.id);
-  if (device === undefined || member === undefined) return { online: false, attempt: "unseen", restored: true };
-  const model = device.reported?.models.find((candidate) => candidate.model === rollout.model);
-  const attempt = attemptOf(rollout.id, member.tries);
-  const restored = model?.candidate === undefined && model?.committed?.manifest === member.previous?.manifest.sha256;
-  const last = model?.finished.filter((finished) => finished.attempt === attempt).at(-1);
-  const seen = { online: device.online, restored };
-  if (model?.candidate?.attempt === attempt) return { ...seen, attempt: "started" };
-  if (last === undefined) return { ...seen, attempt: "unseen" };
-  if (last.outcome === "committed") return { ...seen, attempt: "committed" };
-  return { ...seen, attempt: "failed", error: last.error ?? { code: "E_INTERNAL", detail: last.outcome } };
-}
-
-function view(
-  rollout: StoredRollout,
-  progress: readonly StoredProgress[],
-  fleet: ReadonlyMap<string, DeviceRecord>,
-): Rollout {
-  const { id, model, version, selector, state, reason, createdMs, changedMs, settings, waves } = rollout;
-  return {
-    ...{ id, model, version, selector, state, createdMs, changedMs, settings },
-    ...(reason === undefined ? {} : { reason }),
-    waves: waves.map((wave, at) => ({
-      ...wave,
-      devices: progress
-        .filter((member) => member.wave === at)
-        .map(({ device, state: memberState, tries, error }) => {
-          const candidate = fleet.get(device)?.reported?.models.find((entry) => entry.model === model)?.candidate;
-          const mine = candidate?.attempt === attemptOf(id, tries) ? candidate : undefined;
-          return {
-            ...{ device, state: memberState, tries },
-            ...(mine === undefined ? {} : { phase: mine.phase }),
-            ...(mine?.doneBytes === undefined ? {} : { doneBytes: mine.doneBytes }),
-            ...(mine?.totalBytes === undefined ? {} : { totalBytes: mine.totalBytes }),
-            ...(error === undefined ? {} : { error }),
-          };
-        }),
-    })),
-  };
 }

@@ -114,6 +114,8 @@ class MqttLink implements UpLink {
         keepalive: keepaliveSeconds,
         will: { topic: upTopic(device, "will"), payload: encode({ bootId }), qos: 1, retain: false },
       });
+      // Every message under way listens for the end of the connection.
+      client.setMaxListeners(0);
       this.#client = client;
       client.on("error", (error) => {
         reason = error.message;

@@ -97,9 +97,12 @@ class PartialFile implements PartialBlob {
   }
 
   async close(): Promise<void> {
-    await this.#sync();
-    await this.#files.file.close();
-    await this.#files.journal.close();
+    try {
+      await this.#sync();
+    } finally {
+      await this.#files.file.close();
+      await this.#files.journal.close();
+    }
   }
 
   /** The data first, then the journal that claims it. */

@@ -93,6 +93,8 @@ class AedesBroker implements DeviceLink {
       },
       (socket) => {
         socket.setNoDelay(true);
+        // Every message under way listens for the end of the connection.
+        socket.setMaxListeners(0);
         this.#sockets.add(socket);
         socket.once("close", () => this.#sockets.delete(socket));
         limitPackets(broker.handle(socket), () => this.#refuse("packet-too-large", ""));

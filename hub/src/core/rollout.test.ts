@@ -128,6 +128,33 @@ test("a device that starts and does not finish in time has failed", () => {
   assert.notEqual(fleet.rollout.state, "running");
 });
 
+test("a device that never takes its offer up has failed, one that lost its link has not", () => {
+  const fleet = new Fleet([["a", "b"]]);
+  fleet.settle(0);
+  fleet.say("b", { attempt: "started", online: true });
+  fleet.settle(100);
+  fleet.say("b", { attempt: "started", online: false });
+  fleet.settle(5100);
+  const states = Object.fromEntries(
+    fleet.progress.map(({ device, state, error }) => [device, `${state} ${error?.code ?? ""}`]),
+  );
+  assert.deepEqual(states, { a: "withdrawn E_TIMEOUT", b: "withdrawn " });
+});
+
+test("a device that returns has its full time again", () => {
+  const fleet = new Fleet([["a"]]);
+  fleet.settle(0);
+  fleet.say("a", { online: false });
+  fleet.settle(1000);
+  fleet.say("a", { online: true });
+  fleet.settle(50_000);
+  assert.equal(fleet.progress[0]?.state, "offered");
+  fleet.settle(54_999);
+  assert.equal(fleet.progress[0]?.state, "offered");
+  fleet.settle(55_000);
+  assert.match(fleet.progress[0]?.error?.detail ?? "", /did not take the offer up/);
+});
+
 test("a paused rollout offers nothing new, and still halts on failure", () => {
   const fleet = new Fleet([["a"], ["b"]], { soakMs: 0 });
   fleet.settle(0);

@@ -1,4 +1,10 @@
-import type { ProgressState, RolloutSettings, RolloutState, WaveState } from "@muster/shared";
+import {
+  formatDuration,
+  type ProgressState,
+  type RolloutSettings,
+  type RolloutState,
+  type WaveState,
+} from "@muster/shared";
 import { type Evidence, judge } from "./gate.js";
 
 /** A rollout as it is stored, without its devices. */
@@ -21,6 +27,8 @@ export interface Progress {
   readonly state: ProgressState;
   /** Attempts that have failed before this one. */
   readonly tries: number;
+  /** Since when the offer could have been taken up. */
+  readonly offeredMs?: number | undefined;
   readonly startedMs?: number | undefined;
   readonly error?: { readonly code: string; readonly detail: string } | undefined;
 }
@@ -91,7 +99,7 @@ export function advance(
     const offered = progress.map((device): Progress => {
       if (device.wave !== at || device.state !== "waiting") return device;
       orders.push({ do: "offer", device: device.device, tries: device.tries });
-      return { ...device, state: "offered" };
+      return { ...device, state: "offered", offeredMs: nowMs };
     });
     return { rollout: { ...rollout, waves }, progress: offered, orders };
   }
@@ -99,7 +107,7 @@ export function advance(
   const joined = progress.map((device): Progress => {
     if (device.wave > at || device.state !== "waiting") return device;
     orders.push({ do: "offer", device: device.device, tries: device.tries });
-    return { ...device, state: "offered" };
+    return { ...device, state: "offered", offeredMs: nowMs };
   });
   return { rollout: moveOn(rollout, wave, at, verdict.kind === "pass", nowMs), progress: joined, orders };
 }
@@ -130,30 +138,34 @@ function awaited(
   );
 }
 
-/** A device's own step: what it says, retries, time-outs, and being unreachable. */
+/** A device's own step: what it says, then retries, then being unreachable, then time. */
 function follow(device: Progress, sighting: Sighting, { settings }: RolloutRecord, nowMs: number): Progress {
   if (device.state === "waiting" || device.state === "withdrawn" || device.state === "failed") return device;
-  if (sighting.attempt === "committed")
-    return device.state === "committed" ? device : { ...device, state: "committed", error: undefined };
+  if (sighting.attempt === "committed") return { ...device, state: "committed", error: undefined };
   if (sighting.attempt === "failed") {
-    const tried = { ...device, error: sighting.error, startedMs: device.startedMs ?? nowMs };
+    const tried = { ...device, error: sighting.error };
     const again = device.state !== "committed" && device.tries < settings.retries;
-    return again
-      ? { ...tried, tries: device.tries + 1, state: "offered", startedMs: undefined }
-      : { ...tried, state: "failed" };
+    if (!again) return { ...tried, state: "failed", startedMs: device.startedMs ?? nowMs };
+    return { ...tried, state: "offered", tries: device.tries + 1, offeredMs: nowMs, startedMs: undefined };
   }
-  if (device.state === "committed") return device;
-  if (sighting.attempt === "started") {
-    const startedMs = device.startedMs ?? nowMs;
-    if (nowMs - startedMs < settings.inProgressTimeoutMs) {
-      return device.state === "started" ? device : { ...device, state: "started", startedMs };
-    }
-    const detail = `not finished after ${Math.round(settings.inProgressTimeoutMs / 60_000)} min`;
-    return { ...device, state: "failed", error: { code: "E_TIMEOUT", detail } };
+  if (device.state === "committed" || (device.state === "laggard" && !sighting.online)) return device;
+  return underWay(device, sighting, settings.inProgressTimeoutMs, nowMs);
+}
+
+/** A device that has not finished: how long it may take counts from its start, its offer, or its return. */
+function underWay(device: Progress, { attempt, online }: Sighting, timeoutMs: number, nowMs: number): Progress {
+  const begun = attempt === "started" || device.state === "started";
+  if (!begun && !online) return { ...device, state: "laggard" };
+  const sinceMs = begun ? device.startedMs : device.offeredMs;
+  const fromMs = device.state === "laggard" ? nowMs : (sinceMs ?? nowMs);
+  if (nowMs - fromMs < timeoutMs) {
+    return begun
+      ? { ...device, state: "started", startedMs: fromMs }
+      : { ...device, state: "offered", offeredMs: fromMs };
   }
-  if (device.state === "started") return device;
-  const state = sighting.online ? "offered" : "laggard";
-  return state === device.state ? device : { ...device, state };
+  if (!online) return { ...device, state: "laggard" };
+  const detail = `${begun ? "not finished" : "did not take the offer up"} within ${formatDuration(timeoutMs)}`;
+  return { ...device, state: "failed", error: { code: "E_TIMEOUT", detail }, startedMs: fromMs };
 }
 
 function moveOn(rollout: RolloutRecord, wave: WaveRecord, at: number, passed: boolean, nowMs: number): RolloutRecord {

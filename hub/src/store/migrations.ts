@@ -70,6 +70,7 @@ async function begin(db: Kysely<unknown>): Promise<void> {
     .addColumn("state", "text", (c) => c.notNull())
     .addColumn("tries", "integer", (c) => c.notNull())
     .addColumn("previous", "text")
+    .addColumn("offered_ms", "bigint")
     .addColumn("started_ms", "bigint")
     .addColumn("error", "text")
     .addPrimaryKeyConstraint("rollout_devices_key", ["rollout_id", "device"])

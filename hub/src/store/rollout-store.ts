@@ -152,6 +152,7 @@ function memberRow(id: string, member: StoredProgress): Tables["rollout_devices"
     state: member.state,
     tries: member.tries,
     previous: member.previous === undefined ? null : JSON.stringify(member.previous),
+    offered_ms: member.offeredMs ?? null,
     started_ms: member.startedMs ?? null,
     error: member.error === undefined ? null : JSON.stringify(member.error),
   };
@@ -164,6 +165,7 @@ function readMember(row: Tables["rollout_devices"]): StoredProgress {
     state: row.state as StoredProgress["state"],
     tries: row.tries,
     previous: row.previous === null ? undefined : (JSON.parse(row.previous) as Wanted),
+    ...(row.offered_ms === null ? {} : { offeredMs: row.offered_ms }),
     ...(row.started_ms === null ? {} : { startedMs: row.started_ms }),
     ...(row.error === null ? {} : { error: JSON.parse(row.error) as NonNullable<StoredProgress["error"]> }),
   };

@@ -59,6 +59,7 @@ export interface Tables {
     tries: number;
     /** JSON of what the device was wanted to run before, null for nothing. */
     previous: string | null;
+    offered_ms: number | null;
     started_ms: number | null;
     error: string | null;
   };

@@ -1,0 +1,35 @@
+import type { Sighting } from "./core/rollout.js";
+import type { DeviceRecord } from "./devices.js";
+import type { StoredProgress, StoredRollout } from "./store/rollout-store.js";
+
+/** Names one try of a rollout on a device. */
+export function attemptOf(rollout: string, tries: number): string {
+  return `${rollout}.${tries}`;
+}
+
+/** Names the way back from a rollout. */
+export function backAttempt(rollout: string): string {
+  return `${rollout}.back`;
+}
+
+/** What a device's own report says of its present attempt in a rollout. */
+export function sighting(
+  rollout: StoredRollout,
+  members: readonly StoredProgress[],
+  device: DeviceRecord | undefined,
+): Sighting {
+  const member = members.find((candidate) => candidate.device === device?.id);
+  if (device === undefined || member === undefined) return { online: false, attempt: "unseen", restored: true };
+  const model = device.reported?.models.find((candidate) => candidate.model === rollout.model);
+  const attempt = attemptOf(rollout.id, member.tries);
+  const wentBack = model?.finished.some((finished) => finished.attempt === backAttempt(rollout.id)) ?? false;
+  const asBefore = model?.committed?.manifest === member.previous?.manifest.sha256;
+  // A way back that failed has ended too; the device says so, and waiting on would not change it.
+  const restored = model?.candidate === undefined && (asBefore || wentBack);
+  const last = model?.finished.filter((finished) => finished.attempt === attempt).at(-1);
+  const seen = { online: device.online, restored };
+  if (model?.candidate?.attempt === attempt) return { ...seen, attempt: "started" };
+  if (last === undefined) return { ...seen, attempt: "unseen" };
+  if (last.outcome === "committed") return { ...seen, attempt: "committed" };
+  return { ...seen, attempt: "failed", error: last.error ?? { code: "E_INTERNAL", detail: last.outcome } };
+}
