@@ -1,7 +1,15 @@
 import { randomUUID } from "node:crypto";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
-import { type DeviceEvent, type Hello, type Log, parseWith, type Reported, type Window } from "@muster/shared";
+import {
+  type DeviceEvent,
+  type Hello,
+  type Log,
+  messageOf,
+  parseWith,
+  type Reported,
+  type Window,
+} from "@muster/shared";
 import { LowdbDoc, lockFolder, systemClock } from "@muster/shared/node";
 import { serveStatus } from "./adapters/control-socket.js";
 import { FolderShelf } from "./adapters/folder-shelf.js";
@@ -11,6 +19,7 @@ import { AgentConfig } from "./config.js";
 import { readHardware } from "./hardware.js";
 import { loadIdentity } from "./identity.js";
 import { Reconciler } from "./reconciler.js";
+import { withServing } from "./report-model.js";
 import { RunnerHost } from "./runner/host.js";
 import { runTrial } from "./runner/trial.js";
 import { AgentState, initialState } from "./state.js";
@@ -68,11 +77,17 @@ export async function startAgent(options: Partial<AgentConfig>, log: Log): Promi
     });
     const runner: RunnerSupervisor = new RunnerSupervisor({
       process: runnerProcess,
-      restore: async () => {
-        const installed = Object.entries(reconciler.state.models).flatMap(([model, { committed }]) =>
-          committed === undefined ? [] : [{ model, committed }],
+      restore: () =>
+        Object.entries(reconciler.state.models).map(([model, { committed, previous }]) =>
+          [committed, previous].flatMap((installed) =>
+            installed === undefined ? [] : [() => steps.slot(model, installed)],
+          ),
+        ),
+      onUnusable: (error) => {
+        log.error("model.unusable", { error });
+        tell("model.unusable", { reason: messageOf(error) }).catch((cause) =>
+          log.error("event.unspooled", { error: cause }),
         );
-        return Promise.all(installed.map(({ model, committed }) => steps.slot(model, committed)));
       },
       onCrash: () => {
         reconciler.runnerCrashed();
@@ -118,7 +133,7 @@ export async function startAgent(options: Partial<AgentConfig>, log: Log): Promi
         seq,
         bootId,
         revision: reconciler.state.revision,
-        models: reconciler.report(),
+        models: reconciler.report().map((model) => withServing(model, status)),
         runner: {
           state: runner.state,
           restarts: runner.restarts,
@@ -142,7 +157,12 @@ export async function startAgent(options: Partial<AgentConfig>, log: Log): Promi
     const uplink: Uplink = new Uplink({
       open: (handlers) => openMqttLink({ credentials, bootId, handlers, clock, log }),
       ...{ events, windows, clock, log },
-      say: { hello, reported, desired: (envelope) => void reconciler.accept(envelope) },
+      say: {
+        ...{ hello, reported },
+        desired: (envelope) => {
+          reconciler.accept(envelope).catch((error) => log.error("desired.unstored", { error }));
+        },
+      },
     });
     const status = async (): Promise<AgentStatus> => ({
       ...{ device: credentials.device, version: agentVersion, pid: process.pid, startedMs },

@@ -1,13 +1,12 @@
 import type { ReportedModel } from "@muster/shared";
+import type { RunnerStatus } from "./runner/protocol.js";
 import type { ModelState } from "./state.js";
 import type { TransferProgress } from "./transfer.js";
 
 /** What the hub is told of one model: its durable state, and how far a transfer is. */
 export function reportModel(model: string, state: ModelState, progress: TransferProgress | undefined): ReportedModel {
   const { committed, candidate, finished } = state;
-  const serving = candidate?.phase === "probation" ? candidate.version : committed?.version;
   const report: ReportedModel = { model, finished };
-  if (serving !== undefined) report.serving = serving;
   if (committed !== undefined) {
     const { version, release, manifest, variant, provider, threads } = committed;
     report.committed = { version, release, manifest, variant, provider, threads };
@@ -23,4 +22,10 @@ export function reportModel(model: string, state: ModelState, progress: Transfer
     };
   }
   return report;
+}
+
+/** The report with the version that really serves now, as the runner says; none while it is down. */
+export function withServing(report: ReportedModel, status: RunnerStatus | undefined): ReportedModel {
+  const serving = status?.models.find(({ model, serving: yes }) => yes && model === report.model);
+  return serving === undefined ? report : { ...report, serving: serving.version };
 }

@@ -4,8 +4,10 @@ import type { RunnerStatus, RunnerWindow, Slot } from "./runner/protocol.js";
 
 export interface SupervisorDeps {
   readonly process: RunnerProcess;
-  /** The versions that have to serve after a start. */
-  readonly restore: () => Promise<Slot[]>;
+  /** What has to serve after a start: per model the versions to try, the committed one first. */
+  readonly restore: () => readonly (() => Promise<Slot>)[][];
+  /** A version that was to serve could not be loaded. */
+  readonly onUnusable: (error: unknown) => void;
   /** The process ended by itself. */
   readonly onCrash: () => void;
   /** It serves again after that. */
@@ -44,21 +46,29 @@ export class RunnerSupervisor implements Runner {
 
   /** Throws `port/in-use` or what else keeps the first start from succeeding. */
   async start(): Promise<void> {
-    const { process, restore, clock, log } = this.#deps;
+    const { process, restore, clock } = this.#deps;
     this.#state = "starting";
     this.#startedMs = clock.now();
     await process.start();
-    for (const slot of await restore()) {
+    for (const choices of restore()) await this.#serveFirst(choices);
+    this.#state = "serving";
+  }
+
+  /** The first version that loads serves; one that does not is told, and the next is tried. */
+  async #serveFirst(choices: readonly (() => Promise<Slot>)[]): Promise<void> {
+    const { process, onUnusable } = this.#deps;
+    for (const choice of choices) {
       try {
+        const slot = await choice();
         await process.load(slot);
         await process.activate(slot.manifestDigest);
+        return;
       } catch (error) {
-        // The others serve all the same; a crash here is told by the exit.
-        log.error("runner.restore.failed", { model: slot.model, version: slot.version, error });
-        if (error instanceof MusterError && error.code === "runner/crashed") return;
+        // A crash is told by the exit, and what is loaded then is lost with the process.
+        if (error instanceof MusterError && error.code === "runner/crashed") throw error;
+        onUnusable(error);
       }
     }
-    this.#state = "serving";
   }
 
   load(slot: Slot): Promise<void> {

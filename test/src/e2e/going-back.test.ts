@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { test } from "node:test";
 import { promisify } from "node:util";
 import type { EventList } from "@muster/shared";
@@ -7,6 +9,11 @@ import { labelText, renderLabel } from "../fixtures/labels.js";
 import { eventually } from "../fleet/fleet.js";
 import { committed, device, devices, ended, model, push, rollOut } from "./line.js";
 import { startHub } from "./place.js";
+
+/** What the tests need of the file the agent keeps its state in. */
+interface AgentStateFile {
+  readonly models: Readonly<Record<string, { readonly committed: { readonly artifact: string } }>>;
+}
 
 /** The runner process of an agent. */
 async function runnerOf(agentPid: number): Promise<number> {
@@ -74,6 +81,26 @@ test("a version goes back by itself, whether its runner crashes on probation or 
     assert.equal((await ended(hub, (await rollOut(hub, "2.0.0")).id)).state, "completed");
     assert.deepEqual(await committed(hub), { d1: "2.0.0", d2: "2.0.0" });
   });
+
+  await t.test(
+    "a committed model whose file is damaged on disk never runs; the one before serves, and the hub is told",
+    async () => {
+      await first.program.stop();
+      const state = JSON.parse(await readFile(join(first.dataDir, "state.json"), "utf8")) as AgentStateFile;
+      const path = join(first.dataDir, "models", "blobs", state.models[model]?.committed.artifact ?? "");
+      const bytes = await readFile(path);
+      bytes.writeUInt8(bytes.readUInt8(1000) ^ 1, 1000);
+      await writeFile(path, bytes);
+      await first.start();
+      assert.equal((await answers(first))?.model_version, "1.0.0");
+      await eventually("the hub is told", async () => {
+        const { events } = await hub.operator.json<EventList>("telemetry", "events", "--kind", "model.unusable");
+        return events.some(({ fields }) => String(fields.reason).includes("digest")) ? true : undefined;
+      });
+      const serving = (await device(hub, first.device)).reported?.models[0]?.serving;
+      assert.equal(serving, "1.0.0");
+    },
+  );
 
   await t.test("a removed device is cut off at once, tries again with growing pauses, and keeps serving", async () => {
     assert.equal((await hub.operator.run("device", "rm", second.device)).code, 0);
