@@ -2,6 +2,8 @@ import { hostname } from "node:os";
 import { parseWith } from "@muster/shared";
 import {
   type Command,
+  ExitWith,
+  exitCodes,
   integerOption,
   jsonLog,
   labelsOption,
@@ -94,7 +96,7 @@ function agentProgram(): Command {
             ? `No agent runs on ${dataDir}. Start it: muster-agent run --data-dir ${dataDir}`
             : statusText(status),
         );
-      if (status === undefined) process.exitCode = 1;
+      if (status === undefined) throw new ExitWith(exitCodes.error);
     });
 
   root
@@ -106,6 +108,7 @@ function agentProgram(): Command {
       const { dataDir } = await settings(root);
       const findings = await diagnose(dataDir, await probeProviders());
       print(json === true ? JSON.stringify({ findings }, undefined, 2) : findingsText(findings));
+      if (findings.some(({ ok }) => !ok)) throw new ExitWith(exitCodes.error);
     });
   return root;
 }
