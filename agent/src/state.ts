@@ -1,4 +1,4 @@
-import { CandidatePhase, Desired, DeviceError, Digest, ModelName, Outcome, VersionName } from "@muster/shared";
+import { CandidatePhase, Desired, Digest, FinishedAttempt, ModelName, VersionName } from "@muster/shared";
 import { z } from "zod";
 
 /** A version that lies on this device, proven here. */
@@ -43,18 +43,7 @@ export const ModelState = z.object({
   previous: Installed.optional(),
   candidate: Candidate.optional(),
   /** How past attempts ended, oldest first. */
-  finished: z
-    .array(
-      z.object({
-        attempt: z.string(),
-        version: VersionName,
-        manifest: Digest,
-        outcome: Outcome,
-        error: DeviceError.optional(),
-        atMs: z.int(),
-      }),
-    )
-    .max(16),
+  finished: z.array(FinishedAttempt).max(16),
 });
 export type ModelState = z.infer<typeof ModelState>;
 

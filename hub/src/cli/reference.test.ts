@@ -5,7 +5,7 @@ import { cliReference } from "./reference.js";
 
 test("docs/cli.md says what the program says", async () => {
   const written = await readFile(new URL("../../../docs/cli.md", import.meta.url), "utf8");
-  const message = "docs/cli.md is out of date; write it again: node hub/dist/cli/reference-main.js > docs/cli.md";
+  const message = "docs/cli.md is out of date; write it again: npm run docs";
   assert.ok(written === cliReference(), message);
 });
 

@@ -68,7 +68,8 @@ export const Hello = z.object({
 });
 export type Hello = z.infer<typeof Hello>;
 
-const FinishedAttempt = z.object({
+/** How an attempt to bring a version to a device ended, and why. */
+export const FinishedAttempt = z.object({
   attempt: z.string(),
   version: VersionName,
   manifest: Digest,
