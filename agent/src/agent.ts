@@ -159,9 +159,7 @@ export async function startAgent(options: Partial<AgentConfig>, log: Log): Promi
       ...{ events, windows, clock, log },
       say: {
         ...{ hello, reported },
-        desired: (envelope) => {
-          reconciler.accept(envelope).catch((error) => log.error("desired.unstored", { error }));
-        },
+        desired: (envelope) => void reconciler.take(envelope),
       },
     });
     const status = async (): Promise<AgentStatus> => ({

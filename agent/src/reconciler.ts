@@ -55,6 +55,7 @@ export class Reconciler {
   readonly #crashes: number[] = [];
   readonly #stop = new AbortController();
   #refusal: string | undefined;
+  #latest: unknown;
   #state: AgentState;
   #writing: Promise<unknown> = Promise.resolve();
 
@@ -83,6 +84,19 @@ export class Reconciler {
   /** Goes on with what was wanted before the restart. */
   start(): void {
     for (const model of this.#models()) this.#kick(model);
+  }
+
+  /** Takes a desired document, and takes it again while it cannot be stored, unless a newer one has arrived. */
+  async take(envelope: unknown): Promise<void> {
+    this.#latest = envelope;
+    while (this.#latest === envelope && !this.#stop.signal.aborted) {
+      try {
+        return await this.accept(envelope);
+      } catch (error) {
+        this.#deps.log.error("desired.unstored", { error, retryInMs: failurePauseMs });
+        await this.#deps.clock.sleep(failurePauseMs, this.#stop.signal).catch(() => undefined);
+      }
+    }
   }
 
   /** Verifies a desired document and acts on it; one that is refused changes nothing and is reported. */
