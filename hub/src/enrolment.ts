@@ -42,7 +42,8 @@ export class Enrolment {
   /** An invitation; its secret is stored only as a hash. The token also carries the digest of the hub's CA. */
   async invite({ device, labels, uses, validMs }: CreateInvite): Promise<Invite> {
     const { db, clock, authority, hub } = this.#deps;
-    const secret = randomBytes(24).toString("base64url");
+    // Hex, because the token is pasted into a command line: it must not begin with a dash.
+    const secret = randomBytes(24).toString("hex");
     const expiresMs = clock.now() + validMs;
     await db.deleteFrom("invites").where("expires_ms", "<=", clock.now()).execute();
     await db

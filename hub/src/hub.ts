@@ -169,7 +169,8 @@ export async function startHub(options: Partial<HubConfig>, log: Log): Promise<H
 async function openToken(path: string): Promise<string> {
   const known = await readIfThere(path);
   if (known !== undefined) return known.trim();
-  const token = randomBytes(24).toString("base64url");
+  // Hex, because it is given on command lines: it must not begin with a dash.
+  const token = randomBytes(24).toString("hex");
   await writeDurably(path, `${token}\n`);
   return token;
 }

@@ -21,6 +21,11 @@ test("only who holds a good invitation of this very hub gets in", async (t) => {
 
   const once = await invite("--label", "site=lyon");
   const [secret, pin] = once.token.split(".") as [string, string];
+  assert.match(
+    once.token,
+    /^[0-9a-f]{48}\.[A-Za-z0-9_-]{43}$/,
+    "a token that begins with a dash would be taken for an option",
+  );
   await t.test("a guessed token", () =>
     refused("a", once.url, `${"x".repeat(32)}.${pin}`, /unknown, used up or expired/),
   );
