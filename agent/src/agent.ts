@@ -8,6 +8,7 @@ import {
   messageOf,
   parseWith,
   type Reported,
+  sealingPublicKey,
   type Window,
 } from "@muster/shared";
 import { LowdbDoc, lockFolder, systemClock } from "@muster/shared/node";
@@ -116,13 +117,16 @@ export async function startAgent(options: Partial<AgentConfig>, log: Log): Promi
     });
     const steps = new Steps({
       ...{ shelf, transfer, runner, trial: runTrial },
-      device: { keys: credentials.keys, hardware, trialTimeoutMs: config.trialTimeoutMs },
+      device: {
+        ...{ hardware, trialTimeoutMs: config.trialTimeoutMs, sealingKey: credentials.sealingKey },
+        root: () => reconciler.root,
+      },
       now: () => clock.now(),
     });
     const reconciler = await Reconciler.open({
       store: new LowdbDoc(join(dataDir, "state.json"), AgentState, initialState),
       ...{ steps, shelf, clock, log },
-      device: { id: credentials.device, keys: credentials.keys, onEvent: tell, onChange: () => uplink.report() },
+      device: { id: credentials.device, joined: credentials.root, onEvent: tell, onChange: () => uplink.report() },
     });
 
     let seq = 0;
@@ -149,7 +153,8 @@ export async function startAgent(options: Partial<AgentConfig>, log: Log): Promi
       return state;
     };
     const hello = async (): Promise<Hello> => ({
-      ...{ agentVersion, bootId, revision: reconciler.state.revision },
+      ...{ agentVersion, bootId, revision: reconciler.state.revision, rootVersion: reconciler.root.version },
+      sealingKey: sealingPublicKey(credentials.sealingKey),
       hardware: await hardware(),
       clockMs: clock.now(),
     });
@@ -159,7 +164,7 @@ export async function startAgent(options: Partial<AgentConfig>, log: Log): Promi
       ...{ events, windows, clock, log },
       say: {
         ...{ hello, reported },
-        desired: (envelope) => void reconciler.take(envelope),
+        desired: (message) => void reconciler.take(message),
       },
     });
     const status = async (): Promise<AgentStatus> => ({

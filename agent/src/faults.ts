@@ -24,6 +24,7 @@ const faults: Partial<Record<ErrorCode, readonly [Outcome, DeviceErrorCode]>> = 
   "desired/refused": ["rejected", "E_SIG"],
   "artifact/digest-mismatch": ["failed", "E_HASH"],
   "artifact/index-invalid": ["rejected", "E_HASH"],
+  "artifact/undecryptable": ["rejected", "E_SIG"],
   "artifact/too-large": ["rejected", "E_DISK"],
   "artifact/missing": ["failed", "E_HASH"],
   "transfer/refused": ["failed", "E_TRANSFER"],

@@ -1,5 +1,14 @@
 import { join as joinPath } from "node:path";
-import { DeviceId, type Labels, MusterError, parseWith, TrustedKeys } from "@muster/shared";
+import {
+  DeviceId,
+  Envelope,
+  followRoots,
+  type Labels,
+  MusterError,
+  newSealingKey,
+  openRoot,
+  parseWith,
+} from "@muster/shared";
 import { readIfThere, writeDurably } from "@muster/shared/node";
 import { z } from "zod";
 
@@ -10,13 +19,16 @@ export const Identity = z.object({
   /** The hub's CA, PEM. */
   ca: z.string(),
   certificate: z.string(),
-  keys: TrustedKeys,
+  /** The root this device was told to trust when it joined; newer ones follow from it. */
+  root: Envelope,
 });
 export type Identity = z.infer<typeof Identity>;
 
-/** An identity and the key that proves it. */
+/** An identity and the keys that prove it. */
 export interface Credentials extends Identity {
   readonly privateKey: string;
+  /** What keys of encrypted artifacts are wrapped for; outlives certificates. PEM. */
+  readonly sealingKey: string;
 }
 
 /** What joining needs from outside. */
@@ -26,7 +38,7 @@ export interface Enroller {
     url: string,
     pin: string,
     request: { secret: string; device: string; csr: string; labels: Labels },
-  ): Promise<Omit<Identity, "device">>;
+  ): Promise<Omit<Identity, "device" | "root"> & { roots: Envelope[] }>;
 }
 
 /** An invitation as it was pasted. */
@@ -36,15 +48,17 @@ export interface Invitation {
   readonly token: string;
   readonly device: string;
   readonly labels: Labels;
+  /** A root that came another way, such as baked into an image; that of the hub has to follow from it. */
+  readonly root?: unknown;
 }
 
 /**
  * Joins a hub with an invitation and stores the identity durably; the key never leaves the device.
- * Throws `identity/…`, `invite/refused`, `hub/unreachable`, `device/exists`, `usage/invalid`.
+ * Throws `identity/…`, `invite/refused`, `signature/invalid`, `hub/unreachable`, `device/exists`, `usage/invalid`.
  */
 export async function joinHub(
   dataDir: string,
-  { url, token, device, labels }: Invitation,
+  { url, token, device, labels, root: known }: Invitation,
   enroller: Enroller,
 ): Promise<Identity> {
   const [secret, pin, ...more] = token.split(".");
@@ -65,8 +79,9 @@ export async function joinHub(
   }
   const name = parseWith(DeviceId, device, "usage/invalid", "the device's name");
   const { privateKey, csr } = await enroller.newKeyAndRequest(name);
-  const reply = await enroller.join(url, pin, { secret, device: name, csr, labels });
-  const identity: Identity = { ...reply, device: name };
+  const { roots, ...hub } = await enroller.join(url, pin, { secret, device: name, csr, labels });
+  const root = newestRoot(roots, known);
+  const identity: Identity = { ...hub, device: name, root };
   await writeDurably(keyPath(dataDir), privateKey);
   // Last: its presence says that joining is complete.
   await writeDurably(identityPath(dataDir), JSON.stringify(identity, undefined, 1));
@@ -81,7 +96,33 @@ export async function loadIdentity(dataDir: string): Promise<Credentials> {
     const message = `no identity in ${dataDir}; join first with the line that 'muster device invite' prints`;
     throw new MusterError("identity/missing", message);
   }
-  return { ...parseWith(Identity, JSON.parse(text), "store/damaged", identityPath(dataDir)), privateKey };
+  const identity = parseWith(Identity, JSON.parse(text), "store/damaged", identityPath(dataDir));
+  return { ...identity, privateKey, sealingKey: await openSealingKey(dataDir) };
+}
+
+/** Made at the first start; the hub learns its public half with every hello. */
+async function openSealingKey(dataDir: string): Promise<string> {
+  const path = joinPath(dataDir, "identity", "sealing.key.pem");
+  const known = await readIfThere(path);
+  if (known !== undefined) return known;
+  const key = newSealingKey();
+  await writeDurably(path, key);
+  return key;
+}
+
+/** The newest root of a hub, once it is proven by its own keys, or by those of a root that is known already. */
+function newestRoot(roots: readonly Envelope[], known: unknown): Envelope {
+  const newest = roots.at(-1);
+  if (newest === undefined) throw new MusterError("signature/invalid", "the hub sent no root");
+  const { version } = openRoot(newest);
+  if (known === undefined) return newest;
+  const followed = followRoots(openRoot(known), roots);
+  if (followed.version === version && sameRoot(followed, openRoot(newest))) return newest;
+  throw new MusterError("signature/invalid", "the hub's root does not follow from the root that was given with --root");
+}
+
+function sameRoot(a: object, b: object): boolean {
+  return JSON.stringify(a) === JSON.stringify(b);
 }
 
 function identityPath(dataDir: string): string {

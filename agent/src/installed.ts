@@ -60,5 +60,12 @@ export function installedOf(candidate: Candidate): Installed {
   ) {
     throw new MusterError("internal", `candidate ${version} is not proven yet`);
   }
-  return { attempt, version, release, manifest: manifest.sha256, variant, artifact, provider, threads };
+  const wrappedKey = wrappedKeyOf(candidate);
+  const key = wrappedKey === undefined ? {} : { wrappedKey };
+  return { attempt, version, release, manifest: manifest.sha256, variant, artifact, provider, threads, ...key };
+}
+
+/** The wrapped key of the candidate's artifact; undefined for a plain one. */
+export function wrappedKeyOf({ artifact, wrappedKeys }: Candidate): string | undefined {
+  return wrappedKeys?.find((entry) => entry.artifact === artifact)?.wrapped;
 }

@@ -1,5 +1,6 @@
+import { readFile } from "node:fs/promises";
 import { hostname } from "node:os";
-import { parseWith } from "@muster/shared";
+import { MusterError, messageOf, parseWith } from "@muster/shared";
 import {
   type Command,
   ExitWith,
@@ -27,6 +28,12 @@ interface Flags {
   json?: boolean;
 }
 
+interface JoinFlags {
+  device?: string;
+  label?: Record<string, string>;
+  root?: string;
+}
+
 process.exitCode = await runProgram(agentProgram(), process.argv.slice(2), () => process.argv.includes("--json"));
 
 function agentProgram(): Command {
@@ -43,11 +50,12 @@ function agentProgram(): Command {
     .description("join a hub with an invitation (the line that 'muster device invite' prints)")
     .option("--device <name>", "the name of this device (default: the host name)")
     .option("--label <key=value,…>", "labels of this device; those of the invitation win", labelsOption)
+    .option("--root <file>", "a root this hub's has to follow from, as 'muster key export' wrote it")
     .addHelpText(
       "after",
       "\nExample:\n  muster-agent join https://hub.example:7401 TOKEN --device lyon-1 --label site=lyon,line=1",
     )
-    .action(async (url: string, token: string, options: { device?: string; label?: Record<string, string> }) => {
+    .action(async (url: string, token: string, options: JoinFlags) => {
       const { dataDir } = await settings(root);
       const device =
         options.device ??
@@ -55,7 +63,9 @@ function agentProgram(): Command {
           .replaceAll(/[^A-Za-z0-9_-]/g, "-")
           .slice(0, 64);
       const enroller = { newKeyAndRequest, join: enrolment.join };
-      const identity = await joinHub(dataDir, { url, token, device, labels: options.label ?? {} }, enroller);
+      const known = options.root === undefined ? {} : { root: await readRoot(options.root) };
+      const invitation = { url, token, device, labels: options.label ?? {}, ...known };
+      const identity = await joinHub(dataDir, invitation, enroller);
       print(`Joined as ${identity.device}. Start the agent: muster-agent run --data-dir ${dataDir}`);
     });
 
@@ -124,6 +134,14 @@ async function settings(root: Command, options: Record<string, unknown> = {}): P
     flags: { ...common, ...options },
   });
   return parseWith(AgentConfig, loaded, "config/invalid", "the configuration");
+}
+
+async function readRoot(path: string): Promise<unknown> {
+  try {
+    return JSON.parse(await readFile(path, "utf8"));
+  } catch (cause) {
+    throw new MusterError("usage/invalid", `cannot read a root from ${path}: ${messageOf(cause)}`, { cause });
+  }
 }
 
 function print(text: string): void {

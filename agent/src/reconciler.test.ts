@@ -3,15 +3,23 @@ import { mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { type Desired, type DocStore, desiredType, generateSigningKey, type Log, seal } from "@muster/shared";
-import { FakeClock, MemoryDoc } from "@muster/shared/testing";
+import {
+  type Desired,
+  type DocStore,
+  desiredType,
+  generateSigningKey,
+  type Log,
+  type SigningKey,
+  seal,
+} from "@muster/shared";
+import { FakeClock, MemoryDoc, newSigners, rootOf, sealRoot } from "@muster/shared/testing";
 import { FolderShelf } from "./adapters/folder-shelf.js";
 import { Reconciler } from "./reconciler.js";
 import { type AgentState, initialState } from "./state.js";
 import type { Steps } from "./steps.js";
 
-const director = generateSigningKey();
-const keys = { release: [generateSigningKey().public], director: [director.public] };
+const signers = newSigners();
+const [director] = signers.director as [SigningKey];
 const noSteps = { run: () => Promise.reject(new Error("nothing is wanted here")) } as unknown as Steps;
 
 /** A document that cannot be written while the disk is full. */
@@ -40,10 +48,12 @@ async function bench() {
     warn: () => undefined,
     error: (event) => told.push(event),
   };
+  const root = rootOf(signers, { issuedMs: clock.now() });
+  const joined = sealRoot(root, signers.root);
   const reconciler = await Reconciler.open({
     ...{ store, steps: noSteps, clock, log },
     shelf: await FolderShelf.open(await mkdtemp(join(tmpdir(), "muster-shelf-"))),
-    device: { id: "a", keys, onEvent: async (kind) => void events.push(kind), onChange: () => undefined },
+    device: { id: "a", joined, onEvent: async (kind) => void events.push(kind), onChange: () => undefined },
   });
   const document = (revision: number, over: Partial<Desired> = {}, key = director) => {
     const desired: Desired = {
@@ -54,9 +64,9 @@ async function bench() {
       models: [],
       ...over,
     };
-    return seal(desiredType, Buffer.from(JSON.stringify(desired)), [key]);
+    return { desired: seal(desiredType, Buffer.from(JSON.stringify(desired)), [key]) };
   };
-  return { store, clock, events, told, reconciler, document };
+  return { store, clock, events, told, reconciler, document, root };
 }
 
 test("a desired document is accepted durably", async () => {
@@ -118,4 +128,35 @@ test("what is taken while the agent stops is left for the next start", async () 
   await reconciler.close();
   await taken;
   assert.equal((await store.read()).revision, 0);
+});
+
+test("a root that follows is kept with the document that came with it, over a restart too", async () => {
+  const { store, reconciler, document, root } = await bench();
+  const fresh = generateSigningKey();
+  const next = { ...root, version: 2, roles: { ...root.roles, director: { keys: [fresh.public], threshold: 1 } } };
+  const roots = [sealRoot(next, signers.root)];
+  await reconciler.take({ roots, ...document(1, { device: "b" }, fresh) });
+  assert.equal(reconciler.root.version, 1, "nothing of a refused message counts");
+  await reconciler.take({ roots, ...document(1, {}, fresh) });
+  assert.equal(reconciler.root.version, 2);
+  assert.equal((await store.read()).trust?.root.version, 2);
+  await reconciler.take(document(2));
+  assert.match(reconciler.refusal ?? "", /trusted signature/, "the key before counts no longer");
+});
+
+test("a document that gets too old raises one alarm, and a newer one ends it", async () => {
+  const { clock, events, reconciler, document } = await bench();
+  await reconciler.take(document(1));
+  reconciler.start();
+  await new Promise(setImmediate);
+  assert.deepEqual(events, []);
+  clock.advance(1001);
+  while (events.length === 0) await new Promise(setImmediate);
+  clock.advance(120_000);
+  await new Promise(setImmediate);
+  assert.deepEqual(events, ["desired.expired"]);
+  assert.match(reconciler.refusal ?? "", /desired document 1 expired .* keeps serving/);
+  await reconciler.take(document(2, { expiresMs: clock.now() + 60_000 }));
+  assert.equal(reconciler.refusal, undefined);
+  await reconciler.close();
 });

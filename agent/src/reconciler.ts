@@ -1,14 +1,6 @@
-import {
-  type Clock,
-  type Desired,
-  type DocStore,
-  type Log,
-  messageOf,
-  type ReportedModel,
-  type TrustedKeys,
-  verifyDesired,
-} from "@muster/shared";
+import type { Clock, DocStore, Envelope, Log, ReportedModel, Root } from "@muster/shared";
 import { crashLoopMs, type Facts, nextStep } from "./core/next-step.js";
+import { DesiredInbox } from "./desired-inbox.js";
 import { neededBlobs } from "./installed.js";
 import type { BlobShelf } from "./ports.js";
 import { reportModel } from "./report-model.js";
@@ -24,7 +16,8 @@ export interface ReconcilerDeps {
   readonly log: Log;
   readonly device: {
     readonly id: string;
-    readonly keys: TrustedKeys;
+    /** The root this device was told to trust when it joined. */
+    readonly joined: Envelope;
     /** Something worth telling the hub happened. */
     readonly onEvent: (kind: string, fields: Record<string, unknown>) => Promise<void>;
     /** What {@link Reconciler.report} says has changed. */
@@ -54,14 +47,19 @@ export class Reconciler {
   readonly #watches = new Map<string, Watch>();
   readonly #crashes: number[] = [];
   readonly #stop = new AbortController();
-  #refusal: string | undefined;
-  #latest: unknown;
+  readonly #inbox: DesiredInbox;
   #state: AgentState;
   #writing: Promise<unknown> = Promise.resolve();
 
   private constructor(deps: ReconcilerDeps, state: AgentState) {
     this.#deps = deps;
     this.#state = state;
+    const { device, clock, log } = deps;
+    this.#inbox = new DesiredInbox({
+      ...{ device, clock, log },
+      state: () => this.#state,
+      update: (change) => this.#update(change),
+    });
   }
 
   /** Reads the durable state and takes back what an earlier run left unproven. */
@@ -76,51 +74,33 @@ export class Reconciler {
     return this.#state;
   }
 
-  /** Why the last desired document was refused, if it was. */
+  /** Why the last desired document was refused, or is not acted on. */
   get refusal(): string | undefined {
-    return this.#refusal;
+    return this.#inbox.refusal;
+  }
+
+  /** Whose signatures count now. */
+  get root(): Root {
+    return this.#inbox.trust.root;
   }
 
   /** Goes on with what was wanted before the restart. */
   start(): void {
+    void this.#inbox.watchExpiry(this.#stop.signal);
     for (const model of this.#models()) this.#kick(model);
   }
 
-  /** Takes a desired document, and takes it again while it cannot be stored, unless a newer one has arrived. */
-  async take(envelope: unknown): Promise<void> {
-    this.#latest = envelope;
-    while (this.#latest === envelope && !this.#stop.signal.aborted) {
-      try {
-        return await this.accept(envelope);
-      } catch (error) {
-        this.#deps.log.error("desired.unstored", { error, retryInMs: failurePauseMs });
-        await this.#deps.clock.sleep(failurePauseMs, this.#stop.signal).catch(() => undefined);
-      }
-    }
+  /** Takes a desired message and acts on it, again and again while it cannot be stored. */
+  async take(message: unknown): Promise<void> {
+    if (await this.#inbox.take(message, this.#stop.signal)) this.#act();
   }
 
-  /** Verifies a desired document and acts on it; one that is refused changes nothing and is reported. */
-  async accept(envelope: unknown): Promise<void> {
-    const { clock, device, log } = this.#deps;
-    let desired: Desired;
-    try {
-      const nowMs = Math.max(clock.now(), this.#state.trustedMs);
-      desired = verifyDesired(envelope, device.keys, { device: device.id, revision: this.#state.revision, nowMs });
-    } catch (error) {
-      this.#refusal = messageOf(error);
-      log.warn("desired.refused", { reason: this.#refusal });
-      await device.onEvent("desired.refused", { reason: this.#refusal });
-      device.onChange();
-      return;
-    }
-    this.#refusal = undefined;
-    const { revision } = desired;
-    await this.#update((state) => {
-      // Two documents may be verified before the first is stored; the older never replaces the newer.
-      if (revision < state.revision) return state;
-      return { ...state, revision, desired, trustedMs: Math.max(state.trustedMs, desired.issuedMs) };
-    });
-    device.onChange();
+  /** Verifies a desired message and acts on it; one that is refused changes nothing and is reported. */
+  async accept(message: unknown): Promise<void> {
+    if (await this.#inbox.accept(message)) this.#act();
+  }
+
+  #act(): void {
     for (const model of this.#models()) {
       const watch = this.#watch(model);
       const wanted = this.#state.desired?.models.find((entry) => entry.model === model);
@@ -268,7 +248,7 @@ export class Reconciler {
   #facts({ probation }: Watch): Facts {
     const nowMs = this.#deps.clock.now();
     const recentCrashes = this.#crashes.filter((atMs) => nowMs - atMs <= crashLoopMs).length;
-    return { nowMs, probation, recentCrashes };
+    return { nowMs, probation, recentCrashes, expired: this.#inbox.expired };
   }
 
   #watch(model: string): Watch {

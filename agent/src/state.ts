@@ -1,4 +1,17 @@
-import { CandidatePhase, Desired, Digest, FinishedAttempt, ModelName, VersionName } from "@muster/shared";
+import {
+  CandidatePhase,
+  Desired,
+  Digest,
+  type Envelope,
+  FinishedAttempt,
+  ModelName,
+  openRoot,
+  Root,
+  rootDigest,
+  type Trust,
+  VersionName,
+  Wanted,
+} from "@muster/shared";
 import { z } from "zod";
 
 /** A version that lies on this device, proven here. */
@@ -12,6 +25,8 @@ export const Installed = z.object({
   artifact: Digest,
   provider: z.string(),
   threads: z.int().min(1),
+  /** The key of an encrypted artifact, wrapped for this device. */
+  wrappedKey: z.string().optional(),
 });
 export type Installed = z.infer<typeof Installed>;
 
@@ -31,6 +46,7 @@ export const Candidate = z.object({
   artifactBytes: z.int().optional(),
   provider: z.string().optional(),
   threads: z.int().optional(),
+  wrappedKeys: Wanted.shape.keys,
 });
 export type Candidate = z.infer<typeof Candidate>;
 
@@ -49,6 +65,8 @@ export type ModelState = z.infer<typeof ModelState>;
 
 /** All that this device durably knows. Saved after every step, so that a restart resumes there. */
 export const AgentState = z.object({
+  /** The newest root that was accepted, and the digest of the one it began from when the device joined. */
+  trust: z.object({ origin: Digest, root: Root }).optional(),
   /** The highest desired revision that was accepted. */
   revision: z.int(),
   desired: Desired.optional(),
@@ -60,6 +78,24 @@ export type AgentState = z.infer<typeof AgentState>;
 
 export const initialState: AgentState = { revision: 0, trustedMs: 0, models: {} };
 export const emptyModel: ModelState = { releaseFloor: 0, finished: [] };
+
+/** What the device trusts: what it had accepted, unless it has joined another hub since. */
+export function trustOf({ trust, revision, desired, trustedMs }: AgentState, joined: Envelope): Trust {
+  const same = trust?.origin === rootDigest(joined);
+  const first = openRoot(joined);
+  const root = same && trust.root.version >= first.version ? trust.root : first;
+  return { root, revision, desired, trustedMs };
+}
+
+/** The state after a desired message was accepted. */
+export function withTrust(
+  state: AgentState,
+  { root, revision, desired, trustedMs }: Trust,
+  joined: Envelope,
+): AgentState {
+  const trust = { origin: rootDigest(joined), root };
+  return { ...state, trust, revision, ...(desired === undefined ? {} : { desired }), trustedMs };
+}
 
 /** How many ended attempts are remembered. */
 const rememberedAttempts = 16;

@@ -1,16 +1,19 @@
 import {
   type DeviceError,
+  Envelope,
   type Hardware,
-  type Manifest,
+  Manifest,
   MusterError,
   type Outcome,
-  type TrustedKeys,
+  type Root,
+  sha256,
+  unwrapKey,
   verifyManifest,
 } from "@muster/shared";
 import type { Step } from "./core/next-step.js";
 import { chooseVariant, planProviders } from "./core/provider-plan.js";
 import { DeviceFault, outcomeOf } from "./faults.js";
-import { candidateOf, commit, installedOf, variantOf, withCandidate } from "./installed.js";
+import { candidateOf, commit, installedOf, variantOf, withCandidate, wrappedKeyOf } from "./installed.js";
 import type { BlobShelf, Runner, RunTrial } from "./ports.js";
 import type { Slot } from "./runner/protocol.js";
 import { emptyModel, type Installed, type ModelState, withFinished } from "./state.js";
@@ -22,7 +25,10 @@ export interface StepDeps {
   readonly runner: Runner;
   readonly trial: RunTrial;
   readonly device: {
-    readonly keys: TrustedKeys;
+    /** Whose signatures count now. */
+    readonly root: () => Root;
+    /** What keys of encrypted artifacts are wrapped for; PEM. */
+    readonly sealingKey: string;
     readonly hardware: () => Promise<Hardware>;
     readonly trialTimeoutMs: number;
   };
@@ -54,22 +60,25 @@ export class Steps {
     }
   }
 
-  /** The installed version as the runner takes it; its manifest is verified again. */
+  /**
+   * The installed version as the runner takes it. Its manifest was verified when it was accepted; here its digest is,
+   * so that what was accepted goes on serving when its release key is retired later.
+   */
   async slot(model: string, installed: Installed): Promise<Slot> {
-    const manifest = await this.#manifest(model, installed.version, installed.manifest, {
-      releaseFloor: 0,
-      finished: [],
-    });
-    const { version, artifact, provider, threads } = installed;
+    const { version, artifact, provider, threads, manifest: manifestDigest, wrappedKey } = installed;
+    const bytes = await this.#deps.shelf.read(manifestDigest);
+    if (sha256(bytes) !== manifestDigest) {
+      throw new MusterError(
+        "artifact/digest-mismatch",
+        `the manifest of ${model} ${version} was changed on this device`,
+      );
+    }
+    const { payload } = Envelope.parse(JSON.parse(bytes.toString("utf8")));
+    const manifest = Manifest.parse(JSON.parse(Buffer.from(payload, "base64").toString("utf8")));
     return {
-      model,
-      version,
-      manifestDigest: installed.manifest,
-      manifest,
-      artifact,
+      ...{ model, version, manifestDigest, manifest, artifact, provider, threads },
       modelPath: this.#deps.shelf.path(artifact),
-      provider,
-      threads,
+      ...this.#key(manifest, artifact, wrappedKey),
     };
   }
 
@@ -78,7 +87,7 @@ export class Steps {
     const nowMs = this.#deps.now();
     switch (step.do) {
       case "begin": {
-        const { attempt, version, manifest, probationMs } = step.wanted;
+        const { attempt, version, manifest, probationMs, keys } = step.wanted;
         const candidate = {
           attempt,
           version,
@@ -87,6 +96,7 @@ export class Steps {
           phase: "offered",
           phaseSinceMs: nowMs,
           trialStarts: 0,
+          ...(keys === undefined ? {} : { wrappedKeys: keys }),
         } as const;
         return { ...state, candidate };
       }
@@ -171,6 +181,7 @@ export class Steps {
         modelPath: shelf.path(artifact.sha256),
         samplePaths: manifest.selfTest.samples.map(({ input }) => shelf.path(input.sha256)),
         candidates: planProviders(await device.hardware()),
+        ...this.#key(manifest, artifact.sha256, wrappedKeyOf(candidate)),
       },
       { timeoutMs: device.trialTimeoutMs, signal },
     );
@@ -248,10 +259,23 @@ export class Steps {
     return { ...emptyModel, releaseFloor: state.releaseFloor, finished: state.finished };
   }
 
+  /** The key of an encrypted artifact, unwrapped; nothing for a plain one. */
+  #key({ variants }: Manifest, digest: string, wrapped: string | undefined): { key?: string } {
+    const encrypted = variants.some(({ artifact }) => artifact.sha256 === digest && artifact.encryption !== undefined);
+    if (!encrypted) return {};
+    if (wrapped === undefined) {
+      throw new MusterError(
+        "artifact/undecryptable",
+        "the artifact is encrypted and the hub sent no key for this device",
+      );
+    }
+    return { key: unwrapKey(wrapped, this.#deps.device.sealingKey, digest).toString("base64") };
+  }
+
   async #manifest(model: string, version: string, digest: string, state: ModelState): Promise<Manifest> {
     const envelope: unknown = JSON.parse((await this.#deps.shelf.read(digest)).toString("utf8"));
     const { releaseFloor, previous } = state;
-    return verifyManifest(envelope, this.#deps.device.keys, {
+    return verifyManifest(envelope, this.#deps.device.root(), {
       model,
       version,
       releaseFloor,

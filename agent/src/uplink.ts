@@ -29,7 +29,7 @@ export interface UplinkDeps {
     readonly hello: () => Promise<Hello>;
     readonly reported: () => Promise<Reported>;
     /** A desired document arrived; it is not verified yet. */
-    readonly desired: (envelope: unknown) => void;
+    readonly desired: (message: unknown) => void;
   };
 }
 

@@ -39,3 +39,14 @@ export async function storeBytes(store: BlobStore, bytes: Buffer): Promise<{ sha
   }
   return { sha256: digest, sizeBytes: await store.write(digest, once(), bytes.length) };
 }
+
+/** Digest and length of a stream of bytes. */
+export async function digestOf(source: AsyncIterable<Uint8Array>): Promise<{ sha256: string; sizeBytes: number }> {
+  const hash = createHash("sha256");
+  let sizeBytes = 0;
+  for await (const bytes of source) {
+    hash.update(bytes);
+    sizeBytes += bytes.length;
+  }
+  return { sha256: hash.digest("hex"), sizeBytes };
+}

@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { generateSigningKey, verifyDesired, type Wanted } from "@muster/shared";
-import { DesiredDocuments } from "./desired.js";
-import { openDevices, RecordedLink, rooms, silent } from "./testing/hub-rooms.js";
+import { acceptDesired, type Wanted } from "@muster/shared";
+import { desiredOf, openDevices, RecordedLink, rooms } from "./testing/hub-rooms.js";
 
 const validMs = 600_000;
 const wanted = (version: string): Wanted => ({
@@ -13,16 +12,13 @@ const wanted = (version: string): Wanted => ({
 async function bench() {
   const { db, clock, devices } = await rooms();
   const link = new RecordedLink();
-  const director = generateSigningKey();
-  const desired = new DesiredDocuments({ db, clock, link, director, validMs, log: silent });
-  const keys = { release: [director.public], director: [director.public] };
+  const { desired, root } = await desiredOf({ db, clock, devices }, link, validMs);
   const last = () => {
-    const message = link.sent.at(-1);
-    return verifyDesired(JSON.parse(String(message?.payload)), keys, {
-      device: message?.device ?? "",
-      revision: 0,
-      nowMs: clock.now(),
-    });
+    const { device = "", payload } = link.sent.at(-1) ?? {};
+    const before = { root, revision: 0, desired: undefined, trustedMs: 0 };
+    const { desired: document } = acceptDesired(JSON.parse(String(payload)), before, device, clock.now());
+    if (document === undefined) throw new Error("nothing was sent");
+    return document;
   };
   return { db, clock, devices, link, desired, last };
 }

@@ -1,12 +1,36 @@
-import { type Clock, type Desired, desiredType, type Log, type SigningKey, seal, type Wanted } from "@muster/shared";
+import {
+  type Clock,
+  type Desired,
+  type DesiredMessage,
+  desiredType,
+  Envelope,
+  type Hello,
+  type Log,
+  maxRootSteps,
+  type SealingKey,
+  type SigningKey,
+  seal,
+  type Wanted,
+} from "@muster/shared";
+import type { ArtifactKeys } from "./artifact-keys.js";
+import type { Catalog } from "./catalog.js";
 import type { DeviceLink } from "./ports.js";
 import type { Database } from "./store/sql.js";
+
+/** Who signs what devices are to run, and the roots that say so. */
+export interface Director {
+  readonly director: SigningKey;
+  /** The roots after a version, oldest first. */
+  chain(after: number): Envelope[];
+}
 
 export interface DesiredDeps {
   readonly db: Database;
   readonly clock: Clock;
   readonly link: DeviceLink;
-  readonly director: SigningKey;
+  readonly trust: Director;
+  /** What gives a device the keys of the encrypted artifacts it is to run. */
+  readonly keys: { readonly artifactKeys: ArtifactKeys; readonly catalog: Catalog };
   /** How long a document is valid. */
   readonly validMs: number;
   readonly log: Log;
@@ -34,31 +58,57 @@ export class DesiredDocuments {
     await this.#issue(device, row.desired_revision + 1, models);
   }
 
-  /** Gives the device its document again, signed anew when half of its life is over. */
+  /** Gives the device its document again; signed anew when half of its life is over or its key was replaced. */
   async resend(device: string): Promise<void> {
     const row = await this.#row(device);
     if (row === undefined) return;
-    const { clock, validMs, link } = this.#deps;
-    if (row.desired_envelope === null || row.desired_expires_ms - clock.now() < validMs / 2) {
+    const { clock, validMs, trust } = this.#deps;
+    const envelope = row.desired_envelope === null ? undefined : Envelope.parse(JSON.parse(row.desired_envelope));
+    const signed = envelope?.signatures.some(({ keyid }) => keyid === trust.director.public.keyid) ?? false;
+    const stale =
+      row.desired_expires_ms - clock.now() < validMs / 2 || (helloOf(row).sealingKey ?? null) !== row.sealed_for;
+    if (envelope === undefined || !signed || stale) {
       await this.#issue(device, row.desired_revision + 1, JSON.parse(row.desired_models) as Wanted[]);
     } else {
-      await link.retain(device, "desired", Buffer.from(row.desired_envelope));
+      await this.#send(device, row, envelope);
     }
   }
 
+  /** Gives every device its document again, as after a change of keys. */
+  async resendAll(): Promise<void> {
+    const rows = await this.#deps.db.selectFrom("devices").select("id").orderBy("id").execute();
+    for (const { id } of rows) await this.resend(id);
+  }
+
+  /** Signs anew what will expire: a device that stays connected for long is never left without. */
+  async renew(): Promise<void> {
+    const { db, clock, validMs } = this.#deps;
+    const rows = await db
+      .selectFrom("devices")
+      .select("id")
+      .where("desired_revision", ">", 0)
+      .where("desired_expires_ms", "<", clock.now() + validMs / 2)
+      .execute();
+    for (const { id } of rows) await this.resend(id);
+  }
+
   async #issue(device: string, revision: number, models: Wanted[]): Promise<void> {
-    const { db, clock, link, director, validMs, log } = this.#deps;
+    const { db, clock, trust, validMs, log } = this.#deps;
     const issuedMs = clock.now();
-    const document: Desired = { device, revision, issuedMs, expiresMs: issuedMs + validMs, models };
-    const envelope = JSON.stringify(seal(desiredType, Buffer.from(JSON.stringify(document)), [director]));
+    const before = await this.#row(device);
+    const { sealingKey } = before === undefined ? {} : helloOf(before);
+    const keyed = await this.#withKeys(models, sealingKey);
+    const document: Desired = { device, revision, issuedMs, expiresMs: issuedMs + validMs, models: keyed };
+    const envelope = seal(desiredType, Buffer.from(JSON.stringify(document)), [trust.director]);
     const set = {
       desired_revision: revision,
       desired_models: JSON.stringify(models),
-      desired_envelope: envelope,
+      desired_envelope: JSON.stringify(envelope),
       desired_expires_ms: document.expiresMs,
+      sealed_for: sealingKey ?? null,
     };
     await db.updateTable("devices").set(set).where("id", "=", device).execute();
-    await link.retain(device, "desired", Buffer.from(envelope));
+    if (before !== undefined) await this.#send(device, before, envelope);
     log.info("device.desired.issued", {
       device,
       revision,
@@ -66,11 +116,37 @@ export class DesiredDocuments {
     });
   }
 
+  /** With the roots the device has not said it knows, so that one message is enough after any number of rotations. */
+  async #send(device: string, row: { hello: string | null }, desired: Envelope): Promise<void> {
+    const { link, trust } = this.#deps;
+    const { rootVersion } = helloOf(row);
+    const message: DesiredMessage = { roots: trust.chain(rootVersion).slice(0, maxRootSteps), desired };
+    await link.retain(device, "desired", Buffer.from(JSON.stringify(message)));
+  }
+
+  /** What a device is to run, with the keys of its encrypted artifacts. Only what is sent has them, not what is stored. */
+  async #withKeys(models: readonly Wanted[], sealingKey: SealingKey | undefined): Promise<Wanted[]> {
+    const { artifactKeys, catalog } = this.#deps.keys;
+    if (sealingKey === undefined) return [...models];
+    return Promise.all(
+      models.map(async (wanted) => {
+        const version = await catalog.byManifest(wanted.manifest.sha256);
+        const keys = version === undefined ? undefined : await artifactKeys.wrap(version.manifest, sealingKey);
+        return keys === undefined ? wanted : { ...wanted, keys };
+      }),
+    );
+  }
+
   async #row(device: string) {
     return this.#deps.db
       .selectFrom("devices")
-      .select(["desired_revision", "desired_models", "desired_envelope", "desired_expires_ms"])
+      .select(["desired_revision", "desired_models", "desired_envelope", "desired_expires_ms", "hello", "sealed_for"])
       .where("id", "=", device)
       .executeTakeFirst();
   }
+}
+
+/** What a device said of itself last that matters here. */
+function helloOf({ hello }: { readonly hello: string | null }): Pick<Hello, "rootVersion" | "sealingKey"> {
+  return hello === null ? { rootVersion: 0 } : (JSON.parse(hello) as Hello);
 }

@@ -70,6 +70,7 @@ export class Devices {
         desired_models: "[]",
         desired_envelope: null,
         desired_expires_ms: 0,
+        sealed_for: null,
       })
       .onConflict((conflict) => conflict.column("id").doNothing())
       .executeTakeFirst();

@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import {
   type Clock,
   type CreateInvite,
+  type Envelope,
   type Invite,
   type JoinReply,
   type JoinRequest,
@@ -9,7 +10,6 @@ import {
   type Log,
   MusterError,
   sha256,
-  type TrustedKeys,
 } from "@muster/shared";
 import type { Devices } from "./devices.js";
 import type { EventLog } from "./events.js";
@@ -25,7 +25,8 @@ export interface EnrolmentDeps {
   /** What devices have to know of this hub. */
   readonly hub: {
     readonly link: DeviceLink;
-    readonly keys: TrustedKeys;
+    /** Every root of this hub, oldest first. */
+    readonly roots: Envelope[];
     readonly enrolmentUrl: string;
     readonly log: Log;
   };
@@ -82,7 +83,7 @@ export class Enrolment {
       await devices.add(device, { ...labels, ...invitation.labels }, serial);
       await events.append(device, "device.joined", { from, serial });
       hub.log.info("device.joined", { device, from });
-      return { certificate, ca: authority.certificate, mqttUrl: hub.link.url, keys: hub.keys };
+      return { certificate, ca: authority.certificate, mqttUrl: hub.link.url, roots: hub.roots };
     } catch (error) {
       await this.#giveBack(secret);
       throw error;

@@ -6,6 +6,8 @@ import { openAedesBroker } from "./adapters/aedes-broker.js";
 import { inspectProcess } from "./adapters/inspect-process.js";
 import { openSqlite } from "./adapters/sqlite-store.js";
 import { openAuthority } from "./adapters/x509-ca.js";
+import { ArtifactKeys } from "./artifact-keys.js";
+import { BundleIntake } from "./bundle-intake.js";
 import { Catalog } from "./catalog.js";
 import { HubConfig } from "./config.js";
 import { DesiredDocuments } from "./desired.js";
@@ -20,14 +22,16 @@ import { modelRoutes } from "./http/routes/models.js";
 import { rolloutRoutes } from "./http/routes/rollouts.js";
 import { statusRoutes } from "./http/routes/status.js";
 import { telemetryRoutes } from "./http/routes/telemetry.js";
+import { trustRoutes } from "./http/routes/trust.js";
 import { listenHttp, newServer } from "./http/server.js";
 import { Ingest } from "./ingest.js";
-import { openKeys, trustedKeys } from "./keys.js";
 import type { LinkListener } from "./ports.js";
+import { Publishing } from "./publishing.js";
 import { Rollouts } from "./rollouts.js";
 import { RolloutStore } from "./store/rollout-store.js";
 import { Telemetry } from "./telemetry.js";
 import { Transfers } from "./transfers.js";
+import { Trust } from "./trust.js";
 
 /** The version of this hub. */
 export const hubVersion = "0.1.0";
@@ -54,7 +58,7 @@ export async function startHub(options: Partial<HubConfig>, log: Log): Promise<H
   try {
     closers.push(await lockFolder(config.dataDir));
     const token = await openToken(join(config.dataDir, "admin.token"));
-    const keys = await openKeys(join(config.dataDir, "keys"));
+    const trust = await Trust.open(join(config.dataDir, "keys"), clock, log);
     const authority = await openAuthority(join(config.dataDir, "identity"), clock.now());
     const tls = await authority.issueServer([...new Set([config.publicHost, "localhost", "127.0.0.1"])]);
     const db = await openSqlite(join(config.dataDir, "hub.db"));
@@ -65,15 +69,25 @@ export async function startHub(options: Partial<HubConfig>, log: Log): Promise<H
     const devices = await Devices.open({ db, clock, offlineAfterMs: config.offlineAfterMs });
     const events = new EventLog(db, clock);
     const telemetry = new Telemetry(db, clock, devices);
-    const catalog = new Catalog({
-      ...{ db, devices, inspector: inspectProcess, artifacts, uploads },
-      settings: { clock, log, release: keys.release, maxArtifactBytes: config.maxArtifactBytes },
+    const catalog = new Catalog({ db, devices, artifacts, clock });
+    const artifactKeys = await ArtifactKeys.open(db, join(config.dataDir, "keys", "artifacts.key"));
+    const { maxArtifactBytes } = config;
+    const intake = new BundleIntake({
+      inspector: inspectProcess,
+      artifacts,
+      uploads,
+      keys: artifactKeys,
+      maxArtifactBytes,
+    });
+    const publishing = new Publishing({
+      ...{ db, catalog, intake, uploads, trust },
+      settings: { clock, log, maxArtifactBytes },
     });
     const drift = new DriftWatch({
       ...{ db, catalog, devices, telemetry, events },
       settings: { clock, log, horizonMs: config.driftHorizonMs },
     });
-    await catalog.forgetUploads();
+    await publishing.forgetUnused();
 
     // The broker needs its listener before the rooms behind it exist; nothing connects until then.
     let ingest: Ingest | undefined;
@@ -89,10 +103,8 @@ export async function startHub(options: Partial<HubConfig>, log: Log): Promise<H
     });
     closers.push(() => link.close());
     const desired = new DesiredDocuments({
-      db,
-      clock,
-      link,
-      director: keys.director,
+      ...{ db, clock, link, trust },
+      keys: { artifactKeys, catalog },
       validMs: config.desiredValidMs,
       log,
     });
@@ -117,7 +129,9 @@ export async function startHub(options: Partial<HubConfig>, log: Log): Promise<H
       ...{ db, clock, devices, events, authority },
       hub: {
         link,
-        keys: trustedKeys(keys),
+        get roots() {
+          return trust.chain();
+        },
         get enrolmentUrl() {
           return address.enrolmentUrl;
         },
@@ -145,8 +159,9 @@ export async function startHub(options: Partial<HubConfig>, log: Log): Promise<H
       };
     };
     statusRoutes(app, status);
+    trustRoutes(app, trust, desired);
     deviceRoutes(app, devices, enrolment);
-    modelRoutes(app, catalog, config.maxArtifactBytes);
+    modelRoutes(app, catalog, publishing, maxArtifactBytes);
     rolloutRoutes(app, rollouts);
     telemetryRoutes(app, telemetry, events, drift);
     const apiUrl = await listenHttp(app, config.httpHost, config.httpPort, "the HTTP API");
@@ -155,7 +170,9 @@ export async function startHub(options: Partial<HubConfig>, log: Log): Promise<H
     closers.push(
       every(3_600_000, () => telemetry.prune(config.keepTelemetryMs, config.maxTelemetryRows), log, "telemetry.prune"),
     );
-    closers.push(every(3_600_000, () => catalog.forgetUploads(), log, "uploads.forget"));
+    closers.push(every(3_600_000, () => publishing.forgetUnused(), log, "uploads.forget"));
+    closers.push(every(3_600_000, () => trust.renewIfDue(), log, "trust.renew"));
+    closers.push(every(Math.min(config.desiredValidMs / 8, 3_600_000), () => desired.renew(), log, "desired.renew"));
     await events.append(undefined, "hub.started", { version: hubVersion });
     log.info("hub.started", { apiUrl, mqttUrl: link.url, enrolmentUrl: address.enrolmentUrl, dataDir: config.dataDir });
     return { apiUrl, mqttUrl: link.url, enrolmentUrl: address.enrolmentUrl, token, close };

@@ -1,9 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ChunkReply, decode, decodeFrame, generateSigningKey, sha256, type Wanted } from "@muster/shared";
+import { ChunkReply, decode, decodeFrame, sha256, type Wanted } from "@muster/shared";
 import { MemoryBlobs } from "@muster/shared/testing";
-import { DesiredDocuments } from "./desired.js";
-import { catalogOf, RecordedLink, rooms, silent, storeVersion } from "./testing/hub-rooms.js";
+import { catalogOf, desiredOf, RecordedLink, rooms, silent, storeVersion } from "./testing/hub-rooms.js";
 import { Transfers } from "./transfers.js";
 
 const secret = Buffer.from("weights that only some devices may have");
@@ -20,14 +19,7 @@ async function bench() {
     yield secret;
   }
   await artifacts.write(sha256(secret), bytes(), 1000);
-  const desired = new DesiredDocuments({
-    db,
-    clock,
-    link,
-    director: generateSigningKey(),
-    validMs: 600_000,
-    log: silent,
-  });
+  const { desired } = await desiredOf({ db, clock, devices }, link, 600_000);
   const want = (version: string, digest: string): Wanted => ({
     model: "m",
     version,

@@ -21,6 +21,7 @@ const facts = (over: Partial<Facts> = {}): Facts => ({
   nowMs: 0,
   probation: { crashes: 0, inputs: 0, errors: 0 },
   recentCrashes: 0,
+  expired: false,
   ...over,
 });
 const candidate = (phase: Candidate["phase"], over: Partial<Candidate> = {}): ModelState => ({
@@ -102,4 +103,18 @@ test("a crash loop of the committed version falls back to the one before, if the
 test("a model that is not wanted is removed, once", () => {
   assert.equal(nextStep(undefined, committed, facts())?.do, "remove");
   assert.equal(nextStep(undefined, { releaseFloor: 3, finished: [] }, facts()), undefined);
+});
+
+test("when what is wanted has expired nothing new begins, and what serves is watched on", () => {
+  const expired = { expired: true };
+  assert.equal(did(committed, wanted, expired), undefined);
+  assert.equal(did(committed, undefined, expired), undefined, "an old document removes nothing");
+  for (const phase of ["offered", "downloading", "verified", "trial", "proven"] as const) {
+    assert.equal(did(candidate(phase), wanted, expired), undefined, phase);
+  }
+  const probation = { crashes: 1, inputs: 0, errors: 0 };
+  assert.equal(did(candidate("probation"), wanted, { ...expired, probation }), "give-up");
+  assert.equal(did(candidate("probation"), wanted, { ...expired, nowMs: 1000 }), "commit");
+  const crashing = { ...committed, previous: installed };
+  assert.equal(did(crashing, wanted, { ...expired, recentCrashes: 3 }), "fall-back");
 });

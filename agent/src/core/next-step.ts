@@ -8,6 +8,8 @@ export interface Facts {
   readonly probation: { readonly crashes: number; readonly inputs: number; readonly errors: number };
   /** Crashes of the runner in the last {@link crashLoopMs} while the committed version served. */
   readonly recentCrashes: number;
+  /** What is wanted is too old to act on: what serves goes on, and nothing new begins. */
+  readonly expired: boolean;
 }
 
 /** One thing to do for one model. Every step is durable when it is done, and may be repeated after a crash. */
@@ -52,6 +54,7 @@ export function nextStep(wanted: Wanted | undefined, state: ModelState, facts: F
     const detail = `the runner crashed ${facts.recentCrashes} times within ${crashLoopMs / 1000} s`;
     return { do: "fall-back", error: { code: "E_CRASH", detail } };
   }
+  if (facts.expired) return undefined;
   if (wanted === undefined)
     return committed === undefined && state.previous === undefined ? undefined : { do: "remove" };
   if (state.finished.some(({ attempt }) => attempt === wanted.attempt)) return undefined;
@@ -61,7 +64,7 @@ export function nextStep(wanted: Wanted | undefined, state: ModelState, facts: F
 function candidateStep(
   candidate: Candidate,
   wanted: Wanted | undefined,
-  { nowMs, probation }: Facts,
+  { nowMs, probation, expired }: Facts,
 ): Step | undefined {
   const { phase } = candidate;
   if (phase === "probation" && probation.crashes > 0) {
@@ -74,6 +77,7 @@ function candidateStep(
   ) {
     return giveUp("rolled-back", "E_PROVIDER", `${probation.errors} of ${probation.inputs} inputs failed on probation`);
   }
+  if (expired && phase !== "probation") return undefined;
   if (wanted === undefined) return giveUp("cancelled", "E_CANCEL", "the hub no longer wants this model here");
   if (wanted.attempt !== candidate.attempt)
     return giveUp("superseded", "E_CANCEL", `superseded by ${wanted.version} (${wanted.attempt})`);

@@ -11,10 +11,13 @@ import {
   OnnxSession,
   type Pixels,
 } from "@muster/shared/inference";
+import { type Decryption, modelSource } from "./model-file.js";
 
 /** What an engine is made from. */
 export interface EngineSpec {
   readonly modelPath: string;
+  /** There when the file is encrypted; its plaintext is never written. */
+  readonly decryption?: Decryption | undefined;
   readonly provider: string;
   readonly threads: number;
   readonly manifest: Pick<Manifest, "tensors" | "preprocess" | "postprocess" | "baseline">;
@@ -43,10 +46,10 @@ export class Engine {
 
   /**
    * Loads the model, holds it against its manifest and runs it once, so that the first real input
-   * finds it warm. Throws `engine/failed`.
+   * finds it warm. Throws `engine/failed`, `artifact/undecryptable`.
    */
-  static async open({ modelPath, provider, threads, manifest }: EngineSpec): Promise<Engine> {
-    const session = await OnnxSession.load(modelPath, { provider, threads });
+  static async open({ modelPath, decryption, provider, threads, manifest }: EngineSpec): Promise<Engine> {
+    const session = await OnnxSession.load(await modelSource(modelPath, decryption), { provider, threads });
     const problems = compareTensors(manifest.tensors, session.tensors());
     if (problems.length > 0) {
       await session.close();

@@ -1,7 +1,7 @@
 import { type Log, MusterError } from "@muster/shared";
 import { EnginePool } from "./engine-pool.js";
 import type { EngineJob, EngineResult } from "./engine-protocol.js";
-import { verifyModelFile } from "./model-file.js";
+import { decryptionOf, verifyModelFile } from "./model-file.js";
 import type { Slot } from "./protocol.js";
 
 export interface SlotOptions {
@@ -27,8 +27,9 @@ export class LoadedSlot {
   static async load(slot: Slot, { workers, log }: SlotOptions): Promise<LoadedSlot> {
     await verifyModelFile(slot.modelPath, slot.artifact);
     const { modelPath, provider, threads } = slot;
+    const decryption = decryptionOf(slot.manifest, slot.artifact, slot.key);
     const { tensors, preprocess, postprocess, baseline } = slot.manifest;
-    const spec = { modelPath, provider, threads, manifest: { tensors, preprocess, postprocess, baseline } };
+    const spec = { modelPath, decryption, provider, threads, manifest: { tensors, preprocess, postprocess, baseline } };
     return new LoadedSlot(slot, await EnginePool.open({ spec, size: workers, log }));
   }
 

@@ -46,6 +46,8 @@ export const Slot = z.object({
   /** The digest of the model file; the runner hashes the file it opens. */
   artifact: Digest,
   modelPath: z.string(),
+  /** The key of an encrypted model file, base64. It lives in memory only. */
+  key: z.string().optional(),
   provider: z.string(),
   threads: z.int().min(1),
 });
@@ -104,6 +106,8 @@ export const TrialRequest = z.object({
   manifest: Manifest,
   artifact: Digest,
   modelPath: z.string(),
+  /** The key of an encrypted model file, base64. */
+  key: z.string().optional(),
   /** The input file of each self-test sample, in the manifest's order. */
   samplePaths: z.array(z.string()),
   /** In order of promise. */

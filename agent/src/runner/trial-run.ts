@@ -9,7 +9,7 @@ import {
 } from "@muster/shared";
 import { type Classification, decodeImage, selfTestFault } from "@muster/shared/inference";
 import { Engine } from "./engine.js";
-import { verifyModelFile } from "./model-file.js";
+import { decryptionOf, verifyModelFile } from "./model-file.js";
 import type { TrialRequest } from "./protocol.js";
 import type { Proven, Tried, Trying } from "./trial-choice.js";
 
@@ -39,7 +39,7 @@ type Times = Pick<Proven, "p50Ms" | "p95Ms">;
 type Outcome = Omit<Proven, "provider" | "threads"> | (DeviceError & { readonly measured?: Times });
 
 async function prove(request: CandidateRequest): Promise<Outcome> {
-  const { manifest, modelPath, artifact, candidate, samplePaths } = request;
+  const { manifest, modelPath, artifact, key, candidate, samplePaths } = request;
   try {
     await verifyModelFile(modelPath, artifact);
   } catch (error) {
@@ -47,7 +47,8 @@ async function prove(request: CandidateRequest): Promise<Outcome> {
   }
   let engine: Engine;
   try {
-    engine = await Engine.open({ modelPath, ...candidate, manifest: { ...manifest, baseline: {} } });
+    const decryption = decryptionOf(manifest, artifact, key);
+    engine = await Engine.open({ modelPath, decryption, ...candidate, manifest: { ...manifest, baseline: {} } });
   } catch (error) {
     return fault("E_PROVIDER", messageOf(error));
   }

@@ -3,6 +3,7 @@ import { type Command, program, runProgram } from "@muster/shared/node";
 import { deviceCommands } from "./commands/device.js";
 import { driftCommand } from "./commands/drift.js";
 import { hubCommand } from "./commands/hub.js";
+import { keyCommands } from "./commands/key.js";
 import { modelCommands } from "./commands/model.js";
 import { rolloutCommands } from "./commands/rollout.js";
 import { statusCommand } from "./commands/status.js";
@@ -45,6 +46,7 @@ export function cliProgram(io: Io): Command {
   rolloutCommands(root, session);
   telemetryCommands(root, session);
   driftCommand(root, session);
+  keyCommands(root, session);
   return root;
 }
 

@@ -3,6 +3,7 @@ import type { Kysely, Migration } from "./kysely.js";
 /** Every change of the tables, in the order of its name. A released migration is never edited. */
 export const migrations: Record<string, Migration> = {
   "0001-begin": { up: begin },
+  "0004-drafts": { up: drafts },
 };
 
 async function begin(db: Kysely<unknown>): Promise<void> {
@@ -114,5 +115,22 @@ async function begin(db: Kysely<unknown>): Promise<void> {
     .addColumn("since_ms", "bigint", (c) => c.notNull())
     .addColumn("psi", "double precision", (c) => c.notNull())
     .addPrimaryKeyConstraint("drifting_key", ["device", "model", "feature"])
+    .execute();
+}
+
+async function drafts({ schema }: Kysely<unknown>): Promise<void> {
+  await schema.alterTable("devices").addColumn("sealed_for", "text").execute();
+  await schema
+    .createTable("drafts")
+    .addColumn("payload_digest", "text", (c) => c.primaryKey())
+    .addColumn("payload", "text", (c) => c.notNull())
+    .addColumn("content_digest", "text", (c) => c.notNull())
+    .addColumn("used", "text", (c) => c.notNull())
+    .addColumn("created_ms", "bigint", (c) => c.notNull())
+    .execute();
+  await schema
+    .createTable("artifact_keys")
+    .addColumn("artifact", "text", (c) => c.primaryKey())
+    .addColumn("sealed", "text", (c) => c.notNull())
     .execute();
 }

@@ -26,6 +26,8 @@ export interface Tables {
     /** JSON of the signed document. */
     desired_envelope: string | null;
     desired_expires_ms: number;
+    /** The device's key that the keys in the signed document are wrapped for. */
+    sealed_for: string | null;
   };
   versions: {
     model: string;
@@ -39,6 +41,18 @@ export interface Tables {
     size_bytes: number;
     pushed_ms: number;
   };
+  /** Manifests that wait for their signature. */
+  drafts: {
+    /** SHA-256 of the bytes to sign. */
+    payload_digest: string;
+    payload: string;
+    content_digest: string;
+    /** JSON of the uploads it was made of. */
+    used: string;
+    created_ms: number;
+  };
+  /** Keys of encrypted artifacts, encrypted under the hub's own key. */
+  artifact_keys: { artifact: string; sealed: string };
   rollouts: {
     id: string;
     model: string;

@@ -1,7 +1,20 @@
-import { type BlobStore, type Clock, generateSigningKey, type Log, Manifest, type Window } from "@muster/shared";
-import { FakeClock, MemoryBlobs } from "@muster/shared/testing";
+import { mkdtemp } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import {
+  type BlobStore,
+  type Clock,
+  type Log,
+  Manifest,
+  type Root,
+  type SigningKey,
+  type Window,
+} from "@muster/shared";
+import { FakeClock, MemoryBlobs, newSigners, rootOf, sealRoot } from "@muster/shared/testing";
 import { openSqlite } from "../adapters/sqlite-store.js";
+import { ArtifactKeys } from "../artifact-keys.js";
 import { Catalog } from "../catalog.js";
+import { DesiredDocuments } from "../desired.js";
 import { Devices } from "../devices.js";
 import type { DeviceLink } from "../ports.js";
 import type { Database } from "../store/sql.js";
@@ -117,9 +130,27 @@ export async function storeVersion(db: Database, release: number): Promise<void>
     .execute();
 }
 
-/** A catalog over the store that never opens a model. */
+/** A catalog over the store. */
 export function catalogOf(db: Database, clock: Clock, devices: Devices, artifacts: BlobStore): Catalog {
-  const inspector = { inspect: () => Promise.reject(new Error("no model is pushed here")) };
-  const settings = { clock, log: silent, release: generateSigningKey(), maxArtifactBytes: 1_000_000 };
-  return new Catalog({ db, devices, inspector, artifacts, uploads: new MemoryBlobs(), settings });
+  return new Catalog({ db, devices, artifacts, clock });
+}
+
+/** Desired documents signed by keys made for the test, and the root that names these. */
+export async function desiredOf(
+  { db, clock, devices }: { db: Database; clock: Clock; devices: Devices },
+  link: DeviceLink,
+  validMs: number,
+): Promise<{ desired: DesiredDocuments; root: Root }> {
+  const signers = newSigners();
+  const root = rootOf(signers, { issuedMs: clock.now() });
+  const [director] = signers.director as [SigningKey];
+  const chain = [sealRoot(root, signers.root)];
+  const folder = await mkdtemp(join(tmpdir(), "muster-hub-"));
+  const artifactKeys = await ArtifactKeys.open(db, join(folder, "artifacts.key"));
+  const desired = new DesiredDocuments({
+    ...{ db, clock, link, validMs, log: silent },
+    trust: { director, chain: (after) => chain.slice(after) },
+    keys: { artifactKeys, catalog: catalogOf(db, clock, devices, new MemoryBlobs()) },
+  });
+  return { desired, root };
 }

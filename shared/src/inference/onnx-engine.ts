@@ -28,15 +28,18 @@ export class OnnxSession {
     this.#session = session;
   }
 
-  /** Loads a model file. Throws `engine/failed` with ONNX Runtime's own words. */
-  static async load(path: string, { provider, threads }: EngineOptions): Promise<OnnxSession> {
+  /** Loads a model: a file by its path, or its bytes. Throws `engine/failed` with ONNX Runtime's own words. */
+  static async load(model: string | Uint8Array, { provider, threads }: EngineOptions): Promise<OnnxSession> {
+    const options: InferenceSession.SessionOptions = {
+      executionProviders: [provider],
+      intraOpNumThreads: threads,
+      interOpNumThreads: 1,
+      logSeverityLevel: 3,
+    };
     try {
-      const session = await InferenceSession.create(path, {
-        executionProviders: [provider],
-        intraOpNumThreads: threads,
-        interOpNumThreads: 1,
-        logSeverityLevel: 3,
-      });
+      const session = await (typeof model === "string"
+        ? InferenceSession.create(model, options)
+        : InferenceSession.create(model, options));
       return new OnnxSession(session);
     } catch (cause) {
       throw new MusterError("engine/failed", `ONNX Runtime cannot load the model on ${provider}: ${messageOf(cause)}`, {

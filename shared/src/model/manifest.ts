@@ -11,7 +11,13 @@ export const BlobRef = z.object({
 export type BlobRef = z.infer<typeof BlobRef>;
 
 /** An artifact and the index of its chunks, which lets a device check each chunk before it writes it. */
-export const Artifact = BlobRef.extend({ index: BlobRef });
+export const Artifact = BlobRef.extend({
+  index: BlobRef,
+  /** There when the bytes are encrypted: digest, size and index are of the ciphertext, these are of the model file. */
+  encryption: z
+    .object({ algorithm: z.literal("aes-256-gcm"), plainSha256: Digest, plainBytes: z.int().min(0) })
+    .optional(),
+});
 export type Artifact = z.infer<typeof Artifact>;
 
 const ManifestVariant = z.object({

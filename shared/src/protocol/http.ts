@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { DeviceId, Digest, Labels, ModelName, VersionName } from "../ids.js";
 import { Manifest } from "../model/manifest.js";
-import { TrustedKeys } from "../signing/desired.js";
+import { Envelope } from "../signing/envelope.js";
 import { Hardware, Reported } from "./messages.js";
 
 /** The body of every failed request. */
@@ -69,7 +69,8 @@ export const JoinReply = z.object({
   certificate: z.string(),
   ca: z.string(),
   mqttUrl: z.string(),
-  keys: TrustedKeys,
+  /** Every root of this hub, oldest first. */
+  roots: z.array(Envelope).min(1),
 });
 export type JoinReply = z.infer<typeof JoinReply>;
 
@@ -108,6 +109,8 @@ export const PushVersion = z.strictObject({
   files: z.record(z.string().max(500), Digest),
   /** Run the self-test on the hub too and refuse a version that fails it. */
   selfTest: z.boolean().default(true),
+  /** Encrypt the artifacts; only devices that are to run them get the keys. */
+  encrypt: z.boolean().default(false),
 });
 export type PushVersion = z.infer<typeof PushVersion>;
 

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { Digest, ModelName, VersionName } from "../ids.js";
+import { SealingKey } from "../signing/sealed-key.js";
 import { SketchData } from "../stats/sketch.js";
 
 /** Why a version did not stay on a device. */
@@ -63,6 +64,10 @@ export const Hello = z.object({
   bootId: z.string(),
   /** The last desired revision accepted. */
   revision: z.int().min(0),
+  /** The version of the root it trusts; newer ones are sent along with what is desired. */
+  rootVersion: z.int().min(0).default(0),
+  /** What keys of encrypted artifacts are wrapped with for this device. */
+  sealingKey: SealingKey.optional(),
   hardware: Hardware,
   clockMs: z.int(),
 });

@@ -2,13 +2,15 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { sha256 } from "../ids.js";
 import { type Manifest, manifestType } from "../model/manifest.js";
-import { type Desired, desiredType, type TrustedKeys, verifyDesired, verifyManifest } from "./desired.js";
-import { generateSigningKey, seal } from "./envelope.js";
+import { newSigners, rootOf } from "../testing/signed-roots.js";
+import { type Desired, desiredType, verifyDesired, verifyManifest } from "./desired.js";
+import { type SigningKey, seal } from "./envelope.js";
 
-const release = generateSigningKey();
-const director = generateSigningKey();
-const keys: TrustedKeys = { release: [release.public], director: [director.public] };
+const signers = newSigners();
+const [release] = signers.release as [SigningKey];
+const [director] = signers.director as [SigningKey];
 const nowMs = 1_700_000_000_000;
+const keys = rootOf(signers, { issuedMs: nowMs });
 
 const desired: Desired = {
   device: "cam-1",
@@ -25,7 +27,7 @@ const desired: Desired = {
     },
   ],
 };
-const context = { device: "cam-1", revision: 7, nowMs };
+const context = { device: "cam-1", revision: 7, accepted: undefined, nowMs };
 const sealed = (document: unknown, key = director, type = desiredType) =>
   seal(type, Buffer.from(typeof document === "string" ? document : JSON.stringify(document)), [key]);
 

@@ -1,14 +1,15 @@
 import { z } from "zod";
 import { MusterError } from "../errors.js";
-import { DeviceId, ModelName, VersionName } from "../ids.js";
+import { DeviceId, Digest, ModelName, VersionName } from "../ids.js";
 import { BlobRef, Manifest, manifestType } from "../model/manifest.js";
-import { parseWith } from "../schema.js";
-import { open, PublicKey } from "./envelope.js";
+import { openDocument } from "./envelope.js";
+import { type Root, refuseExpired } from "./root.js";
 
 /** The DSSE payload type of a desired document. */
 export const desiredType = "application/vnd.muster.desired.v1+json";
 
-const Wanted = z.object({
+/** A version a device is to run. */
+export const Wanted = z.object({
   model: ModelName,
   version: VersionName,
   /** The signed manifest (its envelope), as a blob. */
@@ -17,6 +18,11 @@ const Wanted = z.object({
   attempt: z.string().min(1).max(100),
   /** How long the version serves under watch before it is kept. */
   probationMs: z.int().min(0),
+  /** The keys of its encrypted artifacts, wrapped for this device alone. */
+  keys: z
+    .array(z.object({ artifact: Digest, wrapped: z.base64().max(400) }))
+    .max(64)
+    .optional(),
 });
 export type Wanted = z.infer<typeof Wanted>;
 
@@ -32,38 +38,32 @@ export const Desired = z.object({
 });
 export type Desired = z.infer<typeof Desired>;
 
-/** The keys a device trusts, by role. */
-export const TrustedKeys = z.object({
-  /** Signs manifests: says that a model is genuine. */
-  release: z.array(PublicKey).min(1),
-  /** Signs desired documents: says that this device is to run it now. */
-  director: z.array(PublicKey).min(1),
-});
-export type TrustedKeys = z.infer<typeof TrustedKeys>;
-
 /** What a device holds a new desired document against. */
 export interface DesiredContext {
   readonly device: string;
-  /** The highest revision accepted so far. */
+  /** The highest revision accepted so far, and the document that had it. */
   readonly revision: number;
+  readonly accepted: Desired | undefined;
   readonly nowMs: number;
 }
 
 /**
- * The desired document inside the envelope, after every check in order: director signature, shape,
+ * The desired document inside the envelope, after every check in order: director signature, shape, root expiry,
  * device, revision, expiry. Throws `signature/invalid` or `desired/refused`.
  */
-export function verifyDesired(envelope: unknown, keys: TrustedKeys, context: DesiredContext): Desired {
-  const bytes = open(envelope, desiredType, keys.director, 1, "desired document");
-  const desired = parseWith(Desired, parseJson(bytes, "desired document"), "signature/invalid", "desired document");
-  if (desired.device !== context.device) {
-    throw refused(`is for device ${desired.device}, this is ${context.device}`);
+export function verifyDesired(envelope: unknown, root: Root, context: DesiredContext): Desired {
+  const desired = openDocument(Desired, envelope, desiredType, root.roles.director, "desired document");
+  refuseExpired(root, context.nowMs);
+  const { device, revision, accepted } = context;
+  if (desired.device !== device) throw refused(`is for device ${desired.device}, this is ${device}`);
+  if (desired.revision < revision) {
+    throw refused(`has revision ${desired.revision}, this device has accepted ${revision}`);
   }
-  if (desired.revision < context.revision) {
-    throw refused(`has revision ${desired.revision}, this device has accepted ${context.revision}`);
+  if (desired.revision === revision && accepted !== undefined && !sameDocument(accepted, desired)) {
+    throw refused(`has revision ${revision}, which this device has accepted with other contents`);
   }
   if (desired.expiresMs <= context.nowMs) {
-    throw refused(`expired ${new Date(desired.expiresMs).toISOString()}`);
+    throw refused(`expired ${new Date(desired.expiresMs).toISOString()}; check the clocks of hub and device`);
   }
   return desired;
 }
@@ -84,9 +84,9 @@ export interface ManifestContext {
  * The manifest inside the envelope, after every check in order: release signature, shape, that it is
  * the version asked for, and that it is not older than what this device has committed.
  */
-export function verifyManifest(envelope: unknown, keys: TrustedKeys, context: ManifestContext): Manifest {
-  const bytes = open(envelope, manifestType, keys.release, 1, `manifest of ${context.model} ${context.version}`);
-  const manifest = parseWith(Manifest, parseJson(bytes, "manifest"), "signature/invalid", "manifest");
+export function verifyManifest(envelope: unknown, root: Root, context: ManifestContext): Manifest {
+  const what = `manifest of ${context.model} ${context.version}`;
+  const manifest = openDocument(Manifest, envelope, manifestType, root.roles.release, what);
   if (manifest.model !== context.model || manifest.version !== context.version) {
     throw refused(
       `names ${context.model} ${context.version}, its manifest is of ${manifest.model} ${manifest.version}`,
@@ -104,10 +104,7 @@ function refused(why: string): MusterError {
   return new MusterError("desired/refused", `desired document ${why}`);
 }
 
-function parseJson(bytes: Buffer, what: string): unknown {
-  try {
-    return JSON.parse(bytes.toString("utf8"));
-  } catch (cause) {
-    throw new MusterError("signature/invalid", `${what} is not JSON`, { cause });
-  }
+/** Both were parsed by the same schema, so their keys have the same order. */
+function sameDocument(a: Desired, b: Desired): boolean {
+  return JSON.stringify(a) === JSON.stringify(b);
 }

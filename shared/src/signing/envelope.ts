@@ -11,23 +11,28 @@ import { z } from "zod";
 import { MusterError, messageOf } from "../errors.js";
 import { parseWith } from "../schema.js";
 
+const Signature = z.object({ keyid: z.string().min(1).max(100), sig: z.base64() });
+
 /** A DSSE envelope: exact bytes, what they are, and who signed them. */
 export const Envelope = z.object({
   payloadType: z.string().min(1).max(200),
   /** The signed bytes, base64. They are never serialised again. */
   payload: z.base64(),
-  signatures: z
-    .array(z.object({ keyid: z.string().min(1).max(100), sig: z.base64() }))
-    .min(1)
-    .max(16),
+  signatures: z.array(Signature).min(1).max(16),
 });
 export type Envelope = z.infer<typeof Envelope>;
 
+/** An envelope on its way to those who sign it. */
+export const DraftEnvelope = Envelope.extend({ signatures: z.array(Signature).max(16) });
+export type DraftEnvelope = z.infer<typeof DraftEnvelope>;
+
 /** An Ed25519 public key: its raw 32 bytes, and the id that is their SHA-256. */
-export const PublicKey = z.object({
-  keyid: z.string().regex(/^[0-9a-f]{64}$/),
-  ed25519: z.base64().length(44, "must be the 32 bytes of an Ed25519 public key"),
-});
+export const PublicKey = z
+  .object({
+    keyid: z.string().regex(/^[0-9a-f]{64}$/),
+    ed25519: z.base64().length(44, "must be the 32 bytes of an Ed25519 public key"),
+  })
+  .refine(({ keyid, ed25519 }) => keyid === keyidOf(Buffer.from(ed25519, "base64")), "the id is not that of the key");
 export type PublicKey = z.infer<typeof PublicKey>;
 
 /** A key that can sign. */
@@ -101,6 +106,27 @@ export function open(
   return bytes;
 }
 
+/**
+ * The document inside an envelope, once a threshold of the role's keys signed it and it fits the schema.
+ * Throws `signature/invalid`; `what` names the document in the message.
+ */
+export function openDocument<S extends z.ZodType>(
+  schema: S,
+  envelope: unknown,
+  payloadType: string,
+  { keys, threshold }: { readonly keys: readonly PublicKey[]; readonly threshold: number },
+  what: string,
+): z.output<S> {
+  const bytes = open(envelope, payloadType, keys, threshold, what);
+  let value: unknown;
+  try {
+    value = JSON.parse(bytes.toString("utf8"));
+  } catch (cause) {
+    throw new MusterError("signature/invalid", `${what} is not JSON`, { cause });
+  }
+  return parseWith(schema, value, "signature/invalid", what);
+}
+
 /** DSSE v1 pre-authentication encoding: the type is signed with the bytes, so one cannot pass for the other. */
 function preAuthEncoding(type: string, payload: Uint8Array): Buffer {
   return Buffer.concat([Buffer.from(`DSSEv1 ${Buffer.byteLength(type)} ${type} ${payload.length} `), payload]);
@@ -119,8 +145,12 @@ function signingKey(key: KeyObject): SigningKey {
   const raw = Buffer.from(x ?? "", "base64url");
   return {
     private: key,
-    public: { keyid: createHash("sha256").update(raw).digest("hex"), ed25519: raw.toString("base64") },
+    public: { keyid: keyidOf(raw), ed25519: raw.toString("base64") },
   };
+}
+
+function keyidOf(raw: Uint8Array): string {
+  return createHash("sha256").update(raw).digest("hex");
 }
 
 function keyObject({ ed25519 }: PublicKey): KeyObject {

@@ -5,6 +5,7 @@ import { withExamples } from "../help.js";
 import { versionTable, versionText } from "../model-view.js";
 import { route } from "../route.js";
 import type { Session } from "../session.js";
+import { pushSigned, releaseKeys } from "../signed-push.js";
 import { sendFiles } from "../uploads.js";
 
 /** `muster model …`: the models the hub holds. */
@@ -16,22 +17,37 @@ export function modelCommands(root: Command, session: Session): void {
   showCommand(group, session);
 }
 
+interface PushFlags {
+  selfTest: boolean;
+  encrypt?: boolean;
+  key?: string[];
+}
+
 function pushCommand(group: Command, session: Session): void {
   const command = group
     .command("push")
     .description("push a bundle: check muster.yaml, send the files the hub does not have, and sign a new version")
     .argument("<dir>", "folder with muster.yaml")
     .option("--no-self-test", "do not run the self-test on the hub; devices run it in any case")
-    .action(async (dir: string, { selfTest }: { selfTest: boolean }) => {
+    .option("--encrypt", "encrypt the models; only devices that are to run them get the keys")
+    .option(
+      "--key <file>",
+      "sign here with this release key instead of on the hub; may be given again (variable: MUSTER_RELEASE_KEY, the key itself)",
+      (file: string, before: string[] = []) => [...before, file],
+    )
+    .action(async (dir: string, { selfTest, encrypt = false, key }: PushFlags) => {
       const bundle = await readBundle(dir);
       const api = await session.api();
       const sent = await sendFiles(api, bundle.files, session);
       session.note(sentText(sent, bundle.files.length));
       const files = Object.fromEntries(bundle.files.map(({ path, digest }) => [path, digest]));
-      const body: PushVersion = { bundle: bundle.text, files, selfTest };
-      session.show(await api.post("/v1/models", PushedVersion, body), (pushed) => pushedText(pushed, session));
+      const body: PushVersion = { bundle: bundle.text, files, selfTest, encrypt };
+      const keys = await releaseKeys(key, session.io.env);
+      const pushed =
+        keys.length === 0 ? await api.post("/v1/models", PushedVersion, body) : await pushSigned(api, body, keys);
+      session.show(pushed, (version) => pushedText(version, session));
     });
-  withExamples(command, "muster model push ./defects", "muster model push ./defects --no-self-test --json");
+  withExamples(command, "muster model push ./defects", "muster model push ./defects --key release.key.pem --encrypt");
 }
 
 function listCommand(group: Command, session: Session): void {

@@ -1,10 +1,12 @@
 import type { Readable } from "node:stream";
 import {
   Digest,
+  Draft,
   ModelName,
   MusterError,
   PushedVersion,
   PushVersion,
+  SignDraft,
   UploadState,
   VersionList,
   VersionName,
@@ -12,14 +14,15 @@ import {
 } from "@muster/shared";
 import { z } from "zod";
 import type { Catalog } from "../../catalog.js";
+import type { Publishing } from "../../publishing.js";
 import type { App } from "../server.js";
 
 const ByDigest = z.strictObject({ digest: Digest });
 
 /** /v1/uploads and /v1/models. */
-export function modelRoutes(app: App, catalog: Catalog, maxArtifactBytes: number): void {
+export function modelRoutes(app: App, catalog: Catalog, publishing: Publishing, maxArtifactBytes: number): void {
   app.head("/v1/uploads/:digest", { schema: { params: ByDigest, hide: true } }, async ({ params }, reply) => {
-    const sizeBytes = await catalog.uploaded(params.digest);
+    const sizeBytes = await publishing.uploaded(params.digest);
     return reply.status(sizeBytes === undefined ? 404 : 200).send();
   });
   app.put(
@@ -36,7 +39,7 @@ export function modelRoutes(app: App, catalog: Catalog, maxArtifactBytes: number
     async ({ params, body }) => {
       if (!isStream(body))
         throw new MusterError("request/invalid", "content-type: send the file as application/octet-stream");
-      return { digest: params.digest, sizeBytes: await catalog.upload(params.digest, body) };
+      return { digest: params.digest, sizeBytes: await publishing.upload(params.digest, body) };
     },
   );
   app.post(
@@ -49,9 +52,28 @@ export function modelRoutes(app: App, catalog: Catalog, maxArtifactBytes: number
       },
     },
     async ({ body }, reply) => {
-      const pushed = await catalog.push(body);
+      const pushed = await publishing.push(body);
       return reply.status(pushed.created ? 201 : 200).send(pushed);
     },
+  );
+  app.post(
+    "/v1/drafts",
+    {
+      schema: {
+        summary: "Prepare a version that is signed outside of the hub; 200 when it was there already",
+        body: PushVersion,
+        response: { 200: PushedVersion, 201: Draft },
+      },
+    },
+    async ({ body }, reply) => {
+      const prepared = await publishing.draft(body);
+      return "payload" in prepared ? reply.status(201).send(prepared) : reply.status(200).send(prepared);
+    },
+  );
+  app.post(
+    "/v1/drafts/sign",
+    { schema: { summary: "Make a version out of a signed draft", body: SignDraft, response: { 201: PushedVersion } } },
+    async ({ body }, reply) => reply.status(201).send(await publishing.sign(body.envelope)),
   );
   app.get(
     "/v1/models",

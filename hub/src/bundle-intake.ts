@@ -1,0 +1,159 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import {
+  type Artifact,
+  type BlobStore,
+  type Bundle,
+  encodeChunkIndex,
+  invalid,
+  type Manifest,
+  newArtifactKey,
+  type Problem,
+  sealArtifact,
+} from "@muster/shared";
+import type { ArtifactKeys } from "./artifact-keys.js";
+import { blobBytes, chunkUp, digestOf, storeBytes } from "./chunking.js";
+import type { InspectResult, ModelInspector } from "./ports.js";
+
+export interface BundleIntakeDeps {
+  readonly inspector: ModelInspector;
+  /** What devices may fetch. */
+  readonly artifacts: BlobStore;
+  /** What clients have sent and no push has used yet. */
+  readonly uploads: BlobStore;
+  readonly keys: ArtifactKeys;
+  readonly maxArtifactBytes: number;
+}
+
+/** A manifest that has no release number yet. */
+export type Unreleased = Omit<Manifest, "release" | "createdMs">;
+
+/** Makes a manifest out of a bundle: checks its files, opens its models, measures its baseline, cuts its artifacts. */
+export class BundleIntake {
+  readonly #deps: BundleIntakeDeps;
+
+  constructor(deps: BundleIntakeDeps) {
+    this.#deps = deps;
+  }
+
+  /** The digest of every file the bundle names. Throws `bundle/invalid` with all that are missing. */
+  async usedFiles(bundle: Bundle, files: Readonly<Record<string, string>>): Promise<Record<string, string>> {
+    const problems: Problem[] = [];
+    const used: Record<string, string> = {};
+    const use = async (field: string, path: string) => {
+      const digest = files[path];
+      if (digest === undefined) problems.push({ field, message: `the bundle has no file '${path}'` });
+      else if ((await this.#deps.uploads.size(digest)) === undefined)
+        problems.push({ field, message: `'${path}' was not uploaded; push again` });
+      else used[path] = digest;
+    };
+    for (const [at, { file }] of bundle.variants.entries()) await use(`variants[${at}].file`, file);
+    for (const [at, { file }] of bundle.selfTest.samples.entries()) await use(`selfTest.samples[${at}].file`, file);
+    const references = referenceImages(bundle, files);
+    for (const path of references) await use("baseline.images", path);
+    if (bundle.baseline !== undefined && references.length < 20) {
+      const message = `'${bundle.baseline.images}' holds ${references.length} images; at least 20 are needed to compare with`;
+      problems.push({ field: "baseline.images", message });
+    }
+    if (problems.length > 0) throw invalid("bundle/invalid", "the bundle", problems);
+    return used;
+  }
+
+  /** Proves the bundle and stores what devices need of it. Throws `bundle/…`. */
+  async take(
+    bundle: Bundle,
+    used: Readonly<Record<string, string>>,
+    options: { readonly selfTest: boolean; readonly encrypt: boolean },
+  ): Promise<Unreleased> {
+    const { baseline } = await this.#inspect(bundle, used, options.selfTest);
+    return this.#store(bundle, used, baseline, options.encrypt);
+  }
+
+  /** Forgets the uploads a version was made of. */
+  async forget(used: Readonly<Record<string, string>>): Promise<void> {
+    for (const digest of new Set(Object.values(used))) await this.#deps.uploads.delete(digest);
+  }
+
+  async #inspect(bundle: Bundle, used: Readonly<Record<string, string>>, selfTest: boolean): Promise<InspectResult> {
+    const folder = await mkdtemp(join(tmpdir(), "muster-push-"));
+    try {
+      const paths = new Map<string, string>();
+      for (const [path, digest] of Object.entries(used)) {
+        const copy = join(folder, `${paths.size}`);
+        await this.#deps.uploads.toFile(digest, copy);
+        paths.set(path, copy);
+      }
+      const copyOf = (path: string) => paths.get(path) ?? "";
+      return await this.#deps.inspector.inspect({
+        bundle,
+        variants: Object.fromEntries(bundle.variants.map(({ name, file }) => [name, copyOf(file)])),
+        samples: bundle.selfTest.samples.map(({ file }) => copyOf(file)),
+        baseline: referenceImages(bundle, used).map(copyOf),
+        selfTest,
+      });
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
+  }
+
+  async #store(
+    bundle: Bundle,
+    used: Readonly<Record<string, string>>,
+    baseline: Manifest["baseline"],
+    encrypt: boolean,
+  ): Promise<Unreleased> {
+    const variants: Manifest["variants"] = [];
+    for (const { name, precision, file } of bundle.variants) {
+      const digest = used[file] ?? "";
+      const blob = encrypt ? await this.#keepEncrypted(digest) : await this.#keep(digest);
+      const chunks = await chunkUp(blobBytes(this.#deps.artifacts, blob.sha256));
+      const index = await storeBytes(this.#deps.artifacts, encodeChunkIndex(chunks));
+      variants.push({ name, precision, artifact: { ...blob, index } });
+    }
+    const samples: Manifest["selfTest"]["samples"] = [];
+    for (const { file, expect } of bundle.selfTest.samples)
+      samples.push({ input: await this.#keep(used[file] ?? ""), ...expect });
+    return {
+      model: bundle.name,
+      version: bundle.version,
+      task: bundle.task,
+      variants,
+      tensors: bundle.tensors,
+      preprocess: bundle.preprocess,
+      postprocess: bundle.postprocess,
+      selfTest: { tolerance: bundle.selfTest.tolerance, samples },
+      budgets: bundle.budgets,
+      baseline,
+      ...(bundle.licence === undefined ? {} : { licence: bundle.licence }),
+      metadata: bundle.metadata,
+    };
+  }
+
+  async #keep(digest: string): Promise<{ sha256: string; sizeBytes: number }> {
+    const { artifacts, uploads, maxArtifactBytes } = this.#deps;
+    const sizeBytes = await artifacts.write(digest, blobBytes(uploads, digest), maxArtifactBytes);
+    return { sha256: digest, sizeBytes };
+  }
+
+  /** Encrypts twice with the same key: a blob is named by its digest, which is known only after the first time. */
+  async #keepEncrypted(digest: string): Promise<Omit<Artifact, "index">> {
+    const { artifacts, uploads, keys, maxArtifactBytes } = this.#deps;
+    const key = newArtifactKey();
+    const sealed = () => sealArtifact(blobBytes(uploads, digest), key);
+    const { sha256 } = await digestOf(sealed());
+    await keys.keep(sha256, key.key);
+    const sizeBytes = await artifacts.write(sha256, sealed(), maxArtifactBytes);
+    const plainBytes = (await uploads.size(digest)) ?? 0;
+    return { sha256, sizeBytes, encryption: { algorithm: "aes-256-gcm", plainSha256: digest, plainBytes } };
+  }
+}
+
+/** The reference inputs of a bundle among its files, in the order of their names. */
+function referenceImages(bundle: Bundle, files: Readonly<Record<string, string>>): string[] {
+  const { baseline } = bundle;
+  if (baseline === undefined) return [];
+  const folder = baseline.images.endsWith("/") ? baseline.images : `${baseline.images}/`;
+  const images = Object.keys(files).filter((path) => path.startsWith(folder) && /\.(jpe?g|png|webp)$/i.test(path));
+  return images.sort().slice(0, baseline.maxImages);
+}

@@ -1,0 +1,81 @@
+import {
+  Draft,
+  type Manifest,
+  MusterError,
+  type Problem,
+  PushedVersion,
+  type PushVersion,
+  parseBundle,
+  type SigningKey,
+  seal,
+} from "@muster/shared";
+import { z } from "zod";
+import type { Answer } from "./answer.js";
+import type { ApiClient } from "./api-client.js";
+import { keyFromVariable, readKeyFile } from "./key-files.js";
+
+const variable = "MUSTER_RELEASE_KEY";
+
+/** The release keys a push is to be signed with here: of `--key`, else of the environment; none when the hub signs. */
+export async function releaseKeys(
+  files: readonly string[] | undefined,
+  env: Readonly<Record<string, string | undefined>>,
+): Promise<SigningKey[]> {
+  if (files !== undefined) return Promise.all(files.map(readKeyFile));
+  const text = env[variable];
+  return text === undefined || text === "" ? [] : [keyFromVariable(variable, text)];
+}
+
+/**
+ * Has the hub prepare a version and signs what it prepared, once that is seen to be this bundle and nothing else: a
+ * release key vouches for models, so it must not sign whatever a hub asks for. Throws `signature/invalid` then.
+ */
+export async function pushSigned(
+  api: ApiClient,
+  body: PushVersion,
+  keys: readonly SigningKey[],
+): Promise<Answer<PushedVersion>> {
+  const { value, raw } = await api.post("/v1/drafts", z.union([Draft, PushedVersion]), body);
+  if (!("payload" in value)) return { value, raw };
+  const payload = Buffer.from(value.payload, "base64");
+  const problems = differences(JSON.parse(payload.toString("utf8")) as Manifest, body);
+  if (problems.length > 0) {
+    const text = problems.map(({ field, message }) => `  ${field}: ${message}`).join("\n");
+    throw new MusterError("signature/invalid", `not signed: what the hub prepared is not this bundle:\n${text}`, {
+      problems,
+    });
+  }
+  return api.post("/v1/drafts/sign", PushedVersion, { envelope: seal(value.payloadType, payload, keys) });
+}
+
+/** Where a prepared manifest says something else than the bundle. Baseline and index are what the hub adds. */
+export function differences(manifest: Manifest, { bundle: text, files, encrypt }: PushVersion): Problem[] {
+  const bundle = parseBundle(text);
+  const problems: Problem[] = [];
+  const same = (field: string, prepared: unknown, own: unknown) => {
+    if (JSON.stringify(prepared) === JSON.stringify(own)) return;
+    problems.push({ field, message: `${JSON.stringify(prepared)} instead of ${JSON.stringify(own)}` });
+  };
+  same("model", manifest.model, bundle.name);
+  same("version", manifest.version, bundle.version);
+  same("task", manifest.task, bundle.task);
+  for (const field of ["tensors", "preprocess", "postprocess", "budgets", "licence", "metadata"] as const) {
+    same(field, manifest[field], bundle[field]);
+  }
+  const variants = manifest.variants.map(({ name, precision, artifact }) => {
+    const sha256 = encrypt ? artifact.encryption?.plainSha256 : artifact.sha256;
+    return { name, precision, sha256 };
+  });
+  same(
+    "variants",
+    variants,
+    bundle.variants.map(({ name, precision, file }) => ({ name, precision, sha256: files[file] })),
+  );
+  same("selfTest.tolerance", manifest.selfTest.tolerance, bundle.selfTest.tolerance);
+  same(
+    "selfTest.samples",
+    manifest.selfTest.samples.map(({ input, ...expect }) => ({ sha256: input.sha256, ...expect })),
+    bundle.selfTest.samples.map(({ file, expect }) => ({ sha256: files[file], ...expect })),
+  );
+  return problems;
+}

@@ -1,0 +1,178 @@
+import {
+  type BlobStore,
+  type Bundle,
+  type Clock,
+  type Draft,
+  type Envelope,
+  type Log,
+  Manifest,
+  MusterError,
+  manifestType,
+  openDocument,
+  type PushedVersion,
+  type PushVersion,
+  parseBundle,
+  seal,
+  sha256,
+} from "@muster/shared";
+import type { BundleIntake, Unreleased } from "./bundle-intake.js";
+import type { Catalog } from "./catalog.js";
+import type { Database } from "./store/sql.js";
+import type { Trust } from "./trust.js";
+
+export interface PublishingDeps {
+  readonly db: Database;
+  readonly catalog: Catalog;
+  readonly intake: BundleIntake;
+  /** What clients have sent and no push has used yet. */
+  readonly uploads: BlobStore;
+  readonly trust: Pick<Trust, "root" | "release">;
+  readonly settings: { readonly clock: Clock; readonly log: Log; readonly maxArtifactBytes: number };
+}
+
+/** A push after its first checks. */
+interface Checked {
+  readonly bundle: Bundle;
+  readonly used: Readonly<Record<string, string>>;
+  readonly contentDigest: string;
+  /** The version when exactly this was pushed before. */
+  readonly known: PushedVersion | undefined;
+}
+
+const unusedMs = 86_400_000;
+
+/** How a bundle becomes a signed version: by the hub's own release key, or by keys that never come here. */
+export class Publishing {
+  readonly #deps: PublishingDeps;
+  /** One after the other: release numbers rise without gaps. */
+  #turn: Promise<unknown> = Promise.resolve();
+
+  constructor(deps: PublishingDeps) {
+    this.#deps = deps;
+  }
+
+  /** Size of an upload that is here, or undefined. */
+  async uploaded(digest: string): Promise<number | undefined> {
+    return this.#deps.uploads.size(digest);
+  }
+
+  /** Takes a file of a bundle. Throws `artifact/digest-mismatch` or `artifact/too-large`. */
+  async upload(digest: string, bytes: AsyncIterable<Uint8Array>): Promise<number> {
+    return this.#deps.uploads.write(digest, bytes, this.#deps.settings.maxArtifactBytes);
+  }
+
+  /**
+   * Makes a version out of a bundle and signs it with the hub's release key. Pushing the same again changes nothing.
+   * Throws `bundle/…` with every problem, `model/exists`, or `signature/key-needed`.
+   */
+  push(request: PushVersion): Promise<PushedVersion> {
+    return this.#exclusive(async () => {
+      const { release } = this.#deps.trust;
+      const checked = await this.#check(request);
+      if (checked.known !== undefined) return checked.known;
+      if (release === undefined) {
+        const message = "the release key is not on this hub; sign the push: muster model push --key FILE";
+        throw new MusterError("signature/key-needed", message);
+      }
+      const manifest = await this.#released(await this.#deps.intake.take(checked.bundle, checked.used, request));
+      const envelope = seal(manifestType, Buffer.from(JSON.stringify(manifest)), [release]);
+      return this.#record(manifest, envelope, checked);
+    });
+  }
+
+  /** The same up to the signature: what release keys outside of the hub have to sign. Throws as {@link push}. */
+  draft(request: PushVersion): Promise<Draft | PushedVersion> {
+    return this.#exclusive(async () => {
+      const { db, intake, settings } = this.#deps;
+      const checked = await this.#check(request);
+      if (checked.known !== undefined) return checked.known;
+      const manifest = await this.#released(await intake.take(checked.bundle, checked.used, request));
+      const payload = Buffer.from(JSON.stringify(manifest));
+      await db
+        .insertInto("drafts")
+        .values({
+          payload_digest: sha256(payload),
+          payload: payload.toString("base64"),
+          content_digest: checked.contentDigest,
+          used: JSON.stringify(checked.used),
+          created_ms: settings.clock.now(),
+        })
+        .onConflict((conflict) => conflict.column("payload_digest").doNothing())
+        .execute();
+      return { payloadType: manifestType, payload: payload.toString("base64"), manifest };
+    });
+  }
+
+  /**
+   * Makes a version out of a signed draft. Throws `signature/invalid` when the release keys of the root in force did
+   * not sign it, `model/unknown` when there is no such draft, `model/exists` when another push came between.
+   */
+  sign(envelope: Envelope): Promise<PushedVersion> {
+    return this.#exclusive(async () => {
+      const { db, catalog, trust } = this.#deps;
+      const manifest = openDocument(Manifest, envelope, manifestType, trust.root.roles.release, "signed draft");
+      const digest = sha256(Buffer.from(envelope.payload, "base64"));
+      const draft = await db.selectFrom("drafts").selectAll().where("payload_digest", "=", digest).executeTakeFirst();
+      if (draft === undefined) throw new MusterError("model/unknown", "no draft of these bytes is here; push again");
+      if (manifest.release !== (await catalog.nextRelease(manifest.model))) {
+        throw new MusterError("model/exists", `release ${manifest.release} of ${manifest.model} is taken; push again`);
+      }
+      const used = JSON.parse(draft.used) as Record<string, string>;
+      const pushed = await this.#record(manifest, envelope, { used, contentDigest: draft.content_digest });
+      await db.deleteFrom("drafts").where("payload_digest", "=", digest).execute();
+      return pushed;
+    });
+  }
+
+  /** Removes uploads and drafts that no push has used for a day. */
+  async forgetUnused(): Promise<void> {
+    const { uploads, db, settings } = this.#deps;
+    const beforeMs = settings.clock.now() - unusedMs;
+    for await (const { digest, modifiedMs } of uploads.list()) {
+      if (modifiedMs < beforeMs) await uploads.delete(digest);
+    }
+    await db.deleteFrom("drafts").where("created_ms", "<", beforeMs).execute();
+  }
+
+  async #check({ bundle: text, files, encrypt }: PushVersion): Promise<Checked> {
+    const { catalog, intake } = this.#deps;
+    const bundle = parseBundle(text);
+    const used = await intake.usedFiles(bundle, files);
+    const contentDigest = sha256(JSON.stringify([text, used, ...(encrypt ? ["encrypted"] : [])]));
+    const before = await catalog.contentDigest(bundle.name, bundle.version);
+    if (before === undefined) return { bundle, used, contentDigest, known: undefined };
+    if (before === contentDigest) {
+      const known = { ...(await catalog.get(bundle.name, bundle.version)), created: false };
+      return { bundle, used, contentDigest, known };
+    }
+    const message = `version ${bundle.version} of ${bundle.name} was pushed before with other contents; give it a new version`;
+    throw new MusterError("model/exists", message);
+  }
+
+  async #released(unreleased: Unreleased): Promise<Manifest> {
+    const { catalog, settings } = this.#deps;
+    const { model, version, ...rest } = unreleased;
+    const release = await catalog.nextRelease(model);
+    return { model, version, release, createdMs: settings.clock.now(), ...rest };
+  }
+
+  async #record(
+    manifest: Manifest,
+    envelope: Envelope,
+    { used, contentDigest }: Pick<Checked, "used" | "contentDigest">,
+  ): Promise<PushedVersion> {
+    const { catalog, intake, settings } = this.#deps;
+    const pushed = await catalog.record(manifest, envelope, contentDigest);
+    await intake.forget(used);
+    const { model, version, release } = manifest;
+    const signedBy = envelope.signatures.map(({ keyid }) => keyid.slice(0, 12));
+    settings.log.info("model.pushed", { model, version, release, signedBy });
+    return { ...pushed, created: true };
+  }
+
+  #exclusive<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#turn.then(work);
+    this.#turn = done.catch(() => undefined);
+    return done;
+  }
+}
