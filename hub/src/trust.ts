@@ -128,6 +128,9 @@ export class Trust {
 
   async #adopt(given: Envelope): Promise<TrustView> {
     const envelope = this.#countersigned(given);
+    if (envelope.signatures.length === 0) {
+      throw new MusterError("trust/refused", "no root key signed this root; give the folder with the keys: --keys DIR");
+    }
     const root = followRoots(this.#root, [envelope]);
     if (root.version !== this.#root.version + 1) {
       throw new MusterError("trust/refused", `root ${root.version} is in force already; make the next one from it`);
