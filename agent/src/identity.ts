@@ -1,23 +1,13 @@
-import { join as joinPath } from "node:path";
-import { DeviceId, type Labels, MusterError, parseWith, TrustedKeys } from "@muster/shared";
-import { readIfThere, writeDurably } from "@muster/shared/node";
-import { z } from "zod";
-
-/** Who this device is, and which hub it trusts. */
-export const Identity = z.object({
-  device: DeviceId,
-  mqttUrl: z.string(),
-  /** The hub's CA, PEM. */
-  ca: z.string(),
-  certificate: z.string(),
-  keys: TrustedKeys,
-});
-export type Identity = z.infer<typeof Identity>;
-
-/** An identity and the key that proves it. */
-export interface Credentials extends Identity {
-  readonly privateKey: string;
-}
+import { resolve } from "node:path";
+import { DeviceId, type JoinRequest, type Labels, MusterError, parseWith } from "@muster/shared";
+import {
+  checkCertificate,
+  commitIdentity,
+  type Identity,
+  readBrought,
+  readIdentity,
+  replaceIdentity,
+} from "./identity-store.js";
 
 /** What joining needs from outside. */
 export interface Enroller {
@@ -25,8 +15,8 @@ export interface Enroller {
   join(
     url: string,
     pin: string,
-    request: { secret: string; device: string; csr: string; labels: Labels },
-  ): Promise<Omit<Identity, "device">>;
+    request: JoinRequest,
+  ): Promise<Pick<Identity, "mqttUrl" | "ca" | "keys"> & { certificate: string }>;
 }
 
 /** An invitation as it was pasted. */
@@ -36,17 +26,18 @@ export interface Invitation {
   readonly token: string;
   readonly device: string;
   readonly labels: Labels;
+  /** Take a new identity in place of the one that is there; models and state stay. */
+  readonly again?: boolean | undefined;
+  /** A certificate and key of a CA of one's own, which stay where they are; PEM files. */
+  readonly brought?: { readonly certificateFile: string; readonly keyFile: string } | undefined;
 }
 
 /**
  * Joins a hub with an invitation and stores the identity durably; the key never leaves the device.
- * Throws `identity/…`, `invite/refused`, `hub/unreachable`, `device/exists`, `usage/invalid`.
+ * Throws `identity/…`, `invite/refused`, `hub/unreachable`, `device/…`, `usage/invalid`.
  */
-export async function joinHub(
-  dataDir: string,
-  { url, token, device, labels }: Invitation,
-  enroller: Enroller,
-): Promise<Identity> {
+export async function joinHub(dataDir: string, invitation: Invitation, enroller: Enroller): Promise<Identity> {
+  const { url, token, device, labels, again, brought } = invitation;
   const [secret, pin, ...more] = token.split(".");
   if (secret === undefined || pin === undefined || pin === "" || more.length > 0) {
     throw new MusterError(
@@ -57,37 +48,25 @@ export async function joinHub(
   if (!URL.canParse(url) || new URL(url).protocol !== "https:") {
     throw new MusterError("usage/invalid", `'${url}' is no https URL; paste the whole line of 'muster device invite'`);
   }
-  if ((await readIfThere(identityPath(dataDir))) !== undefined) {
+  const name = parseWith(DeviceId, device, "usage/invalid", "the device's name");
+  const before = again === true ? undefined : await readIdentity(dataDir);
+  if (before !== undefined) {
     throw new MusterError(
       "device/exists",
-      `${dataDir} holds the identity of a joined device; use another --data-dir or remove it`,
+      `${dataDir} holds the identity of a joined device; use another --data-dir, or give --again to join anew and keep its models`,
     );
   }
-  const name = parseWith(DeviceId, device, "usage/invalid", "the device's name");
-  const { privateKey, csr } = await enroller.newKeyAndRequest(name);
-  const reply = await enroller.join(url, pin, { secret, device: name, csr, labels });
-  const identity: Identity = { ...reply, device: name };
-  await writeDurably(keyPath(dataDir), privateKey);
-  // Last: its presence says that joining is complete.
-  await writeDurably(identityPath(dataDir), JSON.stringify(identity, undefined, 1));
-  return identity;
-}
-
-/** The stored identity. Throws `identity/missing` with how to join. */
-export async function loadIdentity(dataDir: string): Promise<Credentials> {
-  const text = await readIfThere(identityPath(dataDir));
-  const privateKey = await readIfThere(keyPath(dataDir));
-  if (text === undefined || privateKey === undefined) {
-    const message = `no identity in ${dataDir}; join first with the line that 'muster device invite' prints`;
-    throw new MusterError("identity/missing", message);
+  const known = { secret, device: name, labels };
+  if (brought !== undefined) {
+    const [certificateFile, keyFile] = [resolve(brought.certificateFile), resolve(brought.keyFile)];
+    const certificate = await readBrought("--certificate", certificateFile);
+    checkCertificate(certificate, name, await readBrought("--key", keyFile), Date.now());
+    const { ca, mqttUrl, keys } = await enroller.join(url, pin, { ...known, certificate });
+    const identity: Identity = { ca, mqttUrl, keys, device: name, certificateFile, keyFile };
+    await commitIdentity(dataDir, identity);
+    return identity;
   }
-  return { ...parseWith(Identity, JSON.parse(text), "store/damaged", identityPath(dataDir)), privateKey };
-}
-
-function identityPath(dataDir: string): string {
-  return joinPath(dataDir, "identity", "identity.json");
-}
-
-function keyPath(dataDir: string): string {
-  return joinPath(dataDir, "identity", "device.key.pem");
+  const { privateKey, csr } = await enroller.newKeyAndRequest(name);
+  const reply = await enroller.join(url, pin, { ...known, csr });
+  return replaceIdentity(dataDir, { ...reply, device: name }, privateKey);
 }

@@ -1,5 +1,5 @@
 import { hostname } from "node:os";
-import { parseWith } from "@muster/shared";
+import { MusterError, parseWith } from "@muster/shared";
 import {
   type Command,
   ExitWith,
@@ -8,6 +8,7 @@ import {
   jsonLog,
   labelsOption,
   loadConfig,
+  lockFolder,
   program,
   runProgram,
 } from "@muster/shared/node";
@@ -20,6 +21,14 @@ import { AgentConfig } from "./config.js";
 import { diagnose, findingsText } from "./doctor.js";
 import { joinHub } from "./identity.js";
 import { statusText } from "./status-text.js";
+
+interface JoinFlags {
+  device?: string;
+  label?: Record<string, string>;
+  again?: boolean;
+  certificate?: string;
+  key?: string;
+}
 
 interface Flags {
   config?: string;
@@ -43,11 +52,14 @@ function agentProgram(): Command {
     .description("join a hub with an invitation (the line that 'muster device invite' prints)")
     .option("--device <name>", "the name of this device (default: the host name)")
     .option("--label <key=value,…>", "labels of this device; those of the invitation win", labelsOption)
+    .option("--again", "take a new identity in place of the one that is there; models and state stay")
+    .option("--certificate <file>", "a certificate of your own CA (PEM), for hubs that do not sign; it stays there")
+    .option("--key <file>", "its key (PEM); it stays there")
     .addHelpText(
       "after",
       "\nExample:\n  muster-agent join https://hub.example:7401 TOKEN --device lyon-1 --label site=lyon,line=1",
     )
-    .action(async (url: string, token: string, options: { device?: string; label?: Record<string, string> }) => {
+    .action(async (url: string, token: string, options: JoinFlags) => {
       const { dataDir } = await settings(root);
       const device =
         options.device ??
@@ -55,7 +67,17 @@ function agentProgram(): Command {
           .replaceAll(/[^A-Za-z0-9_-]/g, "-")
           .slice(0, 64);
       const enroller = { newKeyAndRequest, join: enrolment.join };
-      const identity = await joinHub(dataDir, { url, token, device, labels: options.label ?? {} }, enroller);
+      const { label = {}, again, certificate, key } = options;
+      if ((certificate === undefined) !== (key === undefined)) {
+        throw new MusterError("usage/invalid", "--certificate and --key belong together; give both");
+      }
+      const brought =
+        certificate === undefined || key === undefined ? undefined : { certificateFile: certificate, keyFile: key };
+      // Not while an agent runs here: it would go on with the identity it has.
+      const unlock = await lockFolder(dataDir);
+      const identity = await joinHub(dataDir, { url, token, device, labels: label, again, brought }, enroller).finally(
+        unlock,
+      );
       print(`Joined as ${identity.device}. Start the agent: muster-agent run --data-dir ${dataDir}`);
     });
 

@@ -19,8 +19,8 @@ export async function rooms(): Promise<{ db: Database; clock: FakeClock; devices
   const db = await openSqlite(":memory:");
   const clock = new FakeClock();
   const devices = await openDevices(db, clock);
-  await devices.add("a", { site: "lyon" }, "01");
-  await devices.add("b", { site: "nice" }, "02");
+  await devices.add("a", { site: "lyon" });
+  await devices.add("b", { site: "nice" });
   return { db, clock, devices };
 }
 
@@ -34,6 +34,7 @@ export class RecordedLink implements DeviceLink {
   readonly url = "mqtts://test:1";
   readonly sent: { device: string; kind: string; payload: Buffer }[] = [];
   readonly gone = new Set<string>();
+  rechecks = 0;
 
   async send(device: string, kind: string, payload: Buffer): Promise<void> {
     if (this.gone.has(device)) throw new Error("gone");
@@ -46,6 +47,14 @@ export class RecordedLink implements DeviceLink {
 
   kick(device: string): void {
     this.gone.add(device);
+  }
+
+  recheck(): void {
+    this.rechecks += 1;
+  }
+
+  useTls(): void {
+    this.rechecks += 0;
   }
 
   counters(): Record<string, number> {
