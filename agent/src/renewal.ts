@@ -95,6 +95,7 @@ export class Renewal {
     const { device } = credentials;
     const { privateKey, csr } = await newKeyAndRequest(device);
     const request = randomUUID();
+    log.info("identity.renewing", { request });
     const answered = this.#answerTo(request);
     await Promise.all([link.renew({ request, csr }), answered]);
     const answer = await answered;

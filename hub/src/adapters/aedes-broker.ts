@@ -234,7 +234,8 @@ class AedesBroker implements DeviceLink {
     broker.on("publish", (packet, client) => {
       const from = client === null ? undefined : parseUpTopic(packet.topic);
       if (client === null || from === undefined || packet.topic !== upTopic(client.id, from.kind)) return;
-      listener.onAlive(client.id);
+      // A last will comes after the end, and is no sign of life.
+      if (this.#clients.get(client.id) === client) listener.onAlive(client.id);
       listener.onMessage(from.device, from.kind, Buffer.from(packet.payload));
     });
   }
