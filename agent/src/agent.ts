@@ -16,10 +16,12 @@ import { serveStatus } from "./adapters/control-socket.js";
 import { FolderShelf } from "./adapters/folder-shelf.js";
 import { FolderSpool } from "./adapters/folder-spool.js";
 import { openMqttLink } from "./adapters/mqtt-link.js";
+import { newKeyAndRequest } from "./adapters/x509-csr.js";
 import { AgentConfig } from "./config.js";
 import { readHardware } from "./hardware.js";
-import { loadIdentity } from "./identity.js";
+import { loadIdentity, readCertificate, readIdentity, replaceIdentity, sweepKeys } from "./identity-store.js";
 import { Reconciler } from "./reconciler.js";
+import { Renewal } from "./renewal.js";
 import { withServing } from "./report-model.js";
 import { RunnerHost } from "./runner/host.js";
 import { runTrial } from "./runner/trial.js";
@@ -59,6 +61,7 @@ export async function startAgent(options: Partial<AgentConfig>, log: Log): Promi
   };
   try {
     closers.push(await lockFolder(dataDir));
+    await sweepKeys(dataDir);
     const shelf = await FolderShelf.open(join(dataDir, "models"));
     const spoolOptions = { maxWaiting: config.maxSpooled, log };
     const events = await FolderSpool.open<DeviceEvent>(join(dataDir, "spool", "events"), spoolOptions);
@@ -160,22 +163,42 @@ export async function startAgent(options: Partial<AgentConfig>, log: Log): Promi
     });
 
     const uplink: Uplink = new Uplink({
-      open: (handlers) => openMqttLink({ credentials, bootId, handlers, clock, log }),
+      open: (handlers) =>
+        openMqttLink({
+          ...{ device: credentials.device, bootId, handlers, clock, log },
+          credentials: () => loadIdentity(dataDir),
+        }),
       ...{ events, windows, clock, log },
       say: {
         ...{ hello, reported },
         desired: (message) => void reconciler.take(message),
+        renewal: (answer) => renewal.take(answer),
       },
+    });
+    const renewal = new Renewal({
+      identity: {
+        load: () => loadIdentity(dataDir),
+        replace: async ({ privateKey, ...next }) => {
+          const { device, mqttUrl, root } = (await readIdentity(dataDir)) ?? credentials;
+          await replaceIdentity(dataDir, { device, mqttUrl, root, ...next }, privateKey);
+        },
+      },
+      ...{ link: uplink, newKeyAndRequest, clock, log, tell },
     });
     const status = async (): Promise<AgentStatus> => ({
       ...{ device: credentials.device, version: agentVersion, pid: process.pid, startedMs },
       hub: { url: credentials.mqttUrl, connected: uplink.connected },
+      certificate: await loadIdentity(dataDir).then(
+        ({ certificate }) => readCertificate(certificate),
+        () => undefined,
+      ),
       hardware: await hardware(),
       reported: await reported(),
       runner: await runner.status(),
     });
 
     closers.push(() => uplink.close());
+    closers.push(() => renewal.close());
     closers.push(() => runner.close());
     await runner.start();
     closers.push(await serveStatus(dataDir, status));
@@ -191,6 +214,7 @@ export async function startAgent(options: Partial<AgentConfig>, log: Log): Promi
     telemetry.start();
     reconciler.start();
     uplink.start();
+    renewal.start();
     const inferenceUrl = (await runner.status()).url ?? "";
     log.info("agent.started", { device: credentials.device, inferenceUrl, version: agentVersion });
     return { device: credentials.device, inferenceUrl, close };

@@ -1,9 +1,9 @@
-import { X509Certificate } from "node:crypto";
 import { mkdir } from "node:fs/promises";
 import { connect } from "node:net";
 import { formatBytes, formatDuration, messageOf } from "@muster/shared";
+import { isOverdue } from "./core/renewal-time.js";
 import { readHardware } from "./hardware.js";
-import { type Credentials, loadIdentity } from "./identity.js";
+import { type Credentials, loadIdentity, readCertificate } from "./identity-store.js";
 import type { ProviderProbe } from "./ports.js";
 
 /** One thing that was looked at. */
@@ -16,7 +16,6 @@ export interface Finding {
 }
 
 const minFreeBytes = 500_000_000;
-const renewBeforeMs = 14 * 86_400_000;
 
 /** Looks at what an agent needs: data folder, disk, inference library, identity, the way to the hub. */
 export async function diagnose(dataDir: string, providers: ProviderProbe): Promise<Finding[]> {
@@ -65,14 +64,21 @@ export function findingsText(findings: readonly Finding[]): string {
     .join("\n");
 }
 
-function certificateFinding({ certificate, device }: Credentials): Finding {
-  const leftMs = Date.parse(new X509Certificate(certificate).validTo) - Date.now();
-  const ok = leftMs > renewBeforeMs;
+function certificateFinding({ certificate, certificateFile, device }: Credentials): Finding {
+  const validity = readCertificate(certificate);
+  const leftMs = validity.expiresMs - Date.now();
+  const ok = !isOverdue(validity, Date.now());
   const detail =
     leftMs > 0
       ? `joined as ${device}; certificate valid for ${formatDuration(leftMs)}`
       : `certificate of ${device} has expired`;
-  return { check: "identity", ok, detail, ...(ok ? {} : { cure: "remove the device on the hub and join again" }) };
+  if (ok) return { check: "identity", ok, detail };
+  if (certificateFile !== undefined) {
+    return { check: "identity", ok, detail, cure: `put a new certificate in ${certificateFile}` };
+  }
+  const again = `muster device invite --device ${device} --again, and run the printed line here`;
+  const cure = leftMs > 0 ? "it should have been renewed: see that the agent runs and is connected" : again;
+  return { check: "identity", ok, detail, cure };
 }
 
 async function hubFinding({ mqttUrl }: Credentials): Promise<Finding> {

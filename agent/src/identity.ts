@@ -1,35 +1,22 @@
-import { join as joinPath } from "node:path";
+import { resolve } from "node:path";
 import {
   DeviceId,
-  Envelope,
+  type Envelope,
   followRoots,
+  type JoinRequest,
   type Labels,
   MusterError,
-  newSealingKey,
   openRoot,
   parseWith,
 } from "@muster/shared";
-import { readIfThere, writeDurably } from "@muster/shared/node";
-import { z } from "zod";
-
-/** Who this device is, and which hub it trusts. */
-export const Identity = z.object({
-  device: DeviceId,
-  mqttUrl: z.string(),
-  /** The hub's CA, PEM. */
-  ca: z.string(),
-  certificate: z.string(),
-  /** The root this device was told to trust when it joined; newer ones follow from it. */
-  root: Envelope,
-});
-export type Identity = z.infer<typeof Identity>;
-
-/** An identity and the keys that prove it. */
-export interface Credentials extends Identity {
-  readonly privateKey: string;
-  /** What keys of encrypted artifacts are wrapped for; outlives certificates. PEM. */
-  readonly sealingKey: string;
-}
+import {
+  checkCertificate,
+  commitIdentity,
+  type Identity,
+  readBrought,
+  readIdentity,
+  replaceIdentity,
+} from "./identity-store.js";
 
 /** What joining needs from outside. */
 export interface Enroller {
@@ -37,8 +24,8 @@ export interface Enroller {
   join(
     url: string,
     pin: string,
-    request: { secret: string; device: string; csr: string; labels: Labels },
-  ): Promise<Omit<Identity, "device" | "root"> & { roots: Envelope[] }>;
+    request: JoinRequest,
+  ): Promise<Pick<Identity, "mqttUrl" | "ca"> & { certificate: string; roots: Envelope[] }>;
 }
 
 /** An invitation as it was pasted. */
@@ -50,17 +37,18 @@ export interface Invitation {
   readonly labels: Labels;
   /** A root that came another way, such as baked into an image; that of the hub has to follow from it. */
   readonly root?: unknown;
+  /** Take a new identity in place of the one that is there; models and state stay. */
+  readonly again?: boolean | undefined;
+  /** A certificate and key of a CA of one's own, which stay where they are; PEM files. */
+  readonly brought?: { readonly certificateFile: string; readonly keyFile: string } | undefined;
 }
 
 /**
  * Joins a hub with an invitation and stores the identity durably; the key never leaves the device.
- * Throws `identity/…`, `invite/refused`, `signature/invalid`, `hub/unreachable`, `device/exists`, `usage/invalid`.
+ * Throws `identity/…`, `invite/refused`, `signature/invalid`, `hub/unreachable`, `device/…`, `usage/invalid`.
  */
-export async function joinHub(
-  dataDir: string,
-  { url, token, device, labels, root: known }: Invitation,
-  enroller: Enroller,
-): Promise<Identity> {
+export async function joinHub(dataDir: string, invitation: Invitation, enroller: Enroller): Promise<Identity> {
+  const { url, token, device, labels, again, brought } = invitation;
   const [secret, pin, ...more] = token.split(".");
   if (secret === undefined || pin === undefined || pin === "" || more.length > 0) {
     throw new MusterError(
@@ -71,43 +59,28 @@ export async function joinHub(
   if (!URL.canParse(url) || new URL(url).protocol !== "https:") {
     throw new MusterError("usage/invalid", `'${url}' is no https URL; paste the whole line of 'muster device invite'`);
   }
-  if ((await readIfThere(identityPath(dataDir))) !== undefined) {
+  const name = parseWith(DeviceId, device, "usage/invalid", "the device's name");
+  const before = again === true ? undefined : await readIdentity(dataDir);
+  if (before !== undefined) {
     throw new MusterError(
       "device/exists",
-      `${dataDir} holds the identity of a joined device; use another --data-dir or remove it`,
+      `${dataDir} holds the identity of a joined device; use another --data-dir, or give --again to join anew and keep its models`,
     );
   }
-  const name = parseWith(DeviceId, device, "usage/invalid", "the device's name");
-  const { privateKey, csr } = await enroller.newKeyAndRequest(name);
-  const { roots, ...hub } = await enroller.join(url, pin, { secret, device: name, csr, labels });
-  const root = newestRoot(roots, known);
-  const identity: Identity = { ...hub, device: name, root };
-  await writeDurably(keyPath(dataDir), privateKey);
-  // Last: its presence says that joining is complete.
-  await writeDurably(identityPath(dataDir), JSON.stringify(identity, undefined, 1));
-  return identity;
-}
-
-/** The stored identity. Throws `identity/missing` with how to join. */
-export async function loadIdentity(dataDir: string): Promise<Credentials> {
-  const text = await readIfThere(identityPath(dataDir));
-  const privateKey = await readIfThere(keyPath(dataDir));
-  if (text === undefined || privateKey === undefined) {
-    const message = `no identity in ${dataDir}; join first with the line that 'muster device invite' prints`;
-    throw new MusterError("identity/missing", message);
+  const known = { secret, device: name, labels };
+  if (brought !== undefined) {
+    const [certificateFile, keyFile] = [resolve(brought.certificateFile), resolve(brought.keyFile)];
+    const certificate = await readBrought("--certificate", certificateFile);
+    checkCertificate(certificate, name, await readBrought("--key", keyFile), Date.now());
+    const { ca, mqttUrl, roots } = await enroller.join(url, pin, { ...known, certificate });
+    const root = newestRoot(roots, invitation.root);
+    const identity: Identity = { ca, mqttUrl, root, device: name, certificateFile, keyFile };
+    await commitIdentity(dataDir, identity);
+    return identity;
   }
-  const identity = parseWith(Identity, JSON.parse(text), "store/damaged", identityPath(dataDir));
-  return { ...identity, privateKey, sealingKey: await openSealingKey(dataDir) };
-}
-
-/** Made at the first start; the hub learns its public half with every hello. */
-async function openSealingKey(dataDir: string): Promise<string> {
-  const path = joinPath(dataDir, "identity", "sealing.key.pem");
-  const known = await readIfThere(path);
-  if (known !== undefined) return known;
-  const key = newSealingKey();
-  await writeDurably(path, key);
-  return key;
+  const { privateKey, csr } = await enroller.newKeyAndRequest(name);
+  const { roots, ...hub } = await enroller.join(url, pin, { ...known, csr });
+  return replaceIdentity(dataDir, { ...hub, device: name, root: newestRoot(roots, invitation.root) }, privateKey);
 }
 
 /** The newest root of a hub, once it is proven by its own keys, or by those of a root that is known already. */
@@ -123,12 +96,4 @@ function newestRoot(roots: readonly Envelope[], known: unknown): Envelope {
 
 function sameRoot(a: object, b: object): boolean {
   return JSON.stringify(a) === JSON.stringify(b);
-}
-
-function identityPath(dataDir: string): string {
-  return joinPath(dataDir, "identity", "identity.json");
-}
-
-function keyPath(dataDir: string): string {
-  return joinPath(dataDir, "identity", "device.key.pem");
 }

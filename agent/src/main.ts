@@ -9,6 +9,7 @@ import {
   jsonLog,
   labelsOption,
   loadConfig,
+  lockFolder,
   program,
   runProgram,
 } from "@muster/shared/node";
@@ -21,6 +22,14 @@ import { AgentConfig } from "./config.js";
 import { diagnose, findingsText } from "./doctor.js";
 import { joinHub } from "./identity.js";
 import { statusText } from "./status-text.js";
+
+interface JoinFlags {
+  device?: string;
+  label?: Record<string, string>;
+  again?: boolean;
+  certificate?: string;
+  key?: string;
+}
 
 interface Flags {
   config?: string;
@@ -51,6 +60,9 @@ function agentProgram(): Command {
     .option("--device <name>", "the name of this device (default: the host name)")
     .option("--label <key=value,…>", "labels of this device; those of the invitation win", labelsOption)
     .option("--root <file>", "a root this hub's has to follow from, as 'muster key export' wrote it")
+    .option("--again", "take a new identity in place of the one that is there; models and state stay")
+    .option("--certificate <file>", "a certificate of your own CA (PEM), for hubs that do not sign; it stays there")
+    .option("--key <file>", "its key (PEM); it stays there")
     .addHelpText(
       "after",
       "\nExample:\n  muster-agent join https://hub.example:7401 TOKEN --device lyon-1 --label site=lyon,line=1",
@@ -63,9 +75,17 @@ function agentProgram(): Command {
           .replaceAll(/[^A-Za-z0-9_-]/g, "-")
           .slice(0, 64);
       const enroller = { newKeyAndRequest, join: enrolment.join };
+      const { label = {}, again, certificate, key } = options;
+      if ((certificate === undefined) !== (key === undefined)) {
+        throw new MusterError("usage/invalid", "--certificate and --key belong together; give both");
+      }
+      const brought =
+        certificate === undefined || key === undefined ? undefined : { certificateFile: certificate, keyFile: key };
       const known = options.root === undefined ? {} : { root: await readRoot(options.root) };
-      const invitation = { url, token, device, labels: options.label ?? {}, ...known };
-      const identity = await joinHub(dataDir, invitation, enroller);
+      // Not while an agent runs here: it would go on with the identity it has.
+      const unlock = await lockFolder(dataDir);
+      const invitation = { url, token, device, labels: label, again, brought, ...known };
+      const identity = await joinHub(dataDir, invitation, enroller).finally(unlock);
       print(`Joined as ${identity.device}. Start the agent: muster-agent run --data-dir ${dataDir}`);
     });
 

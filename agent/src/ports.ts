@@ -99,6 +99,8 @@ export interface UpLink {
   readonly connected: boolean;
   /** Resolves when the broker has acknowledged (QoS 1) or the socket has taken the message. Throws `link/closed`. */
   send(kind: UpKind, payload: Buffer): Promise<void>;
+  /** Ends the connection in order and opens it again at once, with the identity as it is then. */
+  reconnect(): Promise<void>;
   close(): Promise<void>;
 }
 

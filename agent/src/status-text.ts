@@ -1,12 +1,15 @@
 import { formatBytes, formatDuration } from "@muster/shared";
+import { isOverdue } from "./core/renewal-time.js";
 import type { AgentStatus } from "./status.js";
 
 /** The status for a person: a line per fact. */
-export function statusText({ device, version, pid, startedMs, hub, hardware, reported, runner }: AgentStatus): string {
+export function statusText(status: AgentStatus): string {
+  const { device, version, pid, startedMs, hub, certificate, hardware, reported, runner } = status;
   const up = formatDuration(Date.now() - startedMs);
   const lines = [
     `device     ${device} (agent ${version}, pid ${pid}, up ${up})`,
     `hub        ${hub.url} ${hub.connected ? "connected" : "NOT CONNECTED"}`,
+    `identity   ${certificateText(certificate, Date.now())}`,
     `machine    ${hardware.board}, ${hardware.cores} cores, ${formatBytes(hardware.memoryBytes)} memory, ${formatBytes(hardware.freeDiskBytes)} disk free`,
     `runner     ${reported.runner.state}, ${reported.runner.restarts} restarts${runner.url === undefined ? "" : `, ${runner.url}`}`,
     `spool      ${reported.spool.windows} windows, ${reported.spool.events} events wait; ${reported.spool.dropped} dropped`,
@@ -39,4 +42,12 @@ export function statusText({ device, version, pid, startedMs, hub, hardware, rep
     lines.push(`sink       ${sink.type} ${sink.target}: ${sink.written} written, ${sink.failed} failed${error}`);
   }
   return lines.join("\n");
+}
+
+function certificateText(certificate: AgentStatus["certificate"], nowMs: number): string {
+  if (certificate === undefined) return "NO CERTIFICATE CAN BE READ";
+  const { serial, expiresMs } = certificate;
+  if (expiresMs <= nowMs) return `certificate ${serial} HAS EXPIRED`;
+  const overdue = isOverdue(certificate, nowMs) ? ", RENEWAL OVERDUE" : "";
+  return `certificate ${serial}, valid for ${formatDuration(expiresMs - nowMs)}${overdue}`;
 }

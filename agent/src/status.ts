@@ -9,6 +9,8 @@ export const AgentStatus = z.object({
   pid: z.int(),
   startedMs: z.int(),
   hub: z.object({ url: z.string(), connected: z.boolean() }),
+  /** What this device is known by. */
+  certificate: z.object({ serial: z.string(), fromMs: z.int(), expiresMs: z.int() }).optional(),
   hardware: Hardware,
   /** What the hub is told too. */
   reported: Reported,

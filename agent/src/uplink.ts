@@ -12,6 +12,8 @@ import {
   type Log,
   MusterError,
   messageOf,
+  type RenewalAnswer,
+  type RenewalRequest,
   type Reported,
   type UpKind,
   type Window,
@@ -30,6 +32,8 @@ export interface UplinkDeps {
     readonly reported: () => Promise<Reported>;
     /** A desired document arrived; it is not verified yet. */
     readonly desired: (message: unknown) => void;
+    /** The hub has answered a request for a new certificate. */
+    readonly renewal: (answer: RenewalAnswer) => void;
   };
 }
 
@@ -79,6 +83,16 @@ export class Uplink implements ChunkLink {
   listen(transfer: number, listener: ChunkListener): () => void {
     this.#listeners.set(transfer, listener);
     return () => this.#listeners.delete(transfer);
+  }
+
+  /** Asks for a new certificate. Throws `link/closed`. */
+  async renew(request: RenewalRequest): Promise<void> {
+    await this.#send("renew", encode(request));
+  }
+
+  /** Connects anew with the identity as it is now. */
+  async reconnect(): Promise<void> {
+    await this.#link?.reconnect();
   }
 
   /** Sends the whole reported state soon; many calls at once become one message. */
@@ -190,6 +204,10 @@ export class Uplink implements ChunkLink {
   #obey(command: Command): void {
     if (command.type === "resync") {
       this.report();
+      return;
+    }
+    if (command.type !== "ack") {
+      this.#deps.say.renewal(command);
       return;
     }
     const spool = this.#deps[command.of];

@@ -36,6 +36,28 @@ export const HubConfig = z.strictObject({
     .int()
     .min(0)
     .default(64 * 1024 * 1024),
+  /** How long a device's certificate is valid; it is renewed by the device itself long before. */
+  deviceCertificateMs: z
+    .int()
+    .min(3000)
+    .max(3650 * 86_400_000)
+    .default(90 * 86_400_000),
+  /** A CA of your own, PEM: its certificate, followed by those above it up to the root. */
+  caCertificate: z.string().min(1).optional(),
+  /** Its key: then Muster signs with it. Without it, devices bring certificates of that CA. */
+  caKey: z.string().min(1).optional(),
+  /** Revocation lists of that CA and those above it, PEM; read again every minute. */
+  caCrl: z.string().min(1).optional(),
+  /** What the listeners show instead of a certificate of the CA, and its key; read again every minute. */
+  serverCertificate: z.string().min(1).optional(),
+  serverKey: z.string().min(1).optional(),
+  /** New MQTT connections per second of one address, twice as many at once; many devices may share one. 0 for no limit. */
+  connectsPerSecondPerAddress: z.number().min(0).default(200),
+  /** MQTT connections of one address, and of all, at the same time. */
+  connectionsPerAddress: z.int().min(1).default(10_000),
+  maxConnections: z.int().min(1).default(20_000),
+  /** A device that sends more has to wait. 0 for no limit. */
+  messagesPerSecondPerDevice: z.number().min(0).default(200),
   /** The largest model file that can be pushed. */
   maxArtifactBytes: z
     .int()

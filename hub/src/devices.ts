@@ -30,8 +30,8 @@ export class Devices {
   readonly #deps: DevicesDeps;
   /** Time of the last sign of life of every connected device. */
   readonly #connected = new Map<string, number>();
-  /** The certificate that may speak for each device. */
-  readonly #serials = new Map<string, string>();
+  /** Every device of the fleet. */
+  readonly #ids = new Set<string>();
 
   private constructor(deps: DevicesDeps) {
     this.#deps = deps;
@@ -39,22 +39,17 @@ export class Devices {
 
   static async open(deps: DevicesDeps): Promise<Devices> {
     const devices = new Devices(deps);
-    for (const { id, certificate_serial } of await deps.db
-      .selectFrom("devices")
-      .select(["id", "certificate_serial"])
-      .execute()) {
-      devices.#serials.set(id, certificate_serial);
-    }
+    for (const { id } of await deps.db.selectFrom("devices").select("id").execute()) devices.#ids.add(id);
     return devices;
   }
 
-  /** Whether the certificate is the one this device joined with. */
-  mayConnect(device: string, serial: string): boolean {
-    return this.#serials.get(device) === serial;
+  /** Whether the device belongs to the fleet. */
+  has(device: string): boolean {
+    return this.#ids.has(device);
   }
 
   /** Takes a new device in. Throws `device/exists`. */
-  async add(device: string, labels: Labels, serial: string): Promise<void> {
+  async add(device: string, labels: Labels): Promise<void> {
     const { db, clock } = this.#deps;
     const added = await db
       .insertInto("devices")
@@ -63,7 +58,6 @@ export class Devices {
         labels: JSON.stringify(labels),
         joined_ms: clock.now(),
         last_seen_ms: null,
-        certificate_serial: serial,
         hello: null,
         reported: null,
         desired_revision: 0,
@@ -77,16 +71,16 @@ export class Devices {
     if (Number(added.numInsertedOrUpdatedRows ?? 0) === 0) {
       throw new MusterError(
         "device/exists",
-        `device ${device} has joined already; remove it first: muster device rm ${device}`,
+        `device ${device} has joined already; remove it first (muster device rm ${device}), or let it join again (muster device invite --device ${device} --again)`,
       );
     }
-    this.#serials.set(device, serial);
+    this.#ids.add(device);
   }
 
-  /** Forgets a device and what it measured; its certificate no longer opens anything. Throws `device/unknown`. */
+  /** Forgets a device and what it measured. Throws `device/unknown`. */
   async remove(device: string): Promise<void> {
     await this.get(device);
-    this.#serials.delete(device);
+    this.#ids.delete(device);
     this.#connected.delete(device);
     await this.#deps.db.transaction().execute(async (tx) => {
       for (const table of ["windows", "events", "drifting", "rollout_devices"] as const) {
@@ -113,8 +107,17 @@ export class Devices {
   }
 
   async hello(device: string, hello: Hello): Promise<void> {
-    const set = { hello: JSON.stringify(hello), last_seen_ms: this.#deps.clock.now() };
-    await this.#deps.db.updateTable("devices").set(set).where("id", "=", device).execute();
+    const { db, clock } = this.#deps;
+    const set = { hello: JSON.stringify(hello), last_seen_ms: clock.now() };
+    await db.updateTable("devices").set(set).where("id", "=", device).execute();
+    // A device that was removed and has joined again, or a hub restored from a backup: the device refuses what
+    // is not above its own revision, so the next document is made to be.
+    await db
+      .updateTable("devices")
+      .set({ desired_revision: hello.revision, desired_envelope: null })
+      .where("id", "=", device)
+      .where("desired_revision", "<", hello.revision)
+      .execute();
   }
 
   /** Keeps the device's own state; an older one of the same agent start is ignored. */

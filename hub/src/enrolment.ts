@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import {
   type Clock,
   type CreateInvite,
+  type Device,
   type Envelope,
   type Invite,
   type JoinReply,
@@ -9,11 +10,13 @@ import {
   type Labels,
   type Log,
   MusterError,
+  type RevokeCertificates,
   sha256,
 } from "@muster/shared";
+import type { Certificates } from "./certificates.js";
 import type { Devices } from "./devices.js";
 import type { EventLog } from "./events.js";
-import type { CertificateAuthority, DeviceLink } from "./ports.js";
+import type { DeviceLink, Pki } from "./ports.js";
 import type { Database } from "./store/sql.js";
 
 export interface EnrolmentDeps {
@@ -21,10 +24,11 @@ export interface EnrolmentDeps {
   readonly clock: Clock;
   readonly devices: Devices;
   readonly events: EventLog;
-  readonly authority: CertificateAuthority;
+  readonly certificates: Certificates;
   /** What devices have to know of this hub. */
   readonly hub: {
     readonly link: DeviceLink;
+    readonly trust: Pick<Pki, "serverCa" | "pin">;
     /** Every root of this hub, oldest first. */
     readonly roots: Envelope[];
     readonly enrolmentUrl: string;
@@ -41,8 +45,12 @@ export class Enrolment {
   }
 
   /** An invitation; its secret is stored only as a hash. The token also carries the digest of the hub's CA. */
-  async invite({ device, labels, uses, validMs }: CreateInvite): Promise<Invite> {
-    const { db, clock, authority, hub } = this.#deps;
+  async invite({ device, labels, uses, validMs, again }: CreateInvite): Promise<Invite> {
+    const { db, clock, devices, hub } = this.#deps;
+    if (again) {
+      if (device === undefined) throw new MusterError("request/invalid", "device: say which device is to join again");
+      await devices.get(device);
+    }
     // Hex, because the token is pasted into a command line: it must not begin with a dash.
     const secret = randomBytes(24).toString("hex");
     const expiresMs = clock.now() + validMs;
@@ -56,10 +64,11 @@ export class Enrolment {
         uses_left: uses,
         expires_ms: expiresMs,
         created_ms: clock.now(),
+        again: again ? 1 : 0,
       })
       .execute();
-    const token = `${secret}.${authority.pin}`;
-    const name = device === undefined ? "" : ` --device ${device}`;
+    const token = `${secret}.${hub.trust.pin}`;
+    const name = device === undefined ? "" : ` --device ${device}${again ? " --again" : ""}`;
     return {
       url: hub.enrolmentUrl,
       token,
@@ -72,18 +81,23 @@ export class Enrolment {
    * Takes a device in for its invitation and signs its key. Throws `invite/refused`, `device/exists`,
    * `request/invalid`; a refused request uses the invitation up only when it got so far as to be one.
    */
-  async join({ secret, device, csr, labels }: JoinRequest, from: string): Promise<JoinReply> {
-    const { authority, devices, events, hub } = this.#deps;
+  async join({ secret, device, labels, ...asked }: JoinRequest, from: string): Promise<JoinReply> {
+    const { certificates, devices, events, hub } = this.#deps;
     const invitation = await this.#use(secret, device).catch(async (error) => {
       await events.append(undefined, "device.join-refused", { device, from, reason: String((error as Error).message) });
       throw error;
     });
     try {
-      const { certificate, serial } = await authority.issueDevice(csr, device);
-      await devices.add(device, { ...labels, ...invitation.labels }, serial);
-      await events.append(device, "device.joined", { from, serial });
-      hub.log.info("device.joined", { device, from });
-      return { certificate, ca: authority.certificate, mqttUrl: hub.link.url, roots: hub.roots };
+      const issued = await certificates.sign(device, asked);
+      if (invitation.again) await devices.label(device, { set: invitation.labels, remove: [] });
+      else await devices.add(device, { ...labels, ...invitation.labels });
+      await certificates.adopt(device, issued);
+      if (invitation.again) hub.link.recheck();
+      const { certificate, serial } = issued;
+      const event = invitation.again ? "device.rejoined" : "device.joined";
+      await events.append(device, event, { from, serial });
+      hub.log.info(event, { device, from });
+      return { certificate, ca: hub.trust.serverCa, mqttUrl: hub.link.url, roots: hub.roots };
     } catch (error) {
       await this.#giveBack(secret);
       throw error;
@@ -93,11 +107,25 @@ export class Enrolment {
   /** Takes a device out of the fleet, cuts its connection and forgets what it measured. */
   async remove(device: string): Promise<void> {
     await this.#deps.devices.remove(device);
+    await this.#deps.certificates.forget(device);
     this.#deps.hub.link.kick(device);
     await this.#deps.events.append(undefined, "device.removed", { device });
   }
 
-  async #use(secret: string, device: string): Promise<{ labels: Labels }> {
+  /** One device and its certificates. Throws `device/unknown`. */
+  async show(device: string): Promise<Device> {
+    const { devices, certificates } = this.#deps;
+    return { ...(await devices.get(device)), certificates: certificates.list(device) };
+  }
+
+  /** Refuses certificates of a device from now on, also on the connection it has. Throws `device/unknown`, `certificate/unknown`. */
+  async revoke(device: string, revoked: RevokeCertificates): Promise<Device> {
+    await this.#deps.certificates.revoke(device, revoked);
+    this.#deps.hub.link.recheck();
+    return this.show(device);
+  }
+
+  async #use(secret: string, device: string): Promise<{ labels: Labels; again: boolean }> {
     const { db, clock } = this.#deps;
     return db.transaction().execute(async (tx) => {
       const row = await tx
@@ -122,7 +150,7 @@ export class Enrolment {
         .set({ uses_left: row.uses_left - 1 })
         .where("secret_hash", "=", row.secret_hash)
         .execute();
-      return { labels: JSON.parse(row.labels) as Labels };
+      return { labels: JSON.parse(row.labels) as Labels, again: row.again === 1 };
     });
   }
 

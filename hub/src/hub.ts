@@ -4,11 +4,12 @@ import { type HubStatus, type Log, parseWith } from "@muster/shared";
 import { FolderBlobs, lockFolder, readIfThere, systemClock, writeDurably } from "@muster/shared/node";
 import { openAedesBroker } from "./adapters/aedes-broker.js";
 import { inspectProcess } from "./adapters/inspect-process.js";
+import { openPki } from "./adapters/pki.js";
 import { openSqlite } from "./adapters/sqlite-store.js";
-import { openAuthority } from "./adapters/x509-ca.js";
 import { ArtifactKeys } from "./artifact-keys.js";
 import { BundleIntake } from "./bundle-intake.js";
 import { Catalog } from "./catalog.js";
+import { Certificates } from "./certificates.js";
 import { HubConfig } from "./config.js";
 import { DesiredDocuments } from "./desired.js";
 import { Devices } from "./devices.js";
@@ -23,11 +24,13 @@ import { rolloutRoutes } from "./http/routes/rollouts.js";
 import { statusRoutes } from "./http/routes/status.js";
 import { telemetryRoutes } from "./http/routes/telemetry.js";
 import { trustRoutes } from "./http/routes/trust.js";
-import { listenHttp, newServer } from "./http/server.js";
+import { listenHttp, newServer, useCertificate } from "./http/server.js";
 import { Ingest } from "./ingest.js";
+import { ListenerCertificates } from "./listener-tls.js";
 import type { LinkListener } from "./ports.js";
 import { Publishing } from "./publishing.js";
 import { Rollouts } from "./rollouts.js";
+import { CertificateStore } from "./store/certificate-store.js";
 import { RolloutStore } from "./store/rollout-store.js";
 import { Telemetry } from "./telemetry.js";
 import { Transfers } from "./transfers.js";
@@ -59,8 +62,11 @@ export async function startHub(options: Partial<HubConfig>, log: Log): Promise<H
     closers.push(await lockFolder(config.dataDir));
     const token = await openToken(join(config.dataDir, "admin.token"));
     const trust = await Trust.open(join(config.dataDir, "keys"), clock, log);
-    const authority = await openAuthority(join(config.dataDir, "identity"), clock.now());
-    const tls = await authority.issueServer([...new Set([config.publicHost, "localhost", "127.0.0.1"])]);
+    const { publicHost, deviceCertificateMs } = config;
+    const folder = join(config.dataDir, "identity");
+    const pki = await openPki({ folder, files: config, publicHost, deviceCertificateMs, clock });
+    const listeners = await ListenerCertificates.open(pki, log);
+    const { tls } = listeners;
     const db = await openSqlite(join(config.dataDir, "hub.db"));
     closers.push(() => db.destroy());
     const artifacts = await FolderBlobs.open(join(config.dataDir, "artifacts"));
@@ -68,6 +74,12 @@ export async function startHub(options: Partial<HubConfig>, log: Log): Promise<H
 
     const devices = await Devices.open({ db, clock, offlineAfterMs: config.offlineAfterMs });
     const events = new EventLog(db, clock);
+    const certificateStore = await CertificateStore.open(db);
+    closers.push(() => certificateStore.close());
+    const certificates = new Certificates({
+      ...{ store: certificateStore, clock, devices, events, pki },
+      settings: { log, deviceCertificateMs },
+    });
     const telemetry = new Telemetry(db, clock, devices);
     const catalog = new Catalog({ db, devices, artifacts, clock });
     const artifactKeys = await ArtifactKeys.open(db, join(config.dataDir, "keys", "artifacts.key"));
@@ -97,11 +109,11 @@ export async function startHub(options: Partial<HubConfig>, log: Log): Promise<H
       onGone: (device) => ingest?.onGone(device),
     };
     const link = await openAedesBroker({
-      ...{ host: config.mqttHost, port: config.mqttPort, publicHost: config.publicHost, listener, log },
-      tls: { ...tls, ca: authority.certificate },
-      mayConnect: (device, serial) => ingest !== undefined && devices.mayConnect(device, serial),
+      ...{ host: config.mqttHost, port: config.mqttPort, publicHost, listener, log },
+      ...{ tls, door: certificates, limits: config },
     });
     closers.push(() => link.close());
+    listeners.onChange((next) => link.useTls(next));
     const desired = new DesiredDocuments({
       ...{ db, clock, link, trust },
       keys: { artifactKeys, catalog },
@@ -117,18 +129,23 @@ export async function startHub(options: Partial<HubConfig>, log: Log): Promise<H
       events,
       settings: { clock, log },
     });
-    ingest = new Ingest({ link, devices, desired, transfers, evidence: { events, telemetry, drift, rollouts }, log });
+    ingest = new Ingest({
+      ...{ link, devices, certificates, desired, transfers, log },
+      evidence: { events, telemetry, drift, rollouts },
+    });
     const taken = ingest;
     closers.push(() => taken.close());
 
     const enrolmentApp = await newServer({ title: "Muster enrolment", version: hubVersion, tls, log });
     closers.push(() => enrolmentApp.close());
+    listeners.onChange((next) => useCertificate(enrolmentApp, next));
     // Routes come before the port is known; the invitation's URL is read when one is made.
     const address = { enrolmentUrl: "" };
     const enrolment = new Enrolment({
-      ...{ db, clock, devices, events, authority },
+      ...{ db, clock, devices, events, certificates },
       hub: {
         link,
+        trust: pki,
         get roots() {
           return trust.chain();
         },
@@ -145,6 +162,7 @@ export async function startHub(options: Partial<HubConfig>, log: Log): Promise<H
     const loopback = ["127.0.0.1", "::1", "localhost"].includes(config.httpHost);
     const app = await newServer({ title: "Muster", version: hubVersion, tls: loopback ? undefined : tls, token, log });
     closers.push(() => app.close());
+    listeners.onChange((next) => useCertificate(app, next));
     const status = async (): Promise<HubStatus> => {
       const fleet = await devices.list();
       return {
@@ -155,7 +173,12 @@ export async function startHub(options: Partial<HubConfig>, log: Log): Promise<H
         activeRollouts: await rollouts.activeCount(),
         mqttUrl: link.url,
         enrolmentUrl: address.enrolmentUrl,
-        counters: { ...link.counters(), ...taken.counters(), "transfer-refused": transfers.refused },
+        counters: {
+          ...link.counters(),
+          ...taken.counters(),
+          ...certificates.counters(),
+          "transfer-refused": transfers.refused,
+        },
       };
     };
     statusRoutes(app, status);
@@ -167,6 +190,9 @@ export async function startHub(options: Partial<HubConfig>, log: Log): Promise<H
     const apiUrl = await listenHttp(app, config.httpHost, config.httpPort, "the HTTP API");
 
     closers.push(every(config.tickMs, () => rollouts.tick(), log, "rollout.tick"));
+    // Certificates expire, and overlaps end, also on connections that last.
+    closers.push(every(config.tickMs, async () => link.recheck(), log, "link.recheck"));
+    closers.push(every(60_000, () => listeners.refresh(), log, "listener.refresh"));
     closers.push(
       every(3_600_000, () => telemetry.prune(config.keepTelemetryMs, config.maxTelemetryRows), log, "telemetry.prune"),
     );

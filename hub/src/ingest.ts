@@ -7,11 +7,13 @@ import {
   encode,
   Hello,
   type Log,
+  RenewalRequest,
   Reported,
   TelemetryBatch,
   type UpKind,
   Will,
 } from "@muster/shared";
+import type { Certificates } from "./certificates.js";
 import type { DesiredDocuments } from "./desired.js";
 import type { Devices } from "./devices.js";
 import type { DriftWatch } from "./drift.js";
@@ -24,6 +26,7 @@ import type { Transfers } from "./transfers.js";
 export interface IngestDeps {
   readonly link: DeviceLink;
   readonly devices: Devices;
+  readonly certificates: Certificates;
   readonly desired: DesiredDocuments;
   readonly transfers: Transfers;
   readonly evidence: {
@@ -107,6 +110,11 @@ export class Ingest implements LinkListener {
         await this.#acknowledge(device, stream, "windows", windows.at(-1)?.seq ?? 0);
         const served = new Map(windows.map(({ model, version }) => [`${model} ${version}`, { model, version }]));
         for (const { model, version } of served.values()) await evidence.drift.check(device, model, version);
+        return;
+      }
+      case "renew": {
+        const answer = await this.#deps.certificates.renew(device, decode(RenewalRequest, payload, "renewal request"));
+        await this.#deps.link.send(device, "command", encode(answer satisfies Command));
         return;
       }
       case "will": {

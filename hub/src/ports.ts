@@ -21,6 +21,10 @@ export interface DeviceLink {
   retain(device: string, kind: DownKind, payload: Buffer): Promise<void>;
   /** Ends the device's connection, if there is one. */
   kick(device: string): void;
+  /** Ends every connection whose certificate the {@link Door} no longer lets in. */
+  recheck(): void;
+  /** Shows this certificate, and trusts these CAs, from the next connection on. */
+  useTls(tls: ListenerTls): void;
   /** The URL devices are told, `mqtts://host:port`. */
   readonly url: string;
   /** What the broker has refused since it started, by reason. */
@@ -28,16 +32,70 @@ export interface DeviceLink {
   close(): Promise<void>;
 }
 
-/** A device CA: who it signs for may connect. */
-export interface CertificateAuthority {
-  /** The CA's own certificate, PEM. */
+/** The certificate on a device's connection; the handshake has verified it. */
+export interface PresentedCertificate {
+  /** Serial number: hex in lower case, without leading zeros. */
+  readonly serial: string;
+  readonly fromMs: number;
+  readonly expiresMs: number;
+}
+
+/** Why a connection is turned away: a name to count it by, and a sentence. */
+export interface Refusal {
+  readonly count: "device-unknown" | "certificate-unknown" | "certificate-revoked" | "certificate-expired";
+  readonly reason: string;
+}
+
+/** Says who may connect. */
+export interface Door {
+  /** Why the device may not connect with this certificate; undefined when it may. */
+  refusal(device: string, presented: PresentedCertificate): Refusal | undefined;
+  /** The device is connected with this certificate now. Must not throw. */
+  entered(device: string, presented: PresentedCertificate): void;
+}
+
+/** What a TLS listener of the hub shows and whom it trusts; all PEM. */
+export interface ListenerTls {
+  /** The chain, root included: an invitation pins the root. */
   readonly certificate: string;
-  /** SHA-256 of the CA's certificate (DER), base64url: what an invitation pins. */
+  readonly privateKey: string;
+  /** The CA whose certificates devices have, followed by those above it. */
+  readonly ca: string;
+  /** Revocation lists of those CAs, one per CA. */
+  readonly crl?: readonly string[] | undefined;
+}
+
+/** Who vouches for whom: the hub's own CA, or what the operator brought. */
+export interface Pki {
+  /** Signs for devices; undefined when devices bring certificates of their own. */
+  readonly authority: CertificateAuthority | undefined;
+  /** The root behind the hub's listeners, PEM: what devices trust. */
+  readonly serverCa: string;
+  /** SHA-256 of that root (DER), base64url: what an invitation pins. */
+  readonly pin: string;
+  /** What the listeners are to show: files are read again, and a certificate of our own is made anew before it expires. Throws `config/invalid`. */
+  listenerTls(): Promise<ListenerTls>;
+  /** Reads a certificate that a device brought. Throws `request/invalid` when it is not of the device or of the CA. */
+  readBrought(certificate: string, device: string): IssuedCertificate;
+}
+
+export interface IssuedCertificate {
+  /** PEM. */
+  readonly certificate: string;
+  readonly serial: string;
+  readonly expiresMs: number;
+}
+
+/** A CA that signs for devices and listeners. */
+export interface CertificateAuthority {
+  /** The CA's certificate and those above it up to the root, PEM. */
+  readonly certificate: string;
+  /** SHA-256 of the root (DER), base64url. */
   readonly pin: string;
   /** A certificate for a listener of this hub, for the given names and addresses; PEM, CA appended. */
   issueServer(hosts: readonly string[]): Promise<{ certificate: string; privateKey: string }>;
   /** A client certificate for the key in the PKCS#10 request. Throws `request/invalid` when it does not fit. */
-  issueDevice(csr: string, device: string): Promise<{ certificate: string; serial: string }>;
+  issueDevice(csr: string, device: string): Promise<IssuedCertificate>;
 }
 
 /** What opening a model file tells, and what a pipeline makes of pictures; done in a process of its own. */

@@ -13,11 +13,13 @@ import {
   upTopic,
 } from "@muster/shared";
 import mqtt, { type MqttClient } from "mqtt";
-import type { Credentials } from "../identity.js";
+import type { Credentials } from "../identity-store.js";
 import type { LinkHandlers, UpLink } from "../ports.js";
 
 export interface MqttLinkOptions {
-  readonly credentials: Pick<Credentials, "device" | "mqttUrl" | "ca" | "certificate" | "privateKey">;
+  readonly device: string;
+  /** Read again for every connection, so that a renewed certificate is used from the next one on. */
+  readonly credentials: () => Promise<Pick<Credentials, "mqttUrl" | "ca" | "certificate" | "privateKey">>;
   readonly bootId: string;
   readonly handlers: LinkHandlers;
   readonly clock: Clock;
@@ -37,15 +39,23 @@ export function openMqttLink(options: MqttLinkOptions): UpLink {
   return new MqttLink(options);
 }
 
+type Known = Awaited<ReturnType<MqttLinkOptions["credentials"]>>;
+
+/** MQTT's code for it. */
+const notAuthorized = 5;
+const refusedReason =
+  "the hub refuses this device's certificate: it was revoked or replaced, has expired, or the device was removed; the hub's log says which";
+
 class MqttLink implements UpLink {
   readonly #options: MqttLinkOptions;
   readonly #stop = new AbortController();
   readonly #loop: Promise<void>;
   #client: MqttClient | undefined;
   #connected = false;
+  #again = false;
 
   constructor(options: MqttLinkOptions) {
-    DeviceId.parse(options.credentials.device);
+    DeviceId.parse(options.device);
     this.#options = options;
     this.#loop = this.#run();
   }
@@ -62,13 +72,18 @@ class MqttLink implements UpLink {
     await new Promise<void>((resolve, reject) => {
       const lost = () => reject(new MusterError("link/closed", "the connection to the hub was lost"));
       client.once("close", lost);
-      client.publish(upTopic(this.#options.credentials.device, kind), payload, { qos }, (error) => {
+      client.publish(upTopic(this.#options.device, kind), payload, { qos }, (error) => {
         client.removeListener("close", lost);
         if (error)
           reject(new MusterError("link/closed", `message was not sent: ${messageOf(error)}`, { cause: error }));
         else resolve();
       });
     });
+  }
+
+  async reconnect(): Promise<void> {
+    this.#again = true;
+    await this.#client?.endAsync().catch(() => this.#client?.end(true));
   }
 
   async close(): Promise<void> {
@@ -81,10 +96,20 @@ class MqttLink implements UpLink {
     const { clock, log } = this.#options;
     let attempt = 0;
     while (!this.#stop.signal.aborted) {
-      const reason = await this.#session(() => {
-        attempt = 0;
-      });
+      const { credentials } = this.#options;
+      const reason = await credentials().then(
+        (known) =>
+          this.#session(known, () => {
+            attempt = 0;
+          }),
+        messageOf,
+      );
       if (this.#stop.signal.aborted) return;
+      if (this.#again) {
+        this.#again = false;
+        log.info("link.reconnecting");
+        continue;
+      }
       const waitMs = backoffMs(reconnect, attempt, Math.random());
       attempt += 1;
       log.warn("link.lost", { reason, retryInMs: Math.round(waitMs) });
@@ -93,9 +118,9 @@ class MqttLink implements UpLink {
   }
 
   /** One connection from its first packet to its end; resolves with why it ended. */
-  #session(onConnected: () => void): Promise<string> {
-    const { credentials, bootId, handlers, log } = this.#options;
-    const { device, mqttUrl, ca, certificate, privateKey } = credentials;
+  #session(credentials: Known, onConnected: () => void): Promise<string> {
+    const { device, bootId, handlers, log } = this.#options;
+    const { mqttUrl, ca, certificate, privateKey } = credentials;
     return new Promise((resolve) => {
       let reason = "the hub closed the connection";
       const client = mqtt.connect(mqttUrl, {
@@ -118,7 +143,7 @@ class MqttLink implements UpLink {
       client.setMaxListeners(0);
       this.#client = client;
       client.on("error", (error) => {
-        reason = error.message;
+        reason = (error as { code?: unknown }).code === notAuthorized ? refusedReason : error.message;
       });
       client.on("connect", () => {
         // MQTT.js leaves Nagle's algorithm on, which makes QoS 1 five times slower.

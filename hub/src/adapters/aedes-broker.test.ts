@@ -7,7 +7,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { connect as tlsConnect } from "node:tls";
 import { downTopic, type Log, upTopic } from "@muster/shared";
 import mqtt, { type MqttClient } from "mqtt";
-import type { CertificateAuthority, DeviceLink } from "../ports.js";
+import type { CertificateAuthority, DeviceLink, Door } from "../ports.js";
 import { openAedesBroker } from "./aedes-broker.js";
 import { packetLimits } from "./aedes-guards.js";
 import { newRequest } from "./testing/csr.js";
@@ -22,9 +22,14 @@ interface Bench {
   readonly revoked: Set<string>;
 }
 
-async function bench(t: TestContext): Promise<Bench> {
+const limits = {
+  ...{ connectsPerSecondPerAddress: 0, connectionsPerAddress: 1000, maxConnections: 1000 },
+  messagesPerSecondPerDevice: 0,
+};
+
+async function bench(t: TestContext, overrides: Partial<typeof limits> = {}): Promise<Bench> {
   const folder = await mkdtemp(join(tmpdir(), "muster-broker-"));
-  const authority = await openAuthority(folder, Date.now());
+  const authority = await openAuthority(folder, { clock: { now: () => Date.now() }, deviceMs: 86_400_000 });
   const tls = { ...(await authority.issueServer(["127.0.0.1"])), ca: authority.certificate };
   const heard: Bench["heard"] = [];
   const revoked = new Set<string>();
@@ -33,13 +38,17 @@ async function bench(t: TestContext): Promise<Bench> {
     onAlive: () => undefined,
     onGone: () => undefined,
   };
-  const mayConnect = (device: string) => !revoked.has(device);
+  const door: Door = {
+    refusal: (device) => (revoked.has(device) ? { count: "certificate-revoked", reason: "test" } : undefined),
+    entered: () => undefined,
+  };
   const link = await openAedesBroker({
     host: "127.0.0.1",
     port: 0,
     publicHost: "127.0.0.1",
     tls,
-    mayConnect,
+    door,
+    limits: { ...limits, ...overrides },
     listener,
     log: silent,
   });
@@ -259,7 +268,8 @@ test("a port in use is named, with what to do", async (t) => {
     port,
     publicHost: "x",
     tls,
-    mayConnect: () => true,
+    door: { refusal: () => undefined, entered: () => undefined },
+    limits,
     listener,
     log: silent,
   });

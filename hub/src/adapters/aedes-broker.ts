@@ -1,5 +1,3 @@
-import type { Server } from "node:tls";
-import { createServer, type TLSSocket } from "node:tls";
 import {
   type DownKind,
   downTopic,
@@ -11,21 +9,33 @@ import {
   upTopic,
 } from "@muster/shared";
 import { Aedes, type AuthenticateError, type Client } from "aedes";
-import { listen } from "../listen.js";
-import type { DeviceLink, LinkListener } from "../ports.js";
-import { disableDuplicateFilter, limitPackets } from "./aedes-guards.js";
+import type { AdmissionLimits } from "../core/admission.js";
+import type { DeviceLink, Door, LinkListener, ListenerTls } from "../ports.js";
+import { disableDuplicateFilter, limitPackets, MessagePaces } from "./aedes-guards.js";
+import { DeviceListener, type Peer } from "./device-listener.js";
 
 export interface AedesBrokerOptions {
   readonly host: string;
   readonly port: number;
   /** The name devices know this machine by. */
   readonly publicHost: string;
-  readonly tls: { readonly certificate: string; readonly privateKey: string; readonly ca: string };
-  /** Whether the certificate of this serial number may still speak for the device. */
-  readonly mayConnect: (device: string, serial: string) => boolean;
+  readonly tls: ListenerTls;
+  readonly door: Door;
+  readonly limits: BrokerLimits;
   readonly listener: LinkListener;
   readonly log: Log;
 }
+
+/** What one address, and one device, may ask of the broker. */
+export interface BrokerLimits extends AdmissionLimits {
+  /** Above it messages wait, and the device with them. */
+  readonly messagesPerSecondPerDevice: number;
+}
+
+/** A device that is silent for one and a half times this is taken for gone; it has to promise to ping. */
+const maxKeepaliveSeconds = 600;
+/** Topics asked for on one connection; a device has four. */
+const maxSubscriptions = 32;
 
 /**
  * The embedded broker: MQTT 3.1.1 over mutual TLS. A device is who its certificate says, and touches
@@ -46,14 +56,31 @@ class AedesBroker implements DeviceLink {
   readonly #options: AedesBrokerOptions;
   readonly #clients = new Map<string, Client>();
   readonly #refused = new Map<string, number>();
-  /** Every connection, also those that have not logged in. */
-  readonly #sockets = new Set<TLSSocket>();
+  readonly #peers = new WeakMap<object, Peer>();
+  readonly #paces: MessagePaces;
+  readonly #asked = new WeakMap<Client, number>();
+  readonly #listener: DeviceListener;
   #broker: Aedes | undefined;
-  #server: Server | undefined;
   #port = 0;
 
   constructor(options: AedesBrokerOptions) {
     this.#options = options;
+    this.#paces = new MessagePaces(options.limits.messagesPerSecondPerDevice);
+    this.#listener = new DeviceListener({
+      ...{ tls: options.tls, limits: options.limits },
+      onDevice: (socket, peer) => {
+        const broker = this.#broker;
+        if (broker === undefined) return socket.destroy();
+        // Every message under way listens for the end of the connection.
+        socket.setMaxListeners(0);
+        this.#peers.set(socket, peer);
+        limitPackets(broker.handle(socket), () => this.#refuse("packet-too-large", ""));
+      },
+      onRefused: (count, reason, address) => {
+        this.#refuse(count, "");
+        options.log.warn("broker.handshake.refused", { reason, address });
+      },
+    });
   }
 
   get url(): string {
@@ -61,19 +88,36 @@ class AedesBroker implements DeviceLink {
   }
 
   async open(): Promise<void> {
-    const { host, port, tls } = this.#options;
+    const { host, port } = this.#options;
     // concurrency 0: one device that does not read must not hold up the others (aedes PR 1060).
     const broker = await Aedes.createBroker({
       concurrency: 0,
       drainTimeout: 15_000,
       maxTopicLevels: 8,
       connectTimeout: 10_000,
+      preConnect: (client, { keepalive = 0 }, done) => {
+        const asked = keepalive > 0 && keepalive <= maxKeepaliveSeconds;
+        if (asked) return done(null, true);
+        const reason = `keepalive of ${keepalive} s; ask for 1 to ${maxKeepaliveSeconds} s`;
+        this.#logRefused(client, reason);
+        done(this.#refuse("keepalive-refused", reason), false);
+      },
       authenticate: (client, _user, _password, done) => this.#authenticate(client, done),
       authorizePublish: (client, packet, done) => {
-        const allowed = client !== null && mayPublish(client.id, packet.topic) && !packet.retain;
-        done(allowed ? null : this.#refuse("publish-not-allowed", `may not publish to ${packet.topic}`));
+        // Also what aedes would guard itself, were this not here: nothing below $SYS is a device's own.
+        if (client === null || !mayPublish(client.id, packet.topic) || packet.retain) {
+          this.#options.log.warn("broker.publish.refused", { device: client?.id, topic: packet.topic.slice(0, 200) });
+          done(this.#refuse("publish-not-allowed", `may not publish to ${packet.topic}`));
+          return;
+        }
+        const wait = this.#paces.wait(client, () => done(null));
+        if (wait === "delayed") this.#refuse("publish-delayed", "");
+        if (wait === "flood") done(this.#refuse("publish-flood", "sends far more than it may"));
       },
       authorizeSubscribe: (client, subscription, done) => {
+        const asked = (this.#asked.get(client) ?? 0) + 1;
+        this.#asked.set(client, asked);
+        if (asked > maxSubscriptions) return done(this.#refuse("subscribe-flood", "asks for too many topics"));
         if (maySubscribe(client.id, subscription.topic)) return done(null, subscription);
         this.#refuse("subscribe-not-allowed", "");
         this.#options.log.warn("broker.subscribe.refused", { device: client.id, filter: subscription.topic });
@@ -82,29 +126,7 @@ class AedesBroker implements DeviceLink {
     });
     this.#broker = broker;
     this.#listenTo(broker);
-    this.#server = createServer(
-      {
-        key: tls.privateKey,
-        cert: tls.certificate,
-        ca: tls.ca,
-        requestCert: true,
-        rejectUnauthorized: true,
-        minVersion: "TLSv1.2",
-      },
-      (socket) => {
-        socket.setNoDelay(true);
-        // Every message under way listens for the end of the connection.
-        socket.setMaxListeners(0);
-        this.#sockets.add(socket);
-        socket.once("close", () => this.#sockets.delete(socket));
-        limitPackets(broker.handle(socket), () => this.#refuse("packet-too-large", ""));
-      },
-    );
-    this.#server.on("tlsClientError", (error) => {
-      this.#refuse("tls-handshake-failed", "");
-      this.#options.log.warn("broker.handshake.refused", { reason: error.message });
-    });
-    this.#port = await listen(this.#server, host, port, "MQTT");
+    this.#port = await this.#listener.listen(host, port);
   }
 
   async send(device: string, kind: DownKind, payload: Buffer): Promise<void> {
@@ -148,36 +170,55 @@ class AedesBroker implements DeviceLink {
     return Object.fromEntries(this.#refused);
   }
 
+  recheck(): void {
+    const { door, log } = this.#options;
+    for (const [device, client] of this.#clients) {
+      const peer = this.#peers.get(client.conn);
+      const refusal = peer === undefined ? undefined : door.refusal(device, peer.certificate);
+      if (refusal === undefined) continue;
+      this.#refuse(refusal.count, "");
+      log.warn("broker.client.ended", { device, reason: refusal.reason });
+      client.conn.destroy();
+    }
+  }
+
+  useTls(tls: ListenerTls): void {
+    this.#listener.useTls(tls);
+  }
+
   async close(): Promise<void> {
-    const [broker, server] = [this.#broker, this.#server];
-    const closed = new Promise<void>((resolve) => (server === undefined ? resolve() : server.close(() => resolve())));
-    // Not ended but destroyed: a device that does not read would never let an orderly end through.
-    for (const socket of this.#sockets) socket.destroy();
+    const broker = this.#broker;
+    const closed = this.#listener.close();
     await new Promise<void>((resolve) => (broker === undefined ? resolve() : broker.close(() => resolve())));
     await closed;
   }
 
   #authenticate(client: Client, done: (error: AuthenticateError | null, success: boolean | null) => void): void {
-    const { subject, serialNumber } = (client.conn as TLSSocket).getPeerCertificate();
-    if (subject?.CN !== client.id) {
-      done(
-        this.#refuse("id-not-certificate", `client id ${client.id} is not the certificate's name ${subject?.CN}`),
-        false,
-      );
+    const peer = this.#peers.get(client.conn);
+    const refuse = (count: string, reason: string) => {
+      this.#logRefused(client, reason);
+      done(this.#refuse(count, reason), false);
+    };
+    if (peer === undefined || peer.name !== client.id) {
+      refuse("id-not-certificate", `client id ${client.id} is not the certificate's name ${peer?.name}`);
       return;
     }
-    if (!this.#options.mayConnect(client.id, serialNumber.toLowerCase())) {
-      done(this.#refuse("certificate-revoked", `certificate ${serialNumber} of ${client.id} is not valid here`), false);
-      return;
-    }
-    done(null, true);
+    const refusal = this.#options.door.refusal(client.id, peer.certificate);
+    if (refusal === undefined) done(null, true);
+    else refuse(refusal.count, refusal.reason);
+  }
+
+  #logRefused(client: Client, reason: string): void {
+    this.#options.log.warn("broker.login.refused", { reason, address: this.#peers.get(client.conn)?.address });
   }
 
   #listenTo(broker: Aedes): void {
-    const { listener, log } = this.#options;
+    const { door, listener, log } = this.#options;
     broker.on("client", (client) => {
       disableDuplicateFilter(client);
       this.#clients.set(client.id, client);
+      const peer = this.#peers.get(client.conn);
+      if (peer !== undefined) door.entered(client.id, peer.certificate);
       listener.onAlive(client.id);
     });
     broker.on("ping", (_packet, client) => listener.onAlive(client.id));
@@ -193,7 +234,8 @@ class AedesBroker implements DeviceLink {
     broker.on("publish", (packet, client) => {
       const from = client === null ? undefined : parseUpTopic(packet.topic);
       if (client === null || from === undefined || packet.topic !== upTopic(client.id, from.kind)) return;
-      listener.onAlive(client.id);
+      // A last will comes after the end, and is no sign of life.
+      if (this.#clients.get(client.id) === client) listener.onAlive(client.id);
       listener.onMessage(from.device, from.kind, Buffer.from(packet.payload));
     });
   }

@@ -1,5 +1,6 @@
 import { MusterError } from "@muster/shared";
 import type { Client } from "aedes";
+import { Pace } from "../core/pace.js";
 
 /** Bytes of one MQTT packet a device may send before and after it is known. */
 export const packetLimits = { beforeLogin: 16 * 1024, afterLogin: 300 * 1024 };
@@ -34,4 +35,38 @@ export function limitPackets(client: Client, refused: () => void): void {
  */
 export function disableDuplicateFilter(client: Client): void {
   (client as unknown as { duplicates: object }).duplicates = new Proxy({}, { get: () => 0, set: () => true });
+}
+
+/** A device that is so far ahead of its rate is not slowed any more but cut off. */
+const floodMs = 30_000;
+
+/**
+ * Slows devices that send more than they may: aedes reads no more of a connection until every message
+ * it has read went on, so what waits here is at most what was read at once.
+ */
+export class MessagePaces {
+  readonly #perSecond: number;
+  readonly #paces = new Map<string, Pace>();
+
+  /** 0 for no limit. A burst of two seconds' worth goes without a wait. */
+  constructor(perSecond: number) {
+    this.#perSecond = perSecond;
+  }
+
+  /** Goes on with the client's message at once or after a while; not at all when that while is too long. */
+  wait(client: Client, goOn: () => void): "at-once" | "delayed" | "flood" {
+    const nowMs = Date.now();
+    const pace = this.#paces.get(client.id) ?? new Pace(this.#perSecond, nowMs, 2 * this.#perSecond);
+    this.#paces.set(client.id, pace);
+    const waitMs = pace.take(1, nowMs);
+    if (waitMs > floodMs) return "flood";
+    if (waitMs <= 0) {
+      goOn();
+      return "at-once";
+    }
+    setTimeout(() => {
+      if (!client.closed) goOn();
+    }, waitMs);
+    return "delayed";
+  }
 }

@@ -1,27 +1,35 @@
 import "reflect-metadata";
-import { createHash, randomBytes, webcrypto } from "node:crypto";
+import { createHash, type KeyObject, randomBytes, webcrypto } from "node:crypto";
 import { isIP } from "node:net";
 import { join } from "node:path";
-import { MusterError, messageOf } from "@muster/shared";
+import { type Clock, MusterError, messageOf } from "@muster/shared";
 import { readIfThere, writeDurably } from "@muster/shared/node";
 import * as x509 from "@peculiar/x509";
-import type { CertificateAuthority } from "../ports.js";
+import { normalSerial } from "../core/certificate-rules.js";
+import type { CertificateAuthority, IssuedCertificate } from "../ports.js";
 
 const algorithm = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" } as const;
 const dayMs = 86_400_000;
 const caDays = 3650;
 const serverDays = 825;
-const deviceDays = 90;
+
+export interface AuthoritySettings {
+  readonly clock: Pick<Clock, "now">;
+  /** How long a device's certificate is valid. */
+  readonly deviceMs: number;
+}
 
 /** Opens the device CA in the folder, and makes it there the first time: P-256, key file mode 0600. */
-export async function openAuthority(folder: string, nowMs: number): Promise<CertificateAuthority> {
-  x509.cryptoProvider.set(webcrypto as Parameters<typeof x509.cryptoProvider.set>[0] & typeof webcrypto);
+export async function openAuthority(folder: string, settings: AuthoritySettings): Promise<CertificateAuthority> {
+  useNodeCrypto();
+  const nowMs = settings.clock.now();
   const keyPath = join(folder, "ca.key.pem");
   const certificatePath = join(folder, "ca.crt.pem");
   const certificateText = await readIfThere(certificatePath);
   const keyText = await readIfThere(keyPath);
   if (certificateText !== undefined && keyText !== undefined) {
-    return new Authority(new x509.X509Certificate(certificateText), await importKey(keyText));
+    const key = await importKey(x509.PemConverter.decodeFirst(keyText), algorithm);
+    return new Authority(certificateText, { key, signing: algorithm }, settings);
   }
   if (certificateText !== undefined) {
     throw new MusterError(
@@ -45,26 +53,51 @@ export async function openAuthority(folder: string, nowMs: number): Promise<Cert
   });
   await writeDurably(keyPath, await exportKey(keys.privateKey));
   await writeDurably(certificatePath, certificate.toString("pem"), 0o644);
-  return new Authority(certificate, keys.privateKey);
+  return new Authority(certificate.toString("pem"), { key: keys.privateKey, signing: algorithm }, settings);
+}
+
+/**
+ * A CA that was brought along: its certificate, followed by those above it up to the root, and its key.
+ * Throws `config/invalid` for a kind of key that cannot sign here.
+ */
+export async function broughtAuthority(
+  chain: string,
+  key: KeyObject,
+  settings: AuthoritySettings,
+): Promise<CertificateAuthority> {
+  useNodeCrypto();
+  const signing = signingOf(key);
+  const der = new Uint8Array(key.export({ type: "pkcs8", format: "der" }));
+  return new Authority(chain, { key: await importKey(der.buffer, signing), signing }, settings);
+}
+
+interface Signer {
+  readonly key: webcrypto.CryptoKey;
+  readonly signing: { name: string; hash: string; namedCurve?: string };
 }
 
 class Authority implements CertificateAuthority {
   readonly certificate: string;
   readonly pin: string;
   readonly #certificate: x509.X509Certificate;
-  readonly #key: webcrypto.CryptoKey;
+  readonly #signer: Signer;
+  readonly #settings: AuthoritySettings;
 
-  constructor(certificate: x509.X509Certificate, key: webcrypto.CryptoKey) {
-    this.#certificate = certificate;
-    this.#key = key;
-    this.certificate = certificate.toString("pem");
-    this.pin = createHash("sha256").update(new Uint8Array(certificate.rawData)).digest("base64url");
+  constructor(chain: string, signer: Signer, settings: AuthoritySettings) {
+    const certificates = x509.PemConverter.decode(chain).map((raw) => new x509.X509Certificate(raw));
+    const [own, root] = [certificates[0], certificates.at(-1)];
+    if (own === undefined || root === undefined) throw new MusterError("store/damaged", "the CA has no certificate");
+    this.#certificate = own;
+    this.#signer = signer;
+    this.#settings = settings;
+    this.certificate = certificates.map((each) => each.toString("pem")).join("\n");
+    this.pin = createHash("sha256").update(new Uint8Array(root.rawData)).digest("base64url");
   }
 
   async issueServer(hosts: readonly string[]): Promise<{ certificate: string; privateKey: string }> {
     const keys = await generateKeys();
     const names = hosts.map((host) => ({ type: isIP(host) === 0 ? ("dns" as const) : ("ip" as const), value: host }));
-    const certificate = await this.#issue("CN=Muster hub", keys.publicKey, serverDays, [
+    const certificate = await this.#issue("CN=Muster hub", keys.publicKey, serverDays * dayMs, [
       new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth]),
       new x509.SubjectAlternativeNameExtension(names),
     ]);
@@ -74,7 +107,7 @@ class Authority implements CertificateAuthority {
     };
   }
 
-  async issueDevice(csr: string, device: string): Promise<{ certificate: string; serial: string }> {
+  async issueDevice(csr: string, device: string): Promise<IssuedCertificate> {
     const request = await readRequest(csr);
     const names = request.subjectName.getField("CN");
     if (names.length !== 1 || names[0] !== device) {
@@ -83,29 +116,34 @@ class Authority implements CertificateAuthority {
         `csr: its common name is '${names.join(", ")}', expected the device's name '${device}'`,
       );
     }
-    const certificate = await this.#issue(`CN=${device}`, await request.publicKey.export(), deviceDays, [
+    const certificate = await this.#issue(`CN=${device}`, await request.publicKey.export(), this.#settings.deviceMs, [
       new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.clientAuth]),
     ]);
-    return { certificate: certificate.toString("pem"), serial: certificate.serialNumber.toLowerCase() };
+    return {
+      certificate: certificate.toString("pem"),
+      serial: normalSerial(certificate.serialNumber),
+      expiresMs: certificate.notAfter.getTime(),
+    };
   }
 
   async #issue(
     subject: string,
     publicKey: webcrypto.CryptoKey,
-    days: number,
+    lifeMs: number,
     extensions: x509.Extension[],
   ): Promise<x509.X509Certificate> {
-    const nowMs = Date.now();
+    const nowMs = this.#settings.clock.now();
+    const lastMs = this.#certificate.notAfter.getTime();
     return x509.X509CertificateGenerator.create({
       serialNumber: newSerial(),
       subject,
       issuer: this.#certificate.subject,
       // A device's clock may be behind.
-      notBefore: new Date(nowMs - dayMs),
-      notAfter: new Date(nowMs + days * dayMs),
-      signingAlgorithm: algorithm,
+      notBefore: new Date(nowMs - Math.min(dayMs, lifeMs)),
+      notAfter: new Date(Math.min(nowMs + lifeMs, lastMs)),
+      signingAlgorithm: this.#signer.signing,
       publicKey,
-      signingKey: this.#key,
+      signingKey: this.#signer.key,
       extensions: [
         new x509.BasicConstraintsExtension(false, undefined, true),
         new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
@@ -146,6 +184,22 @@ async function exportKey(key: webcrypto.CryptoKey): Promise<string> {
   return x509.PemConverter.encode(await webcrypto.subtle.exportKey("pkcs8", key), "PRIVATE KEY");
 }
 
-async function importKey(pem: string): Promise<webcrypto.CryptoKey> {
-  return webcrypto.subtle.importKey("pkcs8", x509.PemConverter.decodeFirst(pem), algorithm, true, ["sign"]);
+async function importKey(pkcs8: ArrayBuffer, signing: Signer["signing"]): Promise<webcrypto.CryptoKey> {
+  return webcrypto.subtle.importKey("pkcs8", pkcs8, signing, true, ["sign"]);
+}
+
+/** How a key of this kind signs. */
+function signingOf(key: KeyObject): Signer["signing"] {
+  if (key.asymmetricKeyType === "rsa") return { name: "RSASSA-PKCS1-v1_5", hash: "SHA-256" };
+  const curve = key.asymmetricKeyDetails?.namedCurve;
+  if (curve === "prime256v1") return algorithm;
+  if (curve === "secp384r1") return { name: "ECDSA", namedCurve: "P-384", hash: "SHA-384" };
+  throw new MusterError(
+    "config/invalid",
+    `caKey: a key of kind ${curve ?? key.asymmetricKeyType} cannot sign here; use RSA, P-256 or P-384`,
+  );
+}
+
+function useNodeCrypto(): void {
+  x509.cryptoProvider.set(webcrypto as Parameters<typeof x509.cryptoProvider.set>[0] & typeof webcrypto);
 }

@@ -2,9 +2,10 @@ import { type Device, formatBytes, type Reported } from "@muster/shared";
 import { counted } from "./counted.js";
 import type { Session } from "./session.js";
 import { type Cell, fields, indented, orDash, table } from "./table.js";
-import { ago, localTime } from "./time.js";
+import { ago, lasting, localTime } from "./time.js";
 
 type View = Pick<Session, "style" | "nowMs">;
+type Certificate = NonNullable<Device["certificates"]>[number];
 type Model = Reported["models"][number];
 
 const shownAttempts = 5;
@@ -36,6 +37,7 @@ export function deviceText(device: Device, view: View): string {
       ["state", { ...state, text: `${state.text}, last seen ${ago(device.lastSeenMs, nowMs)}` }],
       ["joined", localTime(device.joinedMs)],
       ["labels", orDash(labelsText(device.labels))],
+      ...(device.certificates ?? []).map((each) => ["certificate", certificateText(each, view)] as [string, Cell]),
       ["agent", orDash(device.agentVersion)],
       ["hardware", hardware && hardwareText(hardware)],
       ["providers", hardware && orDash(hardware.providers.join(", "))],
@@ -72,6 +74,14 @@ function modelText({ model, serving, committed, candidate, finished }: Model, { 
   );
   const parts = [style.bold(model), indented(lines)];
   return [...parts, ...(latest.length === 0 ? [] : [indented(attempts)])].join("\n");
+}
+
+function certificateText({ serial, expiresMs, revokedMs, reason }: Certificate, { style, nowMs }: View): Cell {
+  if (revokedMs !== undefined && revokedMs <= nowMs) {
+    return { text: `${serial}, refused since ${localTime(revokedMs)}: ${reason ?? "revoked"}`, paint: style.bad };
+  }
+  const until = Math.min(expiresMs, revokedMs ?? expiresMs);
+  return `${serial}, valid until ${localTime(until)} (${lasting(until - nowMs)} from now)`;
 }
 
 /** Labels as they are written on the command line. */

@@ -74,6 +74,12 @@ export async function newServer(options: ServerOptions): Promise<App> {
   return app;
 }
 
+/** Shows this certificate from the next connection on; nothing on a server without TLS. */
+export function useCertificate(app: App, tls: { readonly certificate: string; readonly privateKey: string }): void {
+  const { server } = app as { server: { setSecureContext?: (context: { key: string; cert: string }) => void } };
+  server.setSecureContext?.({ key: tls.privateKey, cert: tls.certificate });
+}
+
 /** Starts listening and returns the base URL. Throws `port/in-use`. */
 export async function listenHttp(app: App, host: string, port: number, what: string): Promise<string> {
   try {

@@ -10,14 +10,23 @@ export interface Tables {
     uses_left: number;
     expires_ms: number;
     created_ms: number;
+    /** 1 when it is for a device that has joined before. */
+    again: number;
+  };
+  certificates: {
+    device: string;
+    serial: string;
+    issued_ms: number;
+    expires_ms: number;
+    /** From then on it is refused. */
+    revoked_ms: number | null;
+    reason: string | null;
   };
   devices: {
     id: string;
     labels: string;
     joined_ms: number;
     last_seen_ms: number | null;
-    /** Serial number of the certificate that may connect. */
-    certificate_serial: string;
     hello: string | null;
     reported: string | null;
     desired_revision: number;

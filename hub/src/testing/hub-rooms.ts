@@ -32,8 +32,8 @@ export async function rooms(): Promise<{ db: Database; clock: FakeClock; devices
   const db = await openSqlite(":memory:");
   const clock = new FakeClock();
   const devices = await openDevices(db, clock);
-  await devices.add("a", { site: "lyon" }, "01");
-  await devices.add("b", { site: "nice" }, "02");
+  await devices.add("a", { site: "lyon" });
+  await devices.add("b", { site: "nice" });
   return { db, clock, devices };
 }
 
@@ -47,6 +47,7 @@ export class RecordedLink implements DeviceLink {
   readonly url = "mqtts://test:1";
   readonly sent: { device: string; kind: string; payload: Buffer }[] = [];
   readonly gone = new Set<string>();
+  rechecks = 0;
 
   async send(device: string, kind: string, payload: Buffer): Promise<void> {
     if (this.gone.has(device)) throw new Error("gone");
@@ -59,6 +60,14 @@ export class RecordedLink implements DeviceLink {
 
   kick(device: string): void {
     this.gone.add(device);
+  }
+
+  recheck(): void {
+    this.rechecks += 1;
+  }
+
+  useTls(): void {
+    this.rechecks += 0;
   }
 
   counters(): Record<string, number> {

@@ -42,6 +42,8 @@ export const CreateInvite = z.strictObject({
     .min(1000)
     .max(365 * 86_400_000)
     .default(86_400_000),
+  /** Lets the named device, which has joined before, join again; it keeps its labels and its history. */
+  again: z.boolean().default(false),
 });
 export type CreateInvite = z.infer<typeof CreateInvite>;
 
@@ -60,7 +62,9 @@ export const JoinRequest = z.strictObject({
   secret: z.string().min(20).max(200),
   device: DeviceId,
   /** A PKCS#10 request whose common name is the device's name. */
-  csr: z.string().max(10_000),
+  csr: z.string().max(10_000).optional(),
+  /** A certificate the device has already, PEM; for hubs that do not sign. */
+  certificate: z.string().max(20_000).optional(),
   labels: Labels.default({}),
 });
 export type JoinRequest = z.infer<typeof JoinRequest>;
@@ -76,6 +80,18 @@ export type JoinReply = z.infer<typeof JoinReply>;
 
 // Devices
 
+/** A certificate that a device has, or had, and that has not expired. */
+export const DeviceCertificate = z.object({
+  /** Serial number, hex. */
+  serial: z.string(),
+  issuedMs: z.int(),
+  expiresMs: z.int(),
+  /** From then on it is refused; ahead of now while its successor is not in use yet. */
+  revokedMs: z.int().optional(),
+  reason: z.string().optional(),
+});
+export type DeviceCertificate = z.infer<typeof DeviceCertificate>;
+
 export const Device = z.object({
   id: DeviceId,
   labels: Labels,
@@ -86,10 +102,22 @@ export const Device = z.object({
   hardware: Hardware.optional(),
   desired: z.object({ revision: z.int(), models: z.array(z.object({ model: ModelName, version: VersionName })) }),
   reported: Reported.optional(),
+  /** Only where one device is shown. */
+  certificates: z.array(DeviceCertificate).optional(),
 });
 export type Device = z.infer<typeof Device>;
 export const DeviceList = z.object({ devices: z.array(Device) });
 export type DeviceList = z.infer<typeof DeviceList>;
+
+export const RevokeCertificates = z.strictObject({
+  /** Only the certificate of this serial number, hex; without it, all that the device has. */
+  serial: z
+    .string()
+    .regex(/^[0-9a-fA-F:]{1,80}$/, "must be a serial number in hex")
+    .optional(),
+  reason: z.string().min(1).max(200).default("revoked by the operator"),
+});
+export type RevokeCertificates = z.infer<typeof RevokeCertificates>;
 
 export const ChangeLabels = z.strictObject({
   set: Labels.default({}),

@@ -210,14 +210,29 @@ export const ChunkReply = z.object({
 });
 export type ChunkReply = z.infer<typeof ChunkReply>;
 
+/** Asks for a certificate for a new key, over the connection that the present certificate has opened. */
+export const RenewalRequest = z.object({
+  /** Made anew for every try, so that a late answer is not taken for the one waited for. */
+  request: z.string().min(8).max(64),
+  /** A PKCS#10 request whose common name is the device's name. */
+  csr: z.string().max(10_000),
+});
+export type RenewalRequest = z.infer<typeof RenewalRequest>;
+
 /** What the hub tells a device apart from what it wants of it. */
 export const Command = z.discriminatedUnion("type", [
   /** All events or windows up to and including the number are stored; the device may delete them. */
   z.object({ type: z.literal("ack"), stream: z.string(), of: z.enum(["events", "windows"]), seq: z.int() }),
   /** Send the whole reported state now. */
   z.object({ type: z.literal("resync") }),
+  /** The certificate a renewal request asked for, PEM, and the CA that the hub is to be known by from now on. */
+  z.object({ type: z.literal("certificate"), request: z.string(), certificate: z.string(), ca: z.string() }),
+  /** There is no certificate for this renewal request now. */
+  z.object({ type: z.literal("renewal-refused"), request: z.string(), reason: z.string() }),
 ]);
 export type Command = z.infer<typeof Command>;
+/** How a hub answers a {@link RenewalRequest}. */
+export type RenewalAnswer = Extract<Command, { type: "certificate" | "renewal-refused" }>;
 
 /** The last will: a hint that the connection broke. */
 export const Will = z.object({ bootId: z.string() });

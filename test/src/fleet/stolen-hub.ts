@@ -110,12 +110,16 @@ export class StolenHub {
 
   async #open(dataDir: string): Promise<void> {
     const { mqttPort } = JSON.parse(await readFile(join(dataDir, "..", "hub.yaml"), "utf8")) as { mqttPort: number };
-    const authority = await openAuthority(join(dataDir, "identity"), Date.now());
+    const authority = await openAuthority(join(dataDir, "identity"), { clock: Date, deviceMs: dayMs });
     const tls = await authority.issueServer(["127.0.0.1", "localhost"]);
     this.#link = await openAedesBroker({
       ...{ host: "127.0.0.1", port: mqttPort, publicHost: "127.0.0.1", log: silent },
       tls: { ...tls, ca: authority.certificate },
-      mayConnect: () => true,
+      door: { refusal: () => undefined, entered: () => undefined },
+      limits: {
+        ...{ connectsPerSecondPerAddress: 0, connectionsPerAddress: 1000, maxConnections: 1000 },
+        messagesPerSecondPerDevice: 0,
+      },
       listener: {
         onAlive: () => undefined,
         onGone: () => undefined,

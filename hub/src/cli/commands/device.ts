@@ -1,4 +1,4 @@
-import { ChangeLabels, CreateInvite, Device, DeviceList, Invite, parseWith } from "@muster/shared";
+import { ChangeLabels, CreateInvite, Device, DeviceList, Invite, parseWith, RevokeCertificates } from "@muster/shared";
 import { type Command, durationOption, integerOption, labelsOption } from "@muster/shared/node";
 import { deviceTable, deviceText } from "../device-view.js";
 import { withExamples } from "../help.js";
@@ -14,12 +14,14 @@ export function deviceCommands(root: Command, session: Session): void {
   listCommand(group, session);
   showCommand(group, session);
   labelCommand(group, session);
+  revokeCommand(group, session);
   removeCommand(group, session);
 }
 
 interface InviteFlags {
   device?: string;
   label?: Record<string, string>;
+  again?: boolean;
   uses?: number;
   valid?: number;
 }
@@ -29,6 +31,7 @@ function inviteCommand(group: Command, session: Session): void {
     .command("invite")
     .description("make a join token and print the line to paste on the device")
     .option("--device <id>", "only a device of this name may use it")
+    .option("--again", "let the device, which has joined before, join again; it keeps its labels and history")
     .option("--label <labels>", "labels the device gets when it joins, for example site=lyon,line=3", labelsOption)
     .option("--uses <n>", "how many devices may join with it (default: 1)", integerOption)
     .option(
@@ -36,8 +39,8 @@ function inviteCommand(group: Command, session: Session): void {
       "how long it can be used, for example 30min, 24h or 7d (default: 24h)",
       durationOption,
     )
-    .action(async ({ device, label, uses, valid }: InviteFlags) => {
-      const body = given({ device, labels: label, uses, validMs: valid });
+    .action(async ({ device, again, label, uses, valid }: InviteFlags) => {
+      const body = given({ device, again, labels: label, uses, validMs: valid });
       parseWith(CreateInvite, body, "usage/invalid", "the invitation");
       const api = await session.api();
       session.show(await api.post("/v1/invites", Invite, body), ({ command: line, expiresMs }) => {
@@ -50,6 +53,7 @@ function inviteCommand(group: Command, session: Session): void {
     command,
     "muster device invite",
     "muster device invite --device cam-1 --label site=lyon,line=3",
+    "muster device invite --device cam-1 --again",
     "muster device invite --uses 50 --valid 7d --label site=lyon",
   );
 }
@@ -108,6 +112,27 @@ function labelCommand(group: Command, session: Session): void {
       });
     });
   withExamples(command, "muster device label cam-1 site=lyon line=3", "muster device label cam-1 --remove line");
+}
+
+function revokeCommand(group: Command, session: Session): void {
+  const command = group
+    .command("revoke")
+    .description("refuse the certificates of a device from now on; it stays in the fleet, and can be invited again")
+    .argument("<device>", "name of the device")
+    .option("--serial <hex>", "only the certificate of this serial number")
+    .option("--reason <text>", "why, for the log and whoever looks at the device")
+    .action(async (device: string, { serial, reason }: { serial?: string; reason?: string }) => {
+      const body = given({ serial, reason });
+      parseWith(RevokeCertificates, body, "usage/invalid", "the revocation");
+      const api = await session.api();
+      const shown = await api.post(route`/v1/devices/${device}/revoke`, Device, body);
+      session.show(shown, ({ id, certificates = [] }) => {
+        const good = certificates.filter(({ revokedMs }) => revokedMs === undefined || revokedMs > session.nowMs);
+        if (good.length > 0) return `revoked; ${id} still has ${good.map((each) => each.serial).join(", ")}`;
+        return `${id} cannot connect any more; to let it back in: muster device invite --device ${id} --again`;
+      });
+    });
+  withExamples(command, "muster device revoke cam-1 --reason stolen", "muster device revoke cam-1 --serial 5f0a…");
 }
 
 function removeCommand(group: Command, session: Session): void {

@@ -1,4 +1,4 @@
-import { ChangeLabels, CreateInvite, Device, DeviceId, DeviceList, Invite } from "@muster/shared";
+import { ChangeLabels, CreateInvite, Device, DeviceId, DeviceList, Invite, RevokeCertificates } from "@muster/shared";
 import { z } from "zod";
 import type { Devices } from "../../devices.js";
 import type { Enrolment } from "../../enrolment.js";
@@ -27,12 +27,24 @@ export function deviceRoutes(app: App, devices: Devices, enrolment: Enrolment): 
   app.get(
     "/v1/devices/:device",
     { schema: { summary: "Show a device", params: ById, response: { 200: Device } } },
-    async ({ params }) => devices.get(params.device),
+    async ({ params }) => enrolment.show(params.device),
   );
   app.patch(
     "/v1/devices/:device/labels",
     { schema: { summary: "Change labels of a device", params: ById, body: ChangeLabels, response: { 200: Device } } },
     async ({ params, body }) => devices.label(params.device, body),
+  );
+  app.post(
+    "/v1/devices/:device/revoke",
+    {
+      schema: {
+        summary: "Refuse certificates of a device from now on",
+        params: ById,
+        body: RevokeCertificates,
+        response: { 200: Device },
+      },
+    },
+    async ({ params, body }) => enrolment.revoke(params.device, body),
   );
   app.delete(
     "/v1/devices/:device",

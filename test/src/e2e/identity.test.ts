@@ -1,0 +1,160 @@
+import assert from "node:assert/strict";
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { test } from "node:test";
+import type { Device, EventList, HubStatus } from "@muster/shared";
+import mqtt from "mqtt";
+import { programs, runCommand } from "../fleet/cli.js";
+import { AgentMachine, eventually, type HubMachine } from "../fleet/fleet.js";
+import { startHub } from "./place.js";
+
+/** What a device proves itself with, as it lies on its disk. */
+async function identityOf({ dataDir }: AgentMachine) {
+  const folder = join(dataDir, "identity");
+  const stored = JSON.parse(await readFile(join(folder, "identity.json"), "utf8")) as Record<string, string>;
+  const { mqttUrl = "", ca = "", certificate: cert = "", keyFile = "device.key.pem" } = stored;
+  return { mqttUrl, ca, cert, key: await readFile(join(folder, keyFile), "utf8") };
+}
+
+function connects({ mqttUrl, ...tls }: Awaited<ReturnType<typeof identityOf>>, clientId: string): Promise<string> {
+  const client = mqtt.connect(mqttUrl, { clientId, ...tls, reconnectPeriod: 0 });
+  return new Promise((resolve) => {
+    client.once("connect", () => client.end(true, () => resolve("connected")));
+    client.once("error", (error) => client.end(true, () => resolve(error.message)));
+    client.once("close", () => resolve("closed"));
+  });
+}
+
+const count = async (hub: HubMachine, name: string) =>
+  (await hub.operator.json<HubStatus>("status")).counters[name] ?? 0;
+const times = (agent: AgentMachine, event: string) => agent.program.log.filter((line) => line.event === event).length;
+
+test("a device renews its certificate again and again and stays online; the old one opens nothing", async (t) => {
+  const { hub, folder } = await startHub(t, { deviceCertificateMs: 10_000 });
+  const agent = new AgentMachine(folder, "a");
+  await agent.join(hub, "site=lyon");
+  const first = await identityOf(agent);
+  await agent.start();
+  t.after(() => agent.program.stop());
+  await agent.program.waitFor("identity.renewed", 15_000);
+  await eventually("a connection with the new certificate", async () =>
+    times(agent, "link.connected") >= 2 ? true : undefined,
+  );
+  assert.match(await connects(first, "a"), /Not authorized|closed/);
+  const refused = await hub.program.waitFor("broker.login.refused", 3000);
+  assert.match(String(refused.reason), /certificate [0-9a-f]+ of a was revoked: replaced/);
+  assert.ok((await count(hub, "certificate-revoked")) >= 1);
+
+  await eventually("a second renewal", async () => (times(agent, "identity.renewed") >= 2 ? true : undefined), 20_000);
+  await eventually("its connection", async () => (times(agent, "link.connected") >= 3 ? true : undefined));
+  assert.equal(times(agent, "link.lost"), 0);
+  assert.equal((await hub.operator.json<HubStatus>("status")).devices.online, 1);
+  const { certificates = [] } = await hub.operator.json<Device>("device", "show", "a");
+  assert.ok(certificates.filter(({ revokedMs = Number.POSITIVE_INFINITY }) => revokedMs > Date.now()).length <= 2);
+  await eventually("the event on the hub", async () => {
+    const { events } = await hub.operator.json<EventList>("telemetry", "events", "--kind", "identity.renewed");
+    return events.length >= 2 ? true : undefined;
+  });
+  const status = await runCommand(programs.agent, ["--data-dir", agent.dataDir, "status"]);
+  assert.match(status.stdout, /identity +certificate [0-9a-f]{32}, valid for/);
+  const doctor = await runCommand(programs.agent, ["--data-dir", agent.dataDir, "doctor"]);
+  assert.match(doctor.stdout, /ok +identity +joined as a; certificate valid for/);
+  const files = await readdir(join(agent.dataDir, "identity"));
+  assert.equal(files.filter((name) => name.includes("key")).length, 1, files.join(" "));
+});
+
+test("a device killed anywhere in a renewal comes back with an identity that works", async (t) => {
+  const { hub, folder } = await startHub(t, { deviceCertificateMs: 9000 });
+  const agent = new AgentMachine(folder, "a");
+  await agent.join(hub, "site=lyon");
+  t.after(() => (agent.started ? agent.program.stop() : undefined));
+  for (const afterMs of [0, 6, 20]) {
+    await agent.start();
+    await agent.program.waitFor("link.connected", 10_000);
+    await agent.program.waitFor("identity.renewing", 10_000);
+    await new Promise((resolve) => setTimeout(resolve, afterMs));
+    await agent.program.kill();
+  }
+  await agent.start();
+  await agent.program.waitFor("link.connected", 10_000);
+  await agent.program.waitFor("identity.renewed", 10_000);
+  await eventually("online with the new one", async () => (times(agent, "link.connected") >= 2 ? true : undefined));
+  assert.equal(times(agent, "link.lost"), 0);
+});
+
+test("a revoked device is cut off at once, stays in the fleet, and joins again under its name", async (t) => {
+  const { hub, folder } = await startHub(t);
+  const agent = new AgentMachine(folder, "a");
+  const other = new AgentMachine(folder, "b");
+  await agent.join(hub, "site=lyon");
+  await other.join(hub, "site=nice");
+  await agent.start();
+  t.after(() => agent.program.stop());
+  await other.start();
+  t.after(() => other.program.stop());
+  const state = async () => hub.operator.json<Device>("device", "show", "a");
+  const settled = () =>
+    eventually("the device has its document", async () => {
+      const device = await state();
+      return device.online && device.reported?.revision === device.desired.revision && device.desired.revision > 0
+        ? device
+        : undefined;
+    });
+  const before = await settled();
+  const again = (...flags: string[]) =>
+    hub.operator.json<{ url: string; token: string }>("device", "invite", "--device", "a", ...flags);
+  const join = ({ url, token }: { url: string; token: string }, ...flags: string[]) =>
+    runCommand(programs.agent, ["--data-dir", agent.dataDir, "join", url, token, "--device", "a", ...flags]);
+
+  await t.test("revoked: kicked and refused, with reasons on both sides", async () => {
+    await hub.operator.json("device", "revoke", "a", "--reason", "stolen from the line");
+    const ended = await hub.program.waitFor("broker.client.ended", 3000);
+    assert.match(String(ended.reason), /of a was revoked: stolen from the line/);
+    const lost = await agent.program.waitFor("link.lost", 15_000, ({ reason }) => /refuses/.test(String(reason)));
+    assert.match(String(lost.reason), /refuses this device's certificate: it was revoked/);
+    await hub.program.waitFor("broker.login.refused", 3000, ({ reason }) => /stolen/.test(String(reason)));
+    assert.ok((await count(hub, "certificate-revoked")) >= 2);
+    const after = await eventually("the device is offline", async () => {
+      const seen = await state();
+      return seen.online ? undefined : seen;
+    });
+    assert.deepEqual([after.labels, after.desired], [{ site: "lyon" }, before.desired]);
+    assert.match(JSON.stringify(after.certificates), /stolen from the line/);
+    assert.equal((await hub.operator.json<Device>("device", "show", "b")).online, true);
+    assert.equal(times(other, "link.lost"), 0);
+  });
+
+  await t.test("a serial number that is not the device's is an error", async () => {
+    const { code, stderr } = await hub.operator.run("device", "revoke", "a", "--serial", "abcd");
+    assert.equal(code, 1);
+    assert.match(stderr, /no certificate abcd; see: muster device show a/);
+  });
+
+  await t.test("joined again: not beside a running agent, and only when invited for it", async () => {
+    const invite = await again("--again");
+    const running = await join(invite, "--again");
+    assert.match(running.stderr, /works in .* already/);
+    await agent.program.stop();
+    const plain = await join(await again(), "--again");
+    assert.match(plain.stderr, /has joined already/);
+    assert.match((await join(invite)).stderr, /give --again/);
+    const { code, stderr } = await join(invite, "--again");
+    assert.equal(code, 0, stderr);
+    await agent.start();
+    const back = await settled();
+    assert.deepEqual(back.labels, { site: "lyon" });
+    assert.ok(back.desired.revision >= before.desired.revision);
+  });
+
+  await t.test("removed and joined anew with its old state, it still takes what the hub wants", async () => {
+    const { desired } = await state();
+    await hub.operator.json("device", "rm", "a");
+    await agent.program.stop();
+    const { code, stderr } = await join(await again(), "--again");
+    assert.equal(code, 0, stderr);
+    await agent.start();
+    const back = await settled();
+    assert.ok(back.desired.revision > desired.revision, `${back.desired.revision} > ${desired.revision}`);
+    assert.equal(back.reported?.refusal, undefined);
+  });
+});
