@@ -17,6 +17,7 @@ import { FolderShelf } from "./adapters/folder-shelf.js";
 import { FolderSpool } from "./adapters/folder-spool.js";
 import { openMqttLink } from "./adapters/mqtt-link.js";
 import { newKeyAndRequest } from "./adapters/x509-csr.js";
+import { encryptedAtRest, inTheClear } from "./at-rest.js";
 import { AgentConfig } from "./config.js";
 import { readHardware } from "./hardware.js";
 import { loadIdentity, readCertificate, readIdentity, replaceIdentity, sweepKeys } from "./identity-store.js";
@@ -63,7 +64,9 @@ export async function startAgent(options: Partial<AgentConfig>, log: Log): Promi
     closers.push(await lockFolder(dataDir));
     await sweepKeys(dataDir);
     const shelf = await FolderShelf.open(join(dataDir, "models"));
-    const spoolOptions = { maxWaiting: config.maxSpooled, log };
+    const atRestKey = config.atRestKeyFile ?? join(dataDir, "identity", "at-rest.key");
+    const atRest = config.encryptAtRest ? await encryptedAtRest(atRestKey) : inTheClear;
+    const spoolOptions = { maxWaiting: config.maxSpooled, atRest, log };
     const events = await FolderSpool.open<DeviceEvent>(join(dataDir, "spool", "events"), spoolOptions);
     const windows = await FolderSpool.open<Window>(join(dataDir, "spool", "windows"), spoolOptions);
 

@@ -20,6 +20,10 @@ export const AgentConfig = z.strictObject({
   windowMs: z.int().min(200).max(3_600_000).default(60_000),
   /** Windows, and events, kept while the hub is out of reach; beyond it the oldest go and are counted. */
   maxSpooled: z.int().min(10).max(1_000_000).default(20_000),
+  /** Encrypt what waits for the hub on this disk. */
+  encryptAtRest: z.boolean().default(false),
+  /** Its key; best on another medium than the data folder, in which it lies by default. */
+  atRestKeyFile: z.string().min(1).optional(),
   /** The largest artifact this device takes. */
   maxArtifactBytes: z
     .int()

@@ -3,7 +3,15 @@ import { mkdir, readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { type Log, messageOf } from "@muster/shared";
 import { readIfThere, syncFolder, writeDurably } from "@muster/shared/node";
+import type { AtRest } from "../at-rest.js";
 import type { Spool } from "../ports.js";
+
+export interface FolderSpoolOptions {
+  readonly maxWaiting: number;
+  /** How records lie on the disk. */
+  readonly atRest: AtRest;
+  readonly log: Log;
+}
 
 /**
  * A spool of one file per record, named by its number. When nothing waits at a start, a new stream
@@ -14,22 +22,24 @@ export class FolderSpool<T> implements Spool<T> {
   readonly #folder: string;
   readonly #maxWaiting: number;
   readonly #waiting: number[];
+  readonly #atRest: AtRest;
   readonly #log: Log;
   #next: number;
   #dropped = 0;
   /** Changes happen one after the other: numbers reach the disk in their order. */
   #turn: Promise<unknown> = Promise.resolve();
 
-  private constructor(folder: string, stream: string, waiting: number[], options: { maxWaiting: number; log: Log }) {
+  private constructor(folder: string, stream: string, waiting: number[], options: FolderSpoolOptions) {
     this.#folder = folder;
     this.stream = stream;
     this.#waiting = waiting;
     this.#next = (waiting.at(-1) ?? 0) + 1;
     this.#maxWaiting = options.maxWaiting;
+    this.#atRest = options.atRest;
     this.#log = options.log;
   }
 
-  static async open<T>(folder: string, options: { maxWaiting: number; log: Log }): Promise<FolderSpool<T>> {
+  static async open<T>(folder: string, options: FolderSpoolOptions): Promise<FolderSpool<T>> {
     await mkdir(folder, { recursive: true, mode: 0o700 });
     const names = await readdir(folder);
     for (const name of names.filter((entry) => entry.endsWith(".tmp"))) await rm(join(folder, name), { force: true });
@@ -46,7 +56,7 @@ export class FolderSpool<T> implements Spool<T> {
   add(record: (seq: number) => T): Promise<number> {
     return this.#exclusive(async () => {
       const seq = this.#next;
-      await writeDurably(this.#path(seq), JSON.stringify(record(seq)));
+      await writeDurably(this.#path(seq), this.#atRest.seal(JSON.stringify(record(seq))));
       this.#next = seq + 1;
       this.#waiting.push(seq);
       if (this.#waiting.length > this.#maxWaiting) {
@@ -82,7 +92,7 @@ export class FolderSpool<T> implements Spool<T> {
   /** A record that cannot be read is dropped and counted: it must not hold up those behind it. */
   async #read(seq: number): Promise<T | undefined> {
     try {
-      return JSON.parse(await readFile(this.#path(seq), "utf8")) as T;
+      return JSON.parse(this.#atRest.open(await readFile(this.#path(seq)))) as T;
     } catch (error) {
       this.#log.error("spool.record.damaged", { folder: this.#folder, seq, reason: messageOf(error) });
       this.#waiting.splice(this.#waiting.indexOf(seq), 1);
