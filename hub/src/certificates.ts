@@ -70,6 +70,8 @@ export class Certificates implements Door {
     const { serial, expiresMs } = presented;
     const nowMs = clock.now();
     const known = store.find(device, serial);
+    // Removed while it was connecting.
+    if (known === undefined && pki.authority !== undefined) return;
     const unseen = { serial, issuedMs: nowMs, expiresMs, revokedMs: undefined, reason: undefined };
     // Who has come with its new certificate needs the old one no more.
     const before = store.of(device).filter((other) => known !== undefined && other.issuedMs < known.issuedMs);

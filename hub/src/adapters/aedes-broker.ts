@@ -2,6 +2,7 @@ import {
   type DownKind,
   downTopic,
   type Log,
+  type LogFields,
   MusterError,
   mayPublish,
   maySubscribe,
@@ -10,6 +11,7 @@ import {
 } from "@muster/shared";
 import { Aedes, type AuthenticateError, type Client } from "aedes";
 import type { AdmissionLimits } from "../core/admission.js";
+import { Pace } from "../core/pace.js";
 import type { DeviceLink, Door, LinkListener, ListenerTls } from "../ports.js";
 import { disableDuplicateFilter, limitPackets, MessagePaces } from "./aedes-guards.js";
 import { DeviceListener, type Peer } from "./device-listener.js";
@@ -34,6 +36,8 @@ export interface BrokerLimits extends AdmissionLimits {
 
 /** A device that is silent for one and a half times this is taken for gone; it has to promise to ping. */
 const maxKeepaliveSeconds = 600;
+/** Refusals that are logged; a flood of them is counted in full, but must not fill the disk. */
+const logLines = { perSecond: 20, burst: 200 };
 /** Topics asked for on one connection; a device has four. */
 const maxSubscriptions = 32;
 
@@ -60,6 +64,8 @@ class AedesBroker implements DeviceLink {
   readonly #paces: MessagePaces;
   readonly #asked = new WeakMap<Client, number>();
   readonly #listener: DeviceListener;
+  readonly #logPace = new Pace(logLines.perSecond, Date.now(), logLines.burst);
+  #unlogged = 0;
   #broker: Aedes | undefined;
   #port = 0;
 
@@ -78,7 +84,7 @@ class AedesBroker implements DeviceLink {
       },
       onRefused: (count, reason, address) => {
         this.#refuse(count, "");
-        options.log.warn("broker.handshake.refused", { reason, address });
+        this.#warn("broker.handshake.refused", { reason, address });
       },
     });
   }
@@ -106,7 +112,7 @@ class AedesBroker implements DeviceLink {
       authorizePublish: (client, packet, done) => {
         // Also what aedes would guard itself, were this not here: nothing below $SYS is a device's own.
         if (client === null || !mayPublish(client.id, packet.topic) || packet.retain) {
-          this.#options.log.warn("broker.publish.refused", { device: client?.id, topic: packet.topic.slice(0, 200) });
+          this.#warn("broker.publish.refused", { device: client?.id, topic: packet.topic.slice(0, 200) });
           done(this.#refuse("publish-not-allowed", `may not publish to ${packet.topic}`));
           return;
         }
@@ -120,7 +126,7 @@ class AedesBroker implements DeviceLink {
         if (asked > maxSubscriptions) return done(this.#refuse("subscribe-flood", "asks for too many topics"));
         if (maySubscribe(client.id, subscription.topic)) return done(null, subscription);
         this.#refuse("subscribe-not-allowed", "");
-        this.#options.log.warn("broker.subscribe.refused", { device: client.id, filter: subscription.topic });
+        this.#warn("broker.subscribe.refused", { device: client.id, filter: subscription.topic });
         done(null, null);
       },
     });
@@ -209,7 +215,17 @@ class AedesBroker implements DeviceLink {
   }
 
   #logRefused(client: Client, reason: string): void {
-    this.#options.log.warn("broker.login.refused", { reason, address: this.#peers.get(client.conn)?.address });
+    this.#warn("broker.login.refused", { reason, address: this.#peers.get(client.conn)?.address });
+  }
+
+  #warn(event: string, fields: LogFields): void {
+    if (!this.#logPace.free(Date.now())) {
+      this.#unlogged += 1;
+      return;
+    }
+    this.#logPace.take(1, Date.now());
+    this.#options.log.warn(event, this.#unlogged === 0 ? fields : { ...fields, notLoggedBefore: this.#unlogged });
+    this.#unlogged = 0;
   }
 
   #listenTo(broker: Aedes): void {
@@ -230,7 +246,9 @@ class AedesBroker implements DeviceLink {
     broker.on("clientError", (client, error) =>
       log.debug("broker.client.failed", { device: client.id, reason: error.message }),
     );
-    broker.on("connectionError", (_client, error) => log.warn("broker.connection.refused", { reason: error.message }));
+    broker.on("connectionError", (_client, error) =>
+      this.#warn("broker.connection.refused", { reason: error.message }),
+    );
     broker.on("publish", (packet, client) => {
       const from = client === null ? undefined : parseUpTopic(packet.topic);
       if (client === null || from === undefined || packet.topic !== upTopic(client.id, from.kind)) return;

@@ -40,13 +40,19 @@ export function disableDuplicateFilter(client: Client): void {
 /** A device that is so far ahead of its rate is not slowed any more but cut off. */
 const floodMs = 30_000;
 
+interface Line {
+  readonly pace: Pace;
+  /** Messages that wait, in the order in which they came. */
+  readonly waiting: { readonly client: Client; readonly goOn: () => void; readonly dueMs: number }[];
+}
+
 /**
  * Slows devices that send more than they may: aedes reads no more of a connection until every message
  * it has read went on, so what waits here is at most what was read at once.
  */
 export class MessagePaces {
   readonly #perSecond: number;
-  readonly #paces = new Map<string, Pace>();
+  readonly #lines = new Map<string, Line>();
 
   /** 0 for no limit. A burst of two seconds' worth goes without a wait. */
   constructor(perSecond: number) {
@@ -56,17 +62,33 @@ export class MessagePaces {
   /** Goes on with the client's message at once or after a while; not at all when that while is too long. */
   wait(client: Client, goOn: () => void): "at-once" | "delayed" | "flood" {
     const nowMs = Date.now();
-    const pace = this.#paces.get(client.id) ?? new Pace(this.#perSecond, nowMs, 2 * this.#perSecond);
-    this.#paces.set(client.id, pace);
-    const waitMs = pace.take(1, nowMs);
+    const pace = new Pace(this.#perSecond, nowMs, 2 * this.#perSecond);
+    const line = this.#lines.get(client.id) ?? { pace, waiting: [] };
+    this.#lines.set(client.id, line);
+    const waitMs = line.pace.take(1, nowMs);
     if (waitMs > floodMs) return "flood";
-    if (waitMs <= 0) {
+    if (waitMs <= 0 && line.waiting.length === 0) {
       goOn();
       return "at-once";
     }
-    setTimeout(() => {
-      if (!client.closed) goOn();
-    }, waitMs);
+    line.waiting.push({ client, goOn, dueMs: nowMs + waitMs });
+    // One timer for the line: timers of their own would let messages overtake each other.
+    if (line.waiting.length === 1) this.#later(line, waitMs);
     return "delayed";
+  }
+
+  #later(line: Line, waitMs: number): void {
+    const timer = setTimeout(() => {
+      const nowMs = Date.now();
+      const due = line.waiting.findIndex(({ dueMs }) => dueMs > nowMs);
+      const now = line.waiting.slice(0, due < 0 ? line.waiting.length : due);
+      // They stay in line until they went on, so that one that comes meanwhile goes behind them.
+      for (const { client, goOn } of now) if (!client.closed) goOn();
+      line.waiting.splice(0, now.length);
+      const [first] = line.waiting;
+      if (first !== undefined) this.#later(line, first.dueMs - Date.now());
+    }, waitMs);
+    // What waits of a closed broker keeps nobody.
+    timer.unref();
   }
 }

@@ -39,7 +39,7 @@ export class Admission {
     this.#visitors.set(address, visitor);
     this.#forget(nowMs);
     if (!visitor.pace.free(nowMs)) return "connects-too-fast";
-    // A refused connection counts too: who goes on knocking stays out.
+    // Also one that is refused below takes its turn: it costs the hub as much.
     visitor.pace.take(1, nowMs);
     if (visitor.open >= connectionsPerAddress) return "connections-per-address";
     if (this.#open >= maxConnections) return "connections-total";

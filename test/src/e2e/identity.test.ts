@@ -64,7 +64,7 @@ test("a device renews its certificate again and again and stays online; the old 
 });
 
 test("a device killed anywhere in a renewal comes back with an identity that works", async (t) => {
-  const { hub, folder } = await startHub(t, { deviceCertificateMs: 9000 });
+  const { hub, folder } = await startHub(t, { deviceCertificateMs: 18_000 });
   const agent = new AgentMachine(folder, "a");
   await agent.join(hub, "site=lyon");
   t.after(() => (agent.started ? agent.program.stop() : undefined));

@@ -98,3 +98,23 @@ test("labels are set and removed, and a device is removed", async (t) => {
   const removed = await runCliHere(["device", "rm", "cam-1", "--json", "--hub", hub.url]);
   assert.deepEqual(JSON.parse(removed.out), { removed: "cam-1" });
 });
+
+test("certificates are shown with serial and expiry, and revoked with a reason", async (t) => {
+  let asked: unknown;
+  const good = { serial: "5f01", issuedMs: nowMs - 1000, expiresMs: nowMs + 86_400_000 };
+  const bad = { serial: "5f00", issuedMs: 0, expiresMs: nowMs + 1000, revokedMs: nowMs - 1000, reason: "stolen" };
+  const hub = await startFakeHub(t, {
+    "GET /v1/devices/cam-1": () => ({ ...sampleDevice("cam-1"), certificates: [bad, good] }),
+    "POST /v1/devices/cam-1/revoke": ({ body }) => {
+      asked = body;
+      return { ...sampleDevice("cam-1"), certificates: [bad] };
+    },
+  });
+  const { out } = await runCliHere(["device", "show", "cam-1", "--hub", hub.url]);
+  assert.match(out, /certificate +5f00, refused since .*: stolen\n/);
+  assert.match(out, /certificate +5f01, valid until .* \(1 d from now\)/);
+  const argv = ["device", "revoke", "cam-1", "--serial", "5F:01", "--reason", "stolen", "--hub", hub.url];
+  const revoked = await runCliHere(argv);
+  assert.deepEqual(asked, { serial: "5F:01", reason: "stolen" });
+  assert.match(revoked.out, /cam-1 cannot connect any more; .* muster device invite --device cam-1 --again/);
+});
