@@ -3,6 +3,7 @@ import { mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promise
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
+import { newSigners, rootOf, sealRoot } from "@muster/shared/testing";
 import {
   commitIdentity,
   loadIdentity,
@@ -13,17 +14,22 @@ import {
   sweepKeys,
 } from "./identity-store.js";
 
-const publicKey = { keyid: "a".repeat(64), ed25519: Buffer.alloc(32).toString("base64") };
+const signers = newSigners();
 const identity = {
   ...{ device: "a", mqttUrl: "mqtts://hub:8883", ca: "CA" },
-  keys: { release: [publicKey], director: [publicKey] },
+  root: sealRoot(rootOf(signers), signers.root),
 };
 
 async function joined(t: TestContext): Promise<{ dataDir: string; files: () => Promise<string[]> }> {
   const dataDir = await mkdtemp(join(tmpdir(), "muster-identity-"));
   t.after(() => rm(dataDir, { recursive: true }));
   await replaceIdentity(dataDir, { ...identity, certificate: "old certificate" }, "old key");
-  return { dataDir, files: () => readdir(join(dataDir, "identity")) };
+  return { dataDir, files: () => certified(join(dataDir, "identity")) };
+}
+
+/** The files of the identity, besides the key that outlives it. */
+async function certified(folder: string): Promise<string[]> {
+  return (await readdir(folder)).filter((name) => name !== "sealing.key.pem");
 }
 
 const pair = async (dataDir: string) => {

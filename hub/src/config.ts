@@ -19,6 +19,8 @@ export const HubConfig = z.strictObject({
     .string()
     .regex(/^[A-Za-z0-9.:-]+$/, "must be a host name or an address")
     .default("127.0.0.1"),
+  /** Write a new token for the user `admin` at this start, for when no admin can get in any more. */
+  newAdminToken: z.boolean().default(false),
   logLevel: z.enum(["debug", "info", "warn", "error"]).default("info"),
   /** A device silent for this long counts as offline. */
   offlineAfterMs: z.int().min(500).default(90_000),

@@ -143,16 +143,16 @@ export class Devices {
     return rows.map((row) => this.#view(row)).filter(({ id, labels }) => selects(parsed, id, labels));
   }
 
-  /** Throws `device/unknown`, or `request/invalid` past 64 labels. */
-  async label(device: string, { set, remove }: ChangeLabels): Promise<DeviceRecord> {
-    const { labels } = await this.get(device);
+  /** The labels a device would have after a change. Throws `request/invalid` past 64 labels. */
+  relabelled({ labels }: Pick<Device, "labels">, { set, remove }: ChangeLabels): { labels: Labels } {
     const kept = Object.fromEntries(Object.entries({ ...labels, ...set }).filter(([key]) => !remove.includes(key)));
-    const next = parseWith(
-      Labels.refine((all) => Object.keys(all).length <= 64, "a device has at most 64 labels"),
-      kept,
-      "request/invalid",
-      "labels",
-    );
+    const limited = Labels.refine((all) => Object.keys(all).length <= 64, "a device has at most 64 labels");
+    return { labels: parseWith(limited, kept, "request/invalid", "labels") };
+  }
+
+  /** Throws `device/unknown`, or `request/invalid` past 64 labels. */
+  async label(device: string, change: ChangeLabels): Promise<DeviceRecord> {
+    const { labels: next } = this.relabelled(await this.get(device), change);
     await this.#deps.db
       .updateTable("devices")
       .set({ labels: JSON.stringify(next) })

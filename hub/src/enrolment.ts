@@ -10,10 +10,13 @@ import {
   type Labels,
   type Log,
   MusterError,
+  messageOf,
   type RevokeCertificates,
   sha256,
 } from "@muster/shared";
+import type { Audit } from "./audit.js";
 import type { Certificates } from "./certificates.js";
+import { AttemptLimit, TooManyAttemptsError } from "./core/attempt-limit.js";
 import type { Devices } from "./devices.js";
 import type { EventLog } from "./events.js";
 import type { DeviceLink, Pki } from "./ports.js";
@@ -32,6 +35,7 @@ export interface EnrolmentDeps {
     /** Every root of this hub, oldest first. */
     readonly roots: Envelope[];
     readonly enrolmentUrl: string;
+    readonly audit: Audit;
     readonly log: Log;
   };
 }
@@ -39,6 +43,7 @@ export interface EnrolmentDeps {
 /** How devices come into the fleet and leave it. */
 export class Enrolment {
   readonly #deps: EnrolmentDeps;
+  readonly #attempts = new AttemptLimit();
 
   constructor(deps: EnrolmentDeps) {
     this.#deps = deps;
@@ -83,10 +88,7 @@ export class Enrolment {
    */
   async join({ secret, device, labels, ...asked }: JoinRequest, from: string): Promise<JoinReply> {
     const { certificates, devices, events, hub } = this.#deps;
-    const invitation = await this.#use(secret, device).catch(async (error) => {
-      await events.append(undefined, "device.join-refused", { device, from, reason: String((error as Error).message) });
-      throw error;
-    });
+    const invitation = await this.#use(secret, device).catch((error) => this.#refused(device, from, error));
     try {
       const issued = await certificates.sign(device, asked);
       if (invitation.again) await devices.label(device, { set: invitation.labels, remove: [] });
@@ -97,6 +99,8 @@ export class Enrolment {
       const event = invitation.again ? "device.rejoined" : "device.joined";
       await events.append(device, event, { from, serial });
       hub.log.info(event, { device, from });
+      const change = { action: invitation.again ? "device.rejoin" : "device.join", subject: device };
+      await hub.audit.change({ user: `device:${device}`, address: from }, change, async () => ({ serial }));
       return { certificate, ca: hub.trust.serverCa, mqttUrl: hub.link.url, roots: hub.roots };
     } catch (error) {
       await this.#giveBack(secret);
@@ -123,6 +127,16 @@ export class Enrolment {
     await this.#deps.certificates.revoke(device, revoked);
     this.#deps.hub.link.recheck();
     return this.show(device);
+  }
+
+  /** Every refusal is an event until an address makes too many; then one per pause, so that it cannot fill the store. */
+  async #refused(device: string, from: string, error: unknown): Promise<never> {
+    const { clock, events } = this.#deps;
+    const waitMs = this.#attempts.waitMs(from, clock.now());
+    if (waitMs > 0) throw new TooManyAttemptsError(waitMs);
+    const failures = this.#attempts.failed(from, clock.now());
+    await events.append(undefined, "device.join-refused", { device, from, failures, reason: messageOf(error) });
+    throw error;
   }
 
   async #use(secret: string, device: string): Promise<{ labels: Labels; again: boolean }> {

@@ -41,11 +41,13 @@ export class EventLog {
       .execute();
   }
 
-  /** Oldest first: those after a number, or else the newest. */
-  async list({ device, kind, after, limit }: EventQuery): Promise<HubEvent[]> {
+  /** Oldest first: those after a number, or else the newest; of some devices only, when they are given. */
+  async list({ device, kind, after, limit }: EventQuery, only?: readonly string[]): Promise<HubEvent[]> {
+    if (only?.length === 0) return [];
     let query = this.#db.selectFrom("events").selectAll().limit(limit);
     if (device !== undefined) query = query.where("device", "=", device);
     if (kind !== undefined) query = query.where("kind", "=", kind);
+    if (only !== undefined) query = query.where("device", "in", only);
     query = after === undefined ? query.orderBy("id", "desc") : query.where("id", ">", after).orderBy("id", "asc");
     const events = (await query.execute()).map((row) => ({
       id: row.id,

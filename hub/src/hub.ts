@@ -2,11 +2,13 @@ import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { type HubStatus, type Log, parseWith } from "@muster/shared";
 import { FolderBlobs, lockFolder, readIfThere, systemClock, writeDurably } from "@muster/shared/node";
+import { Access, firstAdmin } from "./access.js";
 import { openAedesBroker } from "./adapters/aedes-broker.js";
 import { inspectProcess } from "./adapters/inspect-process.js";
 import { openPki } from "./adapters/pki.js";
 import { openSqlite } from "./adapters/sqlite-store.js";
 import { ArtifactKeys } from "./artifact-keys.js";
+import { Audit } from "./audit.js";
 import { BundleIntake } from "./bundle-intake.js";
 import { Catalog } from "./catalog.js";
 import { Certificates } from "./certificates.js";
@@ -17,6 +19,8 @@ import { DriftWatch } from "./drift.js";
 import { Enrolment } from "./enrolment.js";
 import { EventLog } from "./events.js";
 import { every } from "./every.js";
+import { Gate } from "./http/gate.js";
+import { accessRoutes } from "./http/routes/access.js";
 import { deviceRoutes } from "./http/routes/devices.js";
 import { enrolmentRoutes } from "./http/routes/enrolment.js";
 import { modelRoutes } from "./http/routes/models.js";
@@ -44,8 +48,6 @@ export interface Hub {
   readonly apiUrl: string;
   readonly mqttUrl: string;
   readonly enrolmentUrl: string;
-  /** The token that opens the API. */
-  readonly token: string;
   close(): Promise<void>;
 }
 
@@ -60,7 +62,6 @@ export async function startHub(options: Partial<HubConfig>, log: Log): Promise<H
   };
   try {
     closers.push(await lockFolder(config.dataDir));
-    const token = await openToken(join(config.dataDir, "admin.token"));
     const trust = await Trust.open(join(config.dataDir, "keys"), clock, log);
     const { publicHost, deviceCertificateMs } = config;
     const folder = join(config.dataDir, "identity");
@@ -69,6 +70,9 @@ export async function startHub(options: Partial<HubConfig>, log: Log): Promise<H
     const { tls } = listeners;
     const db = await openSqlite(join(config.dataDir, "hub.db"));
     closers.push(() => db.destroy());
+    const access = new Access(db, clock);
+    const audit = await Audit.open(db, clock, log);
+    await admitAdmin(access, audit, join(config.dataDir, "admin.token"), config.newAdminToken);
     const artifacts = await FolderBlobs.open(join(config.dataDir, "artifacts"));
     const uploads = await FolderBlobs.open(join(config.dataDir, "uploads"));
 
@@ -146,6 +150,7 @@ export async function startHub(options: Partial<HubConfig>, log: Log): Promise<H
       hub: {
         link,
         trust: pki,
+        audit,
         get roots() {
           return trust.chain();
         },
@@ -159,8 +164,9 @@ export async function startHub(options: Partial<HubConfig>, log: Log): Promise<H
     const bound = await listenHttp(enrolmentApp, config.enrolmentHost, config.enrolmentPort, "joining devices");
     address.enrolmentUrl = `https://${config.publicHost}:${new URL(bound).port}`;
 
+    const gate = new Gate({ access, audit, clock, log });
     const loopback = ["127.0.0.1", "::1", "localhost"].includes(config.httpHost);
-    const app = await newServer({ title: "Muster", version: hubVersion, tls: loopback ? undefined : tls, token, log });
+    const app = await newServer({ title: "Muster", version: hubVersion, tls: loopback ? undefined : tls, gate, log });
     closers.push(() => app.close());
     listeners.onChange((next) => useCertificate(app, next));
     const status = async (): Promise<HubStatus> => {
@@ -182,11 +188,12 @@ export async function startHub(options: Partial<HubConfig>, log: Log): Promise<H
       };
     };
     statusRoutes(app, status);
-    trustRoutes(app, trust, desired);
-    deviceRoutes(app, devices, enrolment);
-    modelRoutes(app, catalog, publishing, maxArtifactBytes);
-    rolloutRoutes(app, rollouts);
-    telemetryRoutes(app, telemetry, events, drift);
+    trustRoutes(app, trust, desired, audit);
+    accessRoutes(app, access, audit);
+    deviceRoutes(app, devices, enrolment, audit);
+    modelRoutes(app, { catalog, publishing, audit }, maxArtifactBytes);
+    rolloutRoutes(app, rollouts, audit);
+    telemetryRoutes(app, { telemetry, events, drift, devices });
     const apiUrl = await listenHttp(app, config.httpHost, config.httpPort, "the HTTP API");
 
     closers.push(every(config.tickMs, () => rollouts.tick(), log, "rollout.tick"));
@@ -197,23 +204,25 @@ export async function startHub(options: Partial<HubConfig>, log: Log): Promise<H
       every(3_600_000, () => telemetry.prune(config.keepTelemetryMs, config.maxTelemetryRows), log, "telemetry.prune"),
     );
     closers.push(every(3_600_000, () => publishing.forgetUnused(), log, "uploads.forget"));
+    closers.push(every(3_600_000, () => access.forgetExpired(), log, "tokens.forget"));
     closers.push(every(3_600_000, () => trust.renewIfDue(), log, "trust.renew"));
     closers.push(every(Math.min(config.desiredValidMs / 8, 3_600_000), () => desired.renew(), log, "desired.renew"));
     await events.append(undefined, "hub.started", { version: hubVersion });
     log.info("hub.started", { apiUrl, mqttUrl: link.url, enrolmentUrl: address.enrolmentUrl, dataDir: config.dataDir });
-    return { apiUrl, mqttUrl: link.url, enrolmentUrl: address.enrolmentUrl, token, close };
+    return { apiUrl, mqttUrl: link.url, enrolmentUrl: address.enrolmentUrl, close };
   } catch (error) {
     await close();
     throw error;
   }
 }
 
-/** The API token, made at first start; the file has mode 0600. */
-async function openToken(path: string): Promise<string> {
-  const known = await readIfThere(path);
-  if (known !== undefined) return known.trim();
-  // Hex, because it is given on command lines: it must not begin with a dash.
-  const token = randomBytes(24).toString("hex");
-  await writeDurably(path, `${token}\n`);
-  return token;
+/** Lets the first admin in, with a token in a file of mode 0600; again when the operator asks for a new one. */
+async function admitAdmin(access: Access, audit: Audit, path: string, again: boolean): Promise<void> {
+  const first = await access.isNew();
+  if (!first && !again) return;
+  const known = first ? await readIfThere(path) : undefined;
+  const secret = known?.trim() ?? `muster_${randomBytes(24).toString("hex")}`;
+  // The file first: a token that nobody can read would lock everybody out.
+  await writeDurably(path, `${secret}\n`);
+  await audit.change({ user: "hub" }, { action: "user.admit", subject: firstAdmin }, () => access.admit(secret));
 }

@@ -22,6 +22,12 @@ export const errorCodes = {
   "artifact/undecryptable": { means: "an artifact or its key was not encrypted for this device", retryable: false },
   "signature/invalid": { means: "a document is not signed by a key trusted for its role", retryable: false },
   "desired/refused": { means: "a desired document is for another device, older, or expired", retryable: false },
+  "access/denied": { means: "the role or scope of who asks does not allow this", retryable: false },
+  "access/too-many-attempts": { means: "too many failed attempts from this address", retryable: true },
+  "user/unknown": { means: "no such user", retryable: false },
+  "user/exists": { means: "a user of this name is there already", retryable: false },
+  "user/last-admin": { means: "nobody could administer the hub any more", retryable: false },
+  "token/unknown": { means: "no such API token", retryable: false },
   "signature/key-needed": {
     means: "the release key is not on the hub; a push has to bring its signature",
     retryable: false,

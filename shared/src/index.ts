@@ -9,6 +9,7 @@ export * from "./ports.js";
 export * from "./protocol/codec.js";
 export * from "./protocol/frames.js";
 export * from "./protocol/http.js";
+export * from "./protocol/http-access.js";
 export * from "./protocol/http-rollouts.js";
 export * from "./protocol/http-telemetry.js";
 export * from "./protocol/http-trust.js";

@@ -1,5 +1,6 @@
 import { createRequire } from "node:module";
 import { type Command, program, runProgram } from "@muster/shared/node";
+import { auditCommands } from "./commands/audit.js";
 import { deviceCommands } from "./commands/device.js";
 import { driftCommand } from "./commands/drift.js";
 import { hubCommand } from "./commands/hub.js";
@@ -8,6 +9,8 @@ import { modelCommands } from "./commands/model.js";
 import { rolloutCommands } from "./commands/rollout.js";
 import { statusCommand } from "./commands/status.js";
 import { telemetryCommands } from "./commands/telemetry.js";
+import { tokenCommands } from "./commands/token.js";
+import { userCommands } from "./commands/user.js";
 import { withExamples } from "./help.js";
 import type { Io } from "./io.js";
 import { Session } from "./session.js";
@@ -47,6 +50,9 @@ export function cliProgram(io: Io): Command {
   telemetryCommands(root, session);
   driftCommand(root, session);
   keyCommands(root, session);
+  userCommands(root, session);
+  tokenCommands(root, session);
+  auditCommands(root, session);
   return root;
 }
 

@@ -1,6 +1,5 @@
-import { timingSafeEqual } from "node:crypto";
 import swagger from "@fastify/swagger";
-import { type ApiError, asMusterError, type ErrorCode, type Log, MusterError, sha256 } from "@muster/shared";
+import { type ApiError, asMusterError, type ErrorCode, type Log, MusterError } from "@muster/shared";
 import fastify, { type FastifyInstance } from "fastify";
 import {
   jsonSchemaTransform,
@@ -8,7 +7,10 @@ import {
   validatorCompiler,
   type ZodTypeProvider,
 } from "fastify-type-provider-zod";
+import { TooManyAttemptsError } from "../core/attempt-limit.js";
+import { type Actor, requireAction } from "../core/permission.js";
 import { listenError } from "../listen.js";
+import type { Gate } from "./gate.js";
 
 /** A server whose routes are typed and checked by zod schemas. */
 export type App = ReturnType<typeof typed>;
@@ -18,8 +20,8 @@ export interface ServerOptions {
   readonly version: string;
   /** With it the server speaks TLS. */
   readonly tls?: { readonly certificate: string; readonly privateKey: string } | undefined;
-  /** With it every route under /v1 needs this bearer token. */
-  readonly token?: string | undefined;
+  /** With it every route under /v1 needs a token that may do what the route does. */
+  readonly gate?: Gate | undefined;
   readonly log: Log;
 }
 
@@ -28,7 +30,7 @@ const bodyLimit = 4 * 1024 * 1024;
 
 /** A server without routes: checked bodies, errors in one shape, an OpenAPI document at /openapi.json. */
 export async function newServer(options: ServerOptions): Promise<App> {
-  const { tls, title, version, token } = options;
+  const { tls, title, version, gate } = options;
   const common = {
     bodyLimit,
     requestTimeout: 0,
@@ -44,7 +46,7 @@ export async function newServer(options: ServerOptions): Promise<App> {
     openapi: {
       info: { title, version },
       components: { securitySchemes: { token: { type: "http", scheme: "bearer" } } },
-      ...(token === undefined ? {} : { security: [{ token: [] }] }),
+      ...(gate === undefined ? {} : { security: [{ token: [] }] }),
     },
     transform: jsonSchemaTransform,
   });
@@ -54,23 +56,17 @@ export async function newServer(options: ServerOptions): Promise<App> {
     const known = fromFastify(error);
     const status = statusOf(known.code);
     if (status >= 500) options.log.error("http.request.failed", { method: request.method, url: request.url, error });
+    if (known instanceof TooManyAttemptsError) void reply.header("retry-after", Math.ceil(known.waitMs / 1000));
     void reply.status(status).send(errorBody(known));
   });
   app.setNotFoundHandler((request, reply) => {
     const error = new MusterError("request/not-found", `no route ${request.method} ${request.url}; see /openapi.json`);
     void reply.status(404).send(errorBody(error));
   });
-  if (token !== undefined) {
-    app.addHook("onRequest", async (request) => {
-      if (!request.url.startsWith("/v1")) return;
-      if (!sameSecret(request.headers.authorization ?? "", `Bearer ${token}`)) {
-        throw new MusterError(
-          "request/unauthorized",
-          "the API token is missing or wrong; give it as 'Authorization: Bearer TOKEN'",
-        );
-      }
-    });
-  }
+  app.addHook("onSend", async (request, reply) => {
+    for (const [name, value] of securityHeaders(request.url, tls !== undefined)) reply.header(name, value);
+  });
+  if (gate !== undefined) guard(app, gate);
   return app;
 }
 
@@ -122,16 +118,54 @@ function fromFastify(error: unknown): MusterError {
 
 function statusOf(code: ErrorCode): number {
   if (code === "request/unauthorized") return 401;
-  if (code === "invite/refused") return 403;
+  if (code === "invite/refused" || code === "access/denied") return 403;
+  if (code === "access/too-many-attempts") return 429;
   if (code.endsWith("/unknown") || code === "request/not-found" || code === "artifact/missing") return 404;
-  if (code.endsWith("/exists") || code === "rollout/conflict") return 409;
+  if (
+    code.endsWith("/exists") ||
+    ["rollout/conflict", "user/last-admin", "trust/refused", "signature/key-needed"].includes(code)
+  )
+    return 409;
   if (code === "artifact/too-large") return 413;
   if (code.startsWith("bundle/") || code === "artifact/digest-mismatch") return 422;
   if (code.endsWith("/invalid")) return 400;
   return 500;
 }
 
-/** Compares in a time that does not depend on where the texts differ. */
-function sameSecret(given: string, expected: string): boolean {
-  return timingSafeEqual(Buffer.from(sha256(given)), Buffer.from(sha256(expected)));
+/** Every route under /v1 says what it does, and who asks may do that, or it is not run. */
+function guard(app: App, gate: Gate): void {
+  app.addHook("onRoute", ({ method, url, config }) => {
+    if (!url.startsWith("/v1/") || config?.action !== undefined) return;
+    throw new MusterError("internal", `route ${String(method)} ${url} does not say what it does: config.action`);
+  });
+  app.decorateRequest("actor");
+  app.addHook("onRequest", async (request) => {
+    if (!request.url.startsWith("/v1")) return;
+    const { authorization } = request.headers;
+    request.actor = await gate.enter(authorization, request.ip);
+    // That there is no route is told only to who has a token.
+    if (request.is404) return;
+    const { action } = request.routeOptions.config;
+    if (action === undefined) throw new MusterError("internal", "this route does not say what it does");
+    requireAction(request.actor, action);
+  });
+  app.addHook("onError", async (request, _reply, error) => {
+    if (!(error instanceof MusterError) || error.code !== "access/denied") return;
+    const actor = request.actor as Actor | undefined;
+    if (actor === undefined) return;
+    const { action = "unknown" } = request.routeOptions.config;
+    await gate.denied(actor, action, `${request.method} ${request.url}`, error.message);
+  });
+}
+
+/** Answers are data for programs: nothing in them is to be guessed at, framed, run or kept. */
+function securityHeaders(url: string, tls: boolean): [string, string][] {
+  return [
+    ["x-content-type-options", "nosniff"],
+    ["x-frame-options", "DENY"],
+    ["content-security-policy", "default-src 'none'; frame-ancestors 'none'"],
+    ["referrer-policy", "no-referrer"],
+    ...(url.startsWith("/v1") ? [["cache-control", "no-store"] as [string, string]] : []),
+    ...(tls ? [["strict-transport-security", "max-age=31536000"] as [string, string]] : []),
+  ];
 }

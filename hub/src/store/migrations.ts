@@ -1,9 +1,11 @@
 import { certificates } from "./certificates-migration.js";
 import type { Kysely, Migration } from "./kysely.js";
+import { people } from "./people-migration.js";
 
 /** Every change of the tables, in the order of its name. A released migration is never edited. */
 export const migrations: Record<string, Migration> = {
   "0001-begin": { up: begin },
+  "0002-people": { up: people },
   "0003-certificates": { up: certificates },
   "0004-drafts": { up: drafts },
 };

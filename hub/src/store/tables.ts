@@ -50,6 +50,33 @@ export interface Tables {
     size_bytes: number;
     pushed_ms: number;
   };
+  users: { name: string; role: string; scope: string; disabled: number; created_ms: number };
+  tokens: {
+    id: string;
+    user: string;
+    label: string;
+    /** SHA-256 of the secret. */
+    secret_hash: string;
+    role: string | null;
+    scope: string;
+    created_ms: number;
+    expires_ms: number | null;
+    used_ms: number | null;
+  };
+  audit: {
+    seq: number;
+    at_ms: number;
+    actor: string;
+    token: string | null;
+    address: string | null;
+    action: string;
+    subject: string;
+    outcome: string;
+    before: string | null;
+    after: string | null;
+    previous: string;
+    hash: string;
+  };
   /** Manifests that wait for their signature. */
   drafts: {
     /** SHA-256 of the bytes to sign. */

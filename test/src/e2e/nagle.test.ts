@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
 import { Socket } from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -35,9 +36,10 @@ test("Nagle's algorithm is off on both ends of a device's connection", async (t)
     log,
   );
   t.after(() => hub.close());
+  const secret = (await readFile(join(folder, "hub", "admin.token"), "utf8")).trim();
   const response = await fetch(`${hub.apiUrl}/v1/invites`, {
     method: "POST",
-    headers: { authorization: `Bearer ${hub.token}`, "content-type": "application/json" },
+    headers: { authorization: `Bearer ${secret}`, "content-type": "application/json" },
     body: "{}",
   });
   const { url, token } = (await response.json()) as Invite;

@@ -51,9 +51,9 @@ export class HubMachine {
     return new HubMachine(options, program, urls, token);
   }
 
-  /** Starts the hub again after it was stopped or killed. */
-  async restart(): Promise<void> {
-    this.program = await Program.start("hub", programs.muster, ["hub", ...this.#flags], {
+  /** Starts the hub again after it was stopped or killed; more flags count for this start. */
+  async restart(...flags: string[]): Promise<void> {
+    this.program = await Program.start("hub", programs.muster, ["hub", ...this.#flags, ...flags], {
       logFile: this.#logFile,
       ready: "hub.started",
     });

@@ -12,6 +12,7 @@ export function hubCommand(root: Command): void {
     .option("--mqtt-port <port>", "port devices connect to, MQTT over mutual TLS (default: 8883)", integerOption)
     .option("--enrolment-port <port>", "port devices join at, HTTPS (default: 7401)", integerOption)
     .option("--public-host <host>", "name or address under which devices reach this machine (default: 127.0.0.1)")
+    .option("--new-admin-token", "make a new token for the user admin, for when no admin can get in any more")
     .option("--log-level <level>", "debug, info, warn or error (default: info)")
     .option(
       "--config <file>",

@@ -6,13 +6,16 @@ import {
   MusterError,
   PushedVersion,
   PushVersion,
+  parseBundle,
   SignDraft,
+  sha256,
   UploadState,
   VersionList,
   VersionName,
   VersionView,
 } from "@muster/shared";
 import { z } from "zod";
+import type { Audit } from "../../audit.js";
 import type { Catalog } from "../../catalog.js";
 import type { Publishing } from "../../publishing.js";
 import type { App } from "../server.js";
@@ -20,15 +23,31 @@ import type { App } from "../server.js";
 const ByDigest = z.strictObject({ digest: Digest });
 
 /** /v1/uploads and /v1/models. */
-export function modelRoutes(app: App, catalog: Catalog, publishing: Publishing, maxArtifactBytes: number): void {
-  app.head("/v1/uploads/:digest", { schema: { params: ByDigest, hide: true } }, async ({ params }, reply) => {
-    const sizeBytes = await publishing.uploaded(params.digest);
-    return reply.status(sizeBytes === undefined ? 404 : 200).send();
+export function modelRoutes(
+  app: App,
+  { catalog, publishing, audit }: { catalog: Catalog; publishing: Publishing; audit: Audit },
+  maxArtifactBytes: number,
+): void {
+  const write = { action: "model.write" } as const;
+  const read = { action: "read" } as const;
+  /** What is recorded of a version is its manifest. */
+  const pushed = (version: string) => ({
+    ...{ action: "model.push", subject: version },
+    after: ({ manifestDigest }: PushedVersion) => manifestDigest,
   });
+  app.head(
+    "/v1/uploads/:digest",
+    { config: write, schema: { params: ByDigest, hide: true } },
+    async ({ params }, reply) => {
+      const sizeBytes = await publishing.uploaded(params.digest);
+      return reply.status(sizeBytes === undefined ? 404 : 200).send();
+    },
+  );
   app.put(
     "/v1/uploads/:digest",
     {
       bodyLimit: maxArtifactBytes,
+      config: write,
       schema: {
         summary: "Send a file of a bundle, named by its SHA-256",
         consumes: ["application/octet-stream"],
@@ -45,20 +64,23 @@ export function modelRoutes(app: App, catalog: Catalog, publishing: Publishing, 
   app.post(
     "/v1/models",
     {
+      config: write,
       schema: {
         summary: "Make a version out of uploaded files",
         body: PushVersion,
         response: { 200: PushedVersion, 201: PushedVersion },
       },
     },
-    async ({ body }, reply) => {
-      const pushed = await publishing.push(body);
-      return reply.status(pushed.created ? 201 : 200).send(pushed);
+    async ({ body, actor }, reply) => {
+      const { name, version } = parseBundle(body.bundle);
+      const made = await audit.change(actor, pushed(`${name} ${version}`), () => publishing.push(body));
+      return reply.status(made.created ? 201 : 200).send(made);
     },
   );
   app.post(
     "/v1/drafts",
     {
+      config: write,
       schema: {
         summary: "Prepare a version that is signed outside of the hub; 200 when it was there already",
         body: PushVersion,
@@ -72,12 +94,20 @@ export function modelRoutes(app: App, catalog: Catalog, publishing: Publishing, 
   );
   app.post(
     "/v1/drafts/sign",
-    { schema: { summary: "Make a version out of a signed draft", body: SignDraft, response: { 201: PushedVersion } } },
-    async ({ body }, reply) => reply.status(201).send(await publishing.sign(body.envelope)),
+    {
+      config: write,
+      schema: { summary: "Make a version out of a signed draft", body: SignDraft, response: { 201: PushedVersion } },
+    },
+    async ({ body, actor }, reply) => {
+      const digest = sha256(Buffer.from(body.envelope.payload, "base64"));
+      const made = await audit.change(actor, pushed(`draft ${digest}`), () => publishing.sign(body.envelope));
+      return reply.status(201).send(made);
+    },
   );
   app.get(
     "/v1/models",
     {
+      config: read,
       schema: {
         summary: "List versions, newest release first",
         querystring: z.strictObject({ model: ModelName.optional() }),
@@ -89,6 +119,7 @@ export function modelRoutes(app: App, catalog: Catalog, publishing: Publishing, 
   app.get(
     "/v1/models/:model/versions/:version",
     {
+      config: read,
       schema: {
         summary: "Show a version",
         params: z.strictObject({ model: ModelName, version: VersionName }),

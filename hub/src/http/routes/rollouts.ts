@@ -1,43 +1,68 @@
-import { Rollout, RolloutAction, RolloutList, RolloutPlan, StartRollout } from "@muster/shared";
+import { MusterError, Rollout, RolloutAction, RolloutList, RolloutPlan, StartRollout } from "@muster/shared";
 import { z } from "zod";
+import type { Audit } from "../../audit.js";
+import { type Actor, coveredBy, narrowed } from "../../core/permission.js";
 import type { Rollouts } from "../../rollouts.js";
 import type { App } from "../server.js";
 
 const ById = z.strictObject({ id: z.string().max(64) });
 
-/** /v1/rollouts. */
-export function rolloutRoutes(app: App, rollouts: Rollouts): void {
+/** /v1/rollouts. A scope cuts down whom a rollout reaches; others' rollouts stay out of sight. */
+export function rolloutRoutes(app: App, rollouts: Rollouts, audit: Audit): void {
+  const read = { action: "read" } as const;
+  const write = { action: "rollout.write" } as const;
+  const scoped = ({ scope }: Actor, body: StartRollout) => ({ ...body, selector: narrowed(scope, body.selector) });
+  const visible =
+    ({ scope }: Actor) =>
+    (rollout: Rollout) =>
+      coveredBy(scope, rollout.selector);
+  const find = async (actor: Actor, id: string) => {
+    const rollout = await rollouts.get(id);
+    if (visible(actor)(rollout)) return rollout;
+    throw new MusterError("access/denied", `rollout ${id} reaches beyond '${actor.scope}'`);
+  };
+  const stateOf = ({ state, reason }: Rollout) => ({ state, reason });
   app.post(
     "/v1/rollouts/plan",
-    { schema: { summary: "Show who would get a version", body: StartRollout, response: { 200: RolloutPlan } } },
-    async ({ body }) => rollouts.plan(body),
+    {
+      config: read,
+      schema: { summary: "Show who would get a version", body: StartRollout, response: { 200: RolloutPlan } },
+    },
+    async ({ body, actor }) => rollouts.plan(scoped(actor, body)),
   );
   app.post(
     "/v1/rollouts",
-    { schema: { summary: "Start a rollout", body: StartRollout, response: { 201: Rollout } } },
-    async ({ body }, reply) => reply.status(201).send(await rollouts.start(body)),
+    { config: write, schema: { summary: "Start a rollout", body: StartRollout, response: { 201: Rollout } } },
+    async ({ body, actor }, reply) => {
+      const request = scoped(actor, body);
+      const change = { action: "rollout.start", subject: `${body.model} ${body.version}`, after: () => request };
+      return reply.status(201).send(await audit.change(actor, change, () => rollouts.start(request)));
+    },
   );
   app.get(
     "/v1/rollouts",
-    { schema: { summary: "List rollouts, newest first", response: { 200: RolloutList } } },
-    async () => ({
-      rollouts: await rollouts.list(),
-    }),
+    { config: read, schema: { summary: "List rollouts, newest first", response: { 200: RolloutList } } },
+    async ({ actor }) => ({ rollouts: (await rollouts.list()).filter(visible(actor)) }),
   );
   app.get(
     "/v1/rollouts/:id",
-    { schema: { summary: "Show a rollout", params: ById, response: { 200: Rollout } } },
-    async ({ params }) => rollouts.get(params.id),
+    { config: read, schema: { summary: "Show a rollout", params: ById, response: { 200: Rollout } } },
+    async ({ params, actor }) => find(actor, params.id),
   );
   app.post(
     "/v1/rollouts/:id/:action",
     {
+      config: write,
       schema: {
         summary: "Pause, resume or halt a rollout",
         params: ById.extend({ action: RolloutAction }),
         response: { 200: Rollout },
       },
     },
-    async ({ params }) => rollouts.act(params.id, params.action),
+    async ({ params: { id, action }, actor }) => {
+      const before = await find(actor, id);
+      const change = { action: `rollout.${action}`, subject: id, before: async () => stateOf(before), after: stateOf };
+      return audit.change(actor, change, () => rollouts.act(id, action));
+    },
   );
 }

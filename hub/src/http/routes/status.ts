@@ -5,7 +5,9 @@ import type { App } from "../server.js";
 export function statusRoutes(app: App, status: () => Promise<HubStatus>): void {
   app.get("/healthz", { schema: { hide: true } }, async () => ({ ok: true }));
   app.get("/openapi.json", { schema: { hide: true } }, async () => app.swagger());
-  app.get("/v1/status", { schema: { summary: "What the hub is and holds", response: { 200: HubStatus } } }, () =>
-    status(),
+  app.get(
+    "/v1/status",
+    { config: { action: "read" }, schema: { summary: "What the hub is and holds", response: { 200: HubStatus } } },
+    () => status(),
   );
 }
