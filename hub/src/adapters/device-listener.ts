@@ -57,7 +57,7 @@ export class DeviceListener {
       const count = error.code === "ERR_TLS_HANDSHAKE_TIMEOUT" ? "handshake-timeout" : "tls-handshake-failed";
       this.#refused(count, error.message, socket.remoteAddress);
     });
-    this.#tcp = createTcpServer({ noDelay: true }, (socket) => {
+    this.#tcp = createTcpServer((socket) => {
       const address = socket.remoteAddress ?? "";
       const not = this.#admission.enter(address, Date.now());
       if (not !== undefined) {
@@ -65,6 +65,7 @@ export class DeviceListener {
         socket.resetAndDestroy();
         return;
       }
+      socket.setNoDelay(true);
       this.#sockets.add(socket);
       socket.once("close", () => {
         this.#sockets.delete(socket);

@@ -87,7 +87,9 @@ async function unpacked(name: string): Promise<DebianTool | undefined> {
   const path = join(cache, "usr", "bin", name);
   if (!(await isProgram(path))) return undefined;
   const libraries = join(cache, "usr", "lib");
-  const folders = [libraries, ...(await readdir(libraries)).map((folder) => join(libraries, folder))];
+  // There are none when every library it needs is on the machine.
+  const names = await readdir(libraries).catch(() => []);
+  const folders = names.map((folder) => join(libraries, folder));
   return { path, env: { LD_LIBRARY_PATH: folders.join(delimiter) } };
 }
 

@@ -112,7 +112,7 @@ test("certificates are shown with serial and expiry, and revoked with a reason",
   });
   const { out } = await runCliHere(["device", "show", "cam-1", "--hub", hub.url]);
   assert.match(out, /certificate +5f00, refused since .*: stolen\n/);
-  assert.match(out, /certificate +5f01, valid until .* \(1 d from now\)/);
+  assert.match(out, /certificate +5f01, valid until .* \(24 h from now\)/);
   const argv = ["device", "revoke", "cam-1", "--serial", "5F:01", "--reason", "stolen", "--hub", hub.url];
   const revoked = await runCliHere(argv);
   assert.deepEqual(asked, { serial: "5F:01", reason: "stolen" });
