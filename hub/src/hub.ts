@@ -180,6 +180,7 @@ export async function startHub(options: Partial<HubConfig>, log: Log): Promise<H
         mqttUrl: link.url,
         enrolmentUrl: address.enrolmentUrl,
         counters: {
+          ...gate.counters(),
           ...link.counters(),
           ...taken.counters(),
           ...certificates.counters(),

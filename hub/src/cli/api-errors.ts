@@ -8,8 +8,14 @@ const giveToken =
 export function refusedRequest(status: number, body: string, what: string, hadToken: boolean): MusterError {
   const parsed = ApiError.safeParse(jsonOf(body));
   if (status === 401) {
-    const why = hadToken ? "the hub does not accept this token" : "the hub asks for a token";
+    const why = hadToken
+      ? "the hub does not accept this token: it is wrong, expired or revoked"
+      : "the hub asks for a token";
     return new MusterError("request/unauthorized", `${why}. ${giveToken}`);
+  }
+  if (!parsed.success && status === 403) {
+    // An answer to HEAD has no body.
+    return new MusterError("access/denied", "this token may not do that; see: muster whoami");
   }
   if (!parsed.success) {
     const code = status >= 502 && status <= 504 ? "hub/unreachable" : "internal";

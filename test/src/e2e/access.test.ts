@@ -77,7 +77,7 @@ test("each role and scope does its work, and nothing beyond it changes anything"
     await refused(operator, /only with devices/, "device", "label", "lyon-1", "site=nice");
     await refused(operator, /only with devices/, "device", "invite", "--label", "site=nice");
     await refused(operator, /only with devices/, "device", "invite");
-    await refused(operator, /model\.write/, "model", "push", join(folder, "bundles", "1.0.0"));
+    await refused(operator, /may not do that/, "model", "push", join(folder, "bundles", "1.0.0"));
     await operator.json<Invite>("device", "invite", "--label", "site=lyon,line=2");
     assert.equal((await operator.run("device", "label", "lyon-1", "line=1")).code, 0);
     const { events } = await operator.json<EventList>("telemetry", "events");
@@ -156,7 +156,7 @@ test("tokens end when they should, guessing is slowed down, and nobody is locked
     assert.ok(Number(last?.headers.get("retry-after")) >= 1);
     assert.equal((await kept.run("status")).code, 0);
     const { counters } = await hub.operator.json<HubStatus>("status");
-    assert.ok((counters["token-refused"] ?? 0) >= 10 && (counters["token-slowed"] ?? 0) >= 1);
+    assert.ok((counters["token-refused"] ?? 0) >= 10 && (counters["token-slowed"] ?? 0) >= 1, JSON.stringify(counters));
   });
   await t.test("answers carry security headers", async () => {
     const { headers } = await ask("none");

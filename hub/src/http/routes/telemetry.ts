@@ -31,7 +31,10 @@ export function telemetryRoutes(app: App, { telemetry, events, drift, devices }:
   );
   app.get(
     "/v1/telemetry/events",
-    { schema: { summary: "What happened", querystring: EventQuery, response: { 200: EventList } } },
+    {
+      config: { action: "read" },
+      schema: { summary: "What happened", querystring: EventQuery, response: { 200: EventList } },
+    },
     async ({ query, actor }) => {
       // Who has a part of the fleet sees what its devices did, and nothing of the hub or of other devices.
       if (actor.scope === "") return { events: await events.list(query) };
