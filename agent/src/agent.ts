@@ -124,7 +124,7 @@ export async function startAgent(options: Partial<AgentConfig>, log: Log): Promi
     const steps = new Steps({
       ...{ shelf, transfer, runner, trial: runTrial },
       device: {
-        ...{ hardware, trialTimeoutMs: config.trialTimeoutMs, sealingKey: credentials.sealingKey },
+        ...{ hardware, agentVersion, trialTimeoutMs: config.trialTimeoutMs, sealingKey: credentials.sealingKey },
         root: () => reconciler.root,
       },
       now: () => clock.now(),

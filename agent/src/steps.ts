@@ -11,7 +11,7 @@ import {
   verifyManifest,
 } from "@muster/shared";
 import type { Step } from "./core/next-step.js";
-import { chooseVariant, planProviders } from "./core/provider-plan.js";
+import { chooseVariant, incompatibility, planProviders } from "./core/provider-plan.js";
 import { DeviceFault, outcomeOf } from "./faults.js";
 import { candidateOf, commit, installedOf, variantOf, withCandidate, wrappedKeyOf } from "./installed.js";
 import type { BlobShelf, Runner, RunTrial } from "./ports.js";
@@ -30,6 +30,7 @@ export interface StepDeps {
     /** What keys of encrypted artifacts are wrapped for; PEM. */
     readonly sealingKey: string;
     readonly hardware: () => Promise<Hardware>;
+    readonly agentVersion: string;
     readonly trialTimeoutMs: number;
   };
   readonly now: () => number;
@@ -137,7 +138,10 @@ export class Steps {
     const { manifest: ref, version } = candidateOf(state);
     await transfer.fetchSmall(ref, signal);
     const manifest = await this.#manifest(model, version, ref.sha256, state);
-    const variant = chooseVariant(manifest, await device.hardware());
+    const hardware = await device.hardware();
+    const unfit = incompatibility(manifest, hardware, device.agentVersion);
+    if (unfit !== undefined) throw new DeviceFault("no-variant", "E_NO_VARIANT", unfit);
+    const variant = chooseVariant(manifest, hardware);
     if (variant === undefined)
       throw new DeviceFault("no-variant", "E_NO_VARIANT", "no variant fits into this device's memory");
     return withCandidate(state, (candidate) => ({

@@ -124,6 +124,7 @@ export class BundleIntake {
       postprocess: bundle.postprocess,
       selfTest: { tolerance: bundle.selfTest.tolerance, samples },
       budgets: bundle.budgets,
+      requires: bundle.requires,
       baseline,
       ...(bundle.licence === undefined ? {} : { licence: bundle.licence }),
       metadata: bundle.metadata,

@@ -2,7 +2,7 @@ import {
   type BlobRef,
   type BlobStore,
   type Clock,
-  type Envelope,
+  Envelope,
   type Manifest,
   MusterError,
   type VersionView,
@@ -65,6 +65,13 @@ export class Catalog {
     if (row === undefined)
       throw new MusterError("model/unknown", `no version ${version} of model ${model}; see: muster model ls`);
     return { sha256: row.manifest_digest, sizeBytes: row.manifest_bytes };
+  }
+
+  /** The signed manifest of a version. Throws `model/unknown`. */
+  async envelope(model: string, version: string): Promise<Envelope> {
+    const { sha256, sizeBytes } = await this.manifestRef(model, version);
+    const bytes = await this.#deps.artifacts.read(sha256, 0, sizeBytes);
+    return Envelope.parse(JSON.parse(bytes.toString("utf8")));
   }
 
   /** The number the next version of the model gets. */

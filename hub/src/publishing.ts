@@ -12,6 +12,7 @@ import {
   type PushedVersion,
   type PushVersion,
   parseBundle,
+  type SigningKey,
   seal,
   sha256,
 } from "@muster/shared";
@@ -67,39 +68,40 @@ export class Publishing {
    */
   push(request: PushVersion): Promise<PushedVersion> {
     return this.#exclusive(async () => {
-      const { release } = this.#deps.trust;
       const checked = await this.#check(request);
       if (checked.known !== undefined) return checked.known;
-      if (release === undefined) {
-        const message = "the release key is not on this hub; sign the push: muster model push --key FILE";
-        throw new MusterError("signature/key-needed", message);
-      }
+      this.#releaseKey();
       const manifest = await this.#released(await this.#deps.intake.take(checked.bundle, checked.used, request));
-      const envelope = seal(manifestType, Buffer.from(JSON.stringify(manifest)), [release]);
-      return this.#record(manifest, envelope, checked);
+      return this.#record(manifest, this.#seal(manifest), checked);
     });
   }
 
   /** The same up to the signature: what release keys outside of the hub have to sign. Throws as {@link push}. */
   draft(request: PushVersion): Promise<Draft | PushedVersion> {
     return this.#exclusive(async () => {
-      const { db, intake, settings } = this.#deps;
       const checked = await this.#check(request);
       if (checked.known !== undefined) return checked.known;
-      const manifest = await this.#released(await intake.take(checked.bundle, checked.used, request));
-      const payload = Buffer.from(JSON.stringify(manifest));
-      await db
-        .insertInto("drafts")
-        .values({
-          payload_digest: sha256(payload),
-          payload: payload.toString("base64"),
-          content_digest: checked.contentDigest,
-          used: JSON.stringify(checked.used),
-          created_ms: settings.clock.now(),
-        })
-        .onConflict((conflict) => conflict.column("payload_digest").doNothing())
-        .execute();
-      return { payloadType: manifestType, payload: payload.toString("base64"), manifest };
+      const manifest = await this.#released(await this.#deps.intake.take(checked.bundle, checked.used, request));
+      return this.#keepDraft(manifest, checked);
+    });
+  }
+
+  /**
+   * Publishes the bytes of a version again under another name and a higher release: the way back to a version that
+   * devices have left behind. Signed by the hub's release key. Throws `model/unknown`, `model/exists`, `signature/key-needed`.
+   */
+  republish(model: string, version: string, as: string): Promise<PushedVersion> {
+    return this.#exclusive(async () => {
+      const { manifest, contentDigest } = await this.#again(model, version, as);
+      return this.#record(manifest, this.#seal(manifest), { used: {}, contentDigest });
+    });
+  }
+
+  /** The same up to the signature. Throws as {@link republish}. */
+  redraft(model: string, version: string, as: string): Promise<Draft> {
+    return this.#exclusive(async () => {
+      const { manifest, contentDigest } = await this.#again(model, version, as);
+      return this.#keepDraft(manifest, { used: {}, contentDigest });
     });
   }
 
@@ -147,6 +149,53 @@ export class Publishing {
     }
     const message = `version ${bundle.version} of ${bundle.name} was pushed before with other contents; give it a new version`;
     throw new MusterError("model/exists", message);
+  }
+
+  async #again(model: string, version: string, as: string): Promise<{ manifest: Manifest; contentDigest: string }> {
+    const { catalog } = this.#deps;
+    const { manifest: before, manifestDigest } = await catalog.get(model, version);
+    if ((await catalog.contentDigest(model, as)) !== undefined) {
+      throw new MusterError("model/exists", `version ${as} of ${model} is there already; give it another name: --as`);
+    }
+    const { release: _, createdMs: __, ...rest } = before;
+    return {
+      manifest: await this.#released({ ...rest, version: as }),
+      contentDigest: sha256(JSON.stringify(["again", manifestDigest, as])),
+    };
+  }
+
+  /** The hub's release key. Throws `signature/key-needed` when it lies elsewhere. */
+  #releaseKey(): SigningKey {
+    const { release } = this.#deps.trust;
+    if (release !== undefined) return release;
+    throw new MusterError(
+      "signature/key-needed",
+      "the release key is not on this hub; sign there where it is: --key FILE",
+    );
+  }
+
+  #seal(manifest: Manifest): Envelope {
+    return seal(manifestType, Buffer.from(JSON.stringify(manifest)), [this.#releaseKey()]);
+  }
+
+  async #keepDraft(
+    manifest: Manifest,
+    { used, contentDigest }: Pick<Checked, "used" | "contentDigest">,
+  ): Promise<Draft> {
+    const { db, settings } = this.#deps;
+    const payload = Buffer.from(JSON.stringify(manifest));
+    await db
+      .insertInto("drafts")
+      .values({
+        payload_digest: sha256(payload),
+        payload: payload.toString("base64"),
+        content_digest: contentDigest,
+        used: JSON.stringify(used),
+        created_ms: settings.clock.now(),
+      })
+      .onConflict((conflict) => conflict.column("payload_digest").doNothing())
+      .execute();
+    return { payloadType: manifestType, payload: payload.toString("base64"), manifest };
   }
 
   async #released(unreleased: Unreleased): Promise<Manifest> {

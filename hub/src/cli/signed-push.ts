@@ -1,11 +1,15 @@
 import {
   Draft,
-  type Manifest,
+  Manifest,
   MusterError,
+  manifestType,
+  openDocument,
   type Problem,
   PushedVersion,
   type PushVersion,
   parseBundle,
+  type Republish,
+  SignedManifest,
   type SigningKey,
   seal,
 } from "@muster/shared";
@@ -13,6 +17,7 @@ import { z } from "zod";
 import type { Answer } from "./answer.js";
 import type { ApiClient } from "./api-client.js";
 import { keyFromVariable, readKeyFile } from "./key-files.js";
+import { route } from "./route.js";
 
 const variable = "MUSTER_RELEASE_KEY";
 
@@ -48,6 +53,29 @@ export async function pushSigned(
   return api.post("/v1/drafts/sign", PushedVersion, { envelope: seal(value.payloadType, payload, keys) });
 }
 
+/**
+ * Has the hub prepare a version's bytes under another name, and signs that once it is seen to be what this very key (or
+ * one of these) has signed before. Throws `signature/invalid` otherwise.
+ */
+export async function republishSigned(
+  api: ApiClient,
+  request: Republish,
+  keys: readonly SigningKey[],
+): Promise<Answer<PushedVersion>> {
+  const { model, version, as } = request;
+  const signed = await api.get(route`/v1/models/${model}/versions/${version}/manifest`, SignedManifest);
+  const own = { keys: keys.map((key) => key.public), threshold: 1 };
+  const before = openDocument(Manifest, signed.value, manifestType, own, `manifest of ${model} ${version}`);
+  const { value } = await api.post("/v1/drafts/republish", Draft, request);
+  const payload = Buffer.from(value.payload, "base64");
+  const prepared = JSON.parse(payload.toString("utf8")) as Manifest;
+  const { release, createdMs } = prepared;
+  if (JSON.stringify({ ...before, version: as, release, createdMs }) !== JSON.stringify(Manifest.parse(prepared))) {
+    throw new MusterError("signature/invalid", `not signed: what the hub prepared is not ${model} ${version}`);
+  }
+  return api.post("/v1/drafts/sign", PushedVersion, { envelope: seal(value.payloadType, payload, keys) });
+}
+
 /** Where a prepared manifest says something else than the bundle. Baseline and index are what the hub adds. */
 export function differences(manifest: Manifest, { bundle: text, files, encrypt }: PushVersion): Problem[] {
   const bundle = parseBundle(text);
@@ -59,7 +87,7 @@ export function differences(manifest: Manifest, { bundle: text, files, encrypt }
   same("model", manifest.model, bundle.name);
   same("version", manifest.version, bundle.version);
   same("task", manifest.task, bundle.task);
-  for (const field of ["tensors", "preprocess", "postprocess", "budgets", "licence", "metadata"] as const) {
+  for (const field of ["tensors", "preprocess", "postprocess", "budgets", "requires", "licence", "metadata"] as const) {
     same(field, manifest[field], bundle[field]);
   }
   const variants = manifest.variants.map(({ name, precision, artifact }) => {

@@ -3,7 +3,7 @@ import { invalid, type Problem } from "../errors.js";
 import { ModelName, VersionName } from "../ids.js";
 import { problemsOf } from "../schema.js";
 import { readYaml } from "../yaml-text.js";
-import { Budgets, ClassificationPostprocess, ImagePreprocess, Precision, Tensors } from "./pipeline.js";
+import { Budgets, ClassificationPostprocess, ImagePreprocess, Precision, Requirements, Tensors } from "./pipeline.js";
 
 /** A file inside the bundle: relative, with forward slashes, never outside of the folder. */
 const BundlePath = z
@@ -43,6 +43,7 @@ const common = {
     samples: z.array(Sample).min(1, "needs at least one sample, so that a device can prove the model").max(64),
   }),
   budgets: Budgets.default({}),
+  requires: Requirements.default({}),
   baseline: z
     .strictObject({
       /** A folder of reference inputs; drift is measured as the distance from them. */

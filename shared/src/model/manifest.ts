@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { Digest, ModelName, VersionName } from "../ids.js";
 import { Feature } from "../stats/histogram.js";
-import { Budgets, ClassificationPostprocess, ImagePreprocess, Precision, Tensors } from "./pipeline.js";
+import { Budgets, ClassificationPostprocess, ImagePreprocess, Precision, Requirements, Tensors } from "./pipeline.js";
 
 /** Bytes named by what they are. */
 export const BlobRef = z.object({
@@ -52,6 +52,7 @@ export const Manifest = z.object({
   postprocess: ClassificationPostprocess,
   selfTest: z.object({ tolerance: z.number(), samples: z.array(ManifestSample).min(1) }),
   budgets: Budgets,
+  requires: Requirements.default({}),
   /** The reference distribution of every feature; empty when the bundle has no baseline. */
   baseline: z.record(z.string(), Feature),
   licence: z.string().optional(),

@@ -68,3 +68,15 @@ export const Budgets = z.strictObject({
   memoryMb: z.number().positive().optional(),
 });
 export type Budgets = z.infer<typeof Budgets>;
+
+/** What a device has to be so that it is offered a version at all. */
+export const Requirements = z.strictObject({
+  /** The oldest agent that can run it. */
+  agent: z
+    .string()
+    .regex(/^\d+\.\d+\.\d+$/, "must be a version such as 0.2.0")
+    .optional(),
+  /** Processor architectures as Node.js names them: `arm64`, `x64` … */
+  arch: z.array(z.string().min(1)).min(1).optional(),
+});
+export type Requirements = z.infer<typeof Requirements>;

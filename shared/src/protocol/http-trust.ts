@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { ModelName, VersionName } from "../ids.js";
 import { Manifest } from "../model/manifest.js";
 import { DraftEnvelope, Envelope, PublicKey } from "../signing/envelope.js";
 import { Role } from "../signing/root.js";
@@ -35,3 +36,10 @@ export type Draft = z.infer<typeof Draft>;
 /** A draft's manifest, signed by release keys outside of the hub. */
 export const SignDraft = z.strictObject({ envelope: Envelope });
 export type SignDraft = z.infer<typeof SignDraft>;
+
+/** Publishes a version again under another name and a higher release. */
+export const Republish = z.strictObject({ model: ModelName, version: VersionName, as: VersionName });
+export type Republish = z.infer<typeof Republish>;
+
+/** The signed manifest of a version, as devices get it. */
+export const SignedManifest = Envelope;

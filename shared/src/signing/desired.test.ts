@@ -106,6 +106,7 @@ const manifest: Manifest = {
   postprocess: { labels: ["ok", "bad"], softmax: false, topK: 1 },
   selfTest: { tolerance: 0.05, samples: [{ input: { sha256: sha256("s"), sizeBytes: 1 }, label: "ok" }] },
   budgets: {},
+  requires: {},
   baseline: {},
   metadata: {},
 };

@@ -4,7 +4,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { promisify } from "node:util";
-import type { EventList } from "@muster/shared";
+import type { EventList, PushedVersion } from "@muster/shared";
 import { labelText, renderLabel } from "../fixtures/labels.js";
 import { eventually } from "../fleet/fleet.js";
 import { committed, device, devices, ended, model, push, rollOut } from "./line.js";
@@ -82,6 +82,19 @@ test("a version goes back by itself, whether its runner crashes on probation or 
     assert.deepEqual(await committed(hub), { d1: "2.0.0", d2: "2.0.0" });
   });
 
+  await t.test("an old version comes back as a new release of the same bytes, which devices have already", async () => {
+    const { release } = await hub.operator.json<PushedVersion>("model", "republish", model, "1.0.0", "--as", "1.0.1");
+    assert.equal(release, 3);
+    assert.equal((await hub.operator.run("model", "republish", model, "1.0.0", "--as", "2.0.0")).code, 1);
+    const transfers = first.program.log.filter(({ event }) => event === "transfer.completed").length;
+    assert.equal((await ended(hub, (await rollOut(hub, "1.0.1")).id)).state, "completed");
+    assert.deepEqual(await committed(hub), { d1: "1.0.1", d2: "1.0.1" });
+    assert.equal(first.program.log.filter(({ event }) => event === "transfer.completed").length, transfers);
+    const old = await ended(hub, (await rollOut(hub, "1.0.0")).id);
+    assert.match(old.reason ?? "", /release 1 of .* has had 3/);
+    assert.deepEqual(await committed(hub), { d1: "1.0.1", d2: "1.0.1" });
+  });
+
   await t.test(
     "a committed model whose file is damaged on disk never runs; the one before serves, and the hub is told",
     async () => {
@@ -92,13 +105,13 @@ test("a version goes back by itself, whether its runner crashes on probation or 
       bytes.writeUInt8(bytes.readUInt8(1000) ^ 1, 1000);
       await writeFile(path, bytes);
       await first.start();
-      assert.equal((await answers(first))?.model_version, "1.0.0");
+      assert.equal((await answers(first))?.model_version, "2.0.0");
       await eventually("the hub is told", async () => {
         const { events } = await hub.operator.json<EventList>("telemetry", "events", "--kind", "model.unusable");
         return events.some(({ fields }) => String(fields.reason).includes("digest")) ? true : undefined;
       });
       const serving = (await device(hub, first.device)).reported?.models[0]?.serving;
-      assert.equal(serving, "1.0.0");
+      assert.equal(serving, "2.0.0");
     },
   );
 
@@ -106,7 +119,7 @@ test("a version goes back by itself, whether its runner crashes on probation or 
     assert.equal((await hub.operator.run("device", "rm", second.device)).code, 0);
     const lost = () => second.program.log.filter(({ event }) => event === "link.lost");
     await eventually("three refused connections", async () => (lost().length >= 3 ? true : undefined), 60_000);
-    assert.equal((await answers(second))?.model_version, "2.0.0");
+    assert.equal((await answers(second))?.model_version, "1.0.1");
     const { events } = await hub.operator.json<EventList>("telemetry", "events", "--kind", "device.removed");
     assert.equal(events[0]?.fields.device, second.device);
     assert.equal((await hub.operator.run("device", "show", second.device)).code, 1);

@@ -60,7 +60,7 @@ test("a device renews its certificate again and again and stays online; the old 
   const doctor = await runCommand(programs.agent, ["--data-dir", agent.dataDir, "doctor"]);
   assert.match(doctor.stdout, /ok +identity +joined as a; certificate valid for/);
   const files = await readdir(join(agent.dataDir, "identity"));
-  assert.equal(files.filter((name) => name.includes("key")).length, 1, files.join(" "));
+  assert.equal(files.filter((name) => name.startsWith("device.")).length, 1, files.join(" "));
 });
 
 test("a device killed anywhere in a renewal comes back with an identity that works", async (t) => {

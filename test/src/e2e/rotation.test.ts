@@ -8,7 +8,7 @@ import { makeBundle } from "../fixtures/bundles.js";
 import { labelText, renderLabel } from "../fixtures/labels.js";
 import { programs, runCommand } from "../fleet/cli.js";
 import { eventually } from "../fleet/fleet.js";
-import { committed, devices, ended, push, rollOut } from "./line.js";
+import { committed, devices, ended, model, push, rollOut } from "./line.js";
 import { startHub } from "./place.js";
 
 test("every role's keys are rotated while a device is away, and it catches up with all of it at once", async (t) => {
@@ -65,7 +65,10 @@ test("every role's keys are rotated while a device is away, and it catches up wi
   await t.test("release, the key before staying good for a while", async () => {
     await muster("key", "rotate", "release", "--new-in", keys, "--keys", keys);
     assert.equal((await trust()).roles.release.keys.length, 2);
-    await push(hub, folder, "2.0.0", "int8-weights", "--key", join(keys, "release.key.pem"));
+    const old = ["--key", join(keys, "release.key.pem")];
+    await push(hub, folder, "2.0.0", "int8-weights", ...old);
+    await muster("model", "republish", model, "2.0.0", "--as", "2.0.1", ...old);
+    await refused(/trusted signature/, "model", "republish", model, "1.0.0", "--as", "1.0.1", ...old);
   });
   await t.test("root, by a ceremony of people who never give their keys away", async () => {
     const [one, two, fresh] = [join(folder, "person-1"), join(folder, "person-2"), join(folder, "fresh")];

@@ -1,11 +1,19 @@
-import { formatBytes, PushedVersion, type PushVersion, VersionList, VersionView } from "@muster/shared";
+import {
+  formatBytes,
+  PushedVersion,
+  type PushVersion,
+  parseWith,
+  Republish,
+  VersionList,
+  VersionView,
+} from "@muster/shared";
 import type { Command } from "@muster/shared/node";
 import { readBundle } from "../bundle-files.js";
 import { withExamples } from "../help.js";
 import { versionTable, versionText } from "../model-view.js";
 import { route } from "../route.js";
 import type { Session } from "../session.js";
-import { pushSigned, releaseKeys } from "../signed-push.js";
+import { pushSigned, releaseKeys, republishSigned } from "../signed-push.js";
 import { sendFiles } from "../uploads.js";
 
 /** `muster model …`: the models the hub holds. */
@@ -13,6 +21,7 @@ export function modelCommands(root: Command, session: Session): void {
   const group = root.command("model").description("push, list and show models");
   withExamples(group, "muster model push ./defects", "muster model ls", "muster model show defects 1.0.0");
   pushCommand(group, session);
+  republishCommand(group, session);
   listCommand(group, session);
   showCommand(group, session);
 }
@@ -33,7 +42,7 @@ function pushCommand(group: Command, session: Session): void {
     .option(
       "--key <file>",
       "sign here with this release key instead of on the hub; may be given again (variable: MUSTER_RELEASE_KEY, the key itself)",
-      (file: string, before: string[] = []) => [...before, file],
+      collected,
     )
     .action(async (dir: string, { selfTest, encrypt = false, key }: PushFlags) => {
       const bundle = await readBundle(dir);
@@ -48,6 +57,36 @@ function pushCommand(group: Command, session: Session): void {
       session.show(pushed, (version) => pushedText(version, session));
     });
   withExamples(command, "muster model push ./defects", "muster model push ./defects --key release.key.pem --encrypt");
+}
+
+function republishCommand(group: Command, session: Session): void {
+  const command = group
+    .command("republish")
+    .description("publish a version's bytes again under a higher release: the way back that devices accept")
+    .argument("<model>", "name of the model")
+    .argument("<version>", "the version to go back to")
+    .requiredOption("--as <version>", "the name of the new version")
+    .option(
+      "--key <file>",
+      "sign here with this release key, which must have signed the version; may be given again",
+      collected,
+    )
+    .action(async (model: string, version: string, { as, key }: { as: string; key?: string[] }) => {
+      const body = parseWith(Republish, { model, version, as }, "usage/invalid", "the command line");
+      const api = await session.api();
+      const keys = await releaseKeys(key, session.io.env);
+      const pushed =
+        keys.length === 0
+          ? await api.post("/v1/models/republish", PushedVersion, body)
+          : await republishSigned(api, body, keys);
+      session.show(pushed, (made) => pushedText(made, session));
+    });
+  withExamples(command, "muster model republish defects 1.4.0 --as 1.4.0-again");
+}
+
+/** Collects an option that may be given several times. */
+function collected(value: string, before: string[] = []): string[] {
+  return [...before, value];
 }
 
 function listCommand(group: Command, session: Session): void {

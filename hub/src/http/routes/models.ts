@@ -7,7 +7,9 @@ import {
   PushedVersion,
   PushVersion,
   parseBundle,
+  Republish,
   SignDraft,
+  SignedManifest,
   sha256,
   UploadState,
   VersionList,
@@ -103,6 +105,42 @@ export function modelRoutes(
       const made = await audit.change(actor, pushed(`draft ${digest}`), () => publishing.sign(body.envelope));
       return reply.status(201).send(made);
     },
+  );
+  app.post(
+    "/v1/models/republish",
+    {
+      config: write,
+      schema: {
+        summary: "Publish the bytes of a version again under a higher release",
+        body: Republish,
+        response: { 201: PushedVersion },
+      },
+    },
+    async ({ body: { model, version, as }, actor }, reply) => {
+      const change = { ...pushed(`${model} ${as}`), action: "model.republish" };
+      return reply.status(201).send(await audit.change(actor, change, () => publishing.republish(model, version, as)));
+    },
+  );
+  app.post(
+    "/v1/drafts/republish",
+    {
+      config: write,
+      schema: { summary: "The same, to be signed outside of the hub", body: Republish, response: { 201: Draft } },
+    },
+    async ({ body: { model, version, as } }, reply) =>
+      reply.status(201).send(await publishing.redraft(model, version, as)),
+  );
+  app.get(
+    "/v1/models/:model/versions/:version/manifest",
+    {
+      config: read,
+      schema: {
+        summary: "The signed manifest of a version",
+        params: z.strictObject({ model: ModelName, version: VersionName }),
+        response: { 200: SignedManifest },
+      },
+    },
+    async ({ params }) => catalog.envelope(params.model, params.version),
   );
   app.get(
     "/v1/models",
