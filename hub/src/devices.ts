@@ -83,7 +83,7 @@ export class Devices {
     this.#ids.delete(device);
     this.#connected.delete(device);
     await this.#deps.db.transaction().execute(async (tx) => {
-      for (const table of ["windows", "events", "drifting", "rollout_devices"] as const) {
+      for (const table of ["windows", "events", "drifting", "rollout_devices", "invites"] as const) {
         await tx.deleteFrom(table).where("device", "=", device).execute();
       }
       await tx.deleteFrom("devices").where("id", "=", device).execute();

@@ -15,5 +15,7 @@ export async function openSqlite(path: string): Promise<Database> {
   file.exec("PRAGMA journal_mode = WAL");
   file.exec("PRAGMA synchronous = FULL");
   file.exec("PRAGMA busy_timeout = 5000");
+  // What is erased for a person's sake is not to be found in the file's free pages either.
+  file.exec("PRAGMA secure_delete = ON");
   return openDatabase(new SqliteDialect({ database: file }), migrations);
 }

@@ -44,6 +44,9 @@ export class Gate {
     const { access, clock, log } = this.#deps;
     const secret = /^Bearer (\S+)$/.exec(header ?? "")?.[1];
     const actor = secret === undefined ? undefined : await access.identify(secret, address);
+    const message = "the API token is missing, wrong, expired or revoked; give it as 'Authorization: Bearer TOKEN'";
+    // No token is no guess.
+    if (secret === undefined) throw new MusterError("request/unauthorized", message);
     if (actor === undefined) {
       const nowMs = clock.now();
       const waitMs = this.#attempts.waitMs(address, nowMs);
@@ -53,8 +56,7 @@ export class Gate {
       }
       this.#counters["token-refused"] += 1;
       const failures = this.#attempts.failed(address, nowMs);
-      log.warn("http.token.refused", { address, failures, given: secret !== undefined });
-      const message = "the API token is missing, wrong, expired or revoked; give it as 'Authorization: Bearer TOKEN'";
+      log.warn("http.token.refused", { address, failures });
       throw new MusterError("request/unauthorized", message);
     }
     return actor;

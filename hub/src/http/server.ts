@@ -66,7 +66,7 @@ export async function newServer(options: ServerOptions): Promise<App> {
   app.addHook("onSend", async (request, reply) => {
     for (const [name, value] of securityHeaders(request.url, tls !== undefined)) reply.header(name, value);
   });
-  if (gate !== undefined) guard(app, gate);
+  if (gate !== undefined) guard(app, gate, options.log);
   return app;
 }
 
@@ -133,7 +133,7 @@ function statusOf(code: ErrorCode): number {
 }
 
 /** Every route under /v1 says what it does, and who asks may do that, or it is not run. */
-function guard(app: App, gate: Gate): void {
+function guard(app: App, gate: Gate, log: Log): void {
   app.addHook("onRoute", ({ method, url, config }) => {
     if (!url.startsWith("/v1/") || config?.action !== undefined) return;
     throw new MusterError("internal", `route ${String(method)} ${url} does not say what it does: config.action`);
@@ -154,7 +154,10 @@ function guard(app: App, gate: Gate): void {
     const actor = request.actor as Actor | undefined;
     if (actor === undefined) return;
     const { action = "unknown" } = request.routeOptions.config;
-    await gate.denied(actor, action, `${request.method} ${request.url}`, error.message);
+    const subject = `${request.method} ${request.url}`;
+    await gate
+      .denied(actor, action, subject, error.message)
+      .catch((failure) => log.error("audit.refusal.unrecorded", { subject, error: failure }));
   });
 }
 

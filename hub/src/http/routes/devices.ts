@@ -12,8 +12,9 @@ const labelsOf = ({ labels }: Pick<Device, "labels">) => labels;
 /** /v1/invites and /v1/devices. */
 export function deviceRoutes(app: App, devices: Devices, enrolment: Enrolment, audit: Audit): void {
   const write = { action: "device.write" } as const;
-  /** The device, if it lies in the scope of who asks. */
+  /** The device, if it lies in the scope of who asks; whether another is there at all is not told. */
   const scoped = async (actor: Actor, id: string): Promise<DeviceRecord> => {
+    if (!devices.has(id)) requireScope(actor, id, {});
     const device = await devices.get(id);
     requireScope(actor, id, device.labels);
     return device;
