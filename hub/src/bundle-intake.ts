@@ -13,7 +13,7 @@ import {
   sealArtifact,
 } from "@muster/shared";
 import type { ArtifactKeys } from "./artifact-keys.js";
-import { blobBytes, chunkUp, digestOf, storeBytes } from "./chunking.js";
+import { blobBytes, chunkUp, storeBytes } from "./chunking.js";
 import type { InspectResult, ModelInspector } from "./ports.js";
 
 export interface BundleIntakeDeps {
@@ -137,16 +137,13 @@ export class BundleIntake {
     return { sha256: digest, sizeBytes };
   }
 
-  /** Encrypts twice with the same key: a blob is named by its digest, which is known only after the first time. */
   async #keepEncrypted(digest: string): Promise<Omit<Artifact, "index">> {
     const { artifacts, uploads, keys, maxArtifactBytes } = this.#deps;
     const key = newArtifactKey();
-    const sealed = () => sealArtifact(blobBytes(uploads, digest), key);
-    const { sha256 } = await digestOf(sealed());
-    await keys.keep(sha256, key.key);
-    const sizeBytes = await artifacts.write(sha256, sealed(), maxArtifactBytes);
+    const blob = await artifacts.add(sealArtifact(blobBytes(uploads, digest), key), maxArtifactBytes);
+    await keys.keep(blob.sha256, key.key);
     const plainBytes = (await uploads.size(digest)) ?? 0;
-    return { sha256, sizeBytes, encryption: { algorithm: "aes-256-gcm", plainSha256: digest, plainBytes } };
+    return { ...blob, encryption: { algorithm: "aes-256-gcm", plainSha256: digest, plainBytes } };
   }
 }
 

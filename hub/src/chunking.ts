@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { type BlobStore, sha256 } from "@muster/shared";
+import type { BlobStore } from "@muster/shared";
 import { chunkBounds, firstChunkLength } from "./core/fastcdc.js";
 
 const readBytes = 1024 * 1024;
@@ -32,21 +32,9 @@ export async function chunkUp(source: AsyncIterable<Uint8Array>): Promise<{ leng
 }
 
 /** Stores bytes under their digest and names them. */
-export async function storeBytes(store: BlobStore, bytes: Buffer): Promise<{ sha256: string; sizeBytes: number }> {
-  const digest = sha256(bytes);
+export function storeBytes(store: BlobStore, bytes: Buffer): Promise<{ sha256: string; sizeBytes: number }> {
   async function* once() {
     yield bytes;
   }
-  return { sha256: digest, sizeBytes: await store.write(digest, once(), bytes.length) };
-}
-
-/** Digest and length of a stream of bytes. */
-export async function digestOf(source: AsyncIterable<Uint8Array>): Promise<{ sha256: string; sizeBytes: number }> {
-  const hash = createHash("sha256");
-  let sizeBytes = 0;
-  for await (const bytes of source) {
-    hash.update(bytes);
-    sizeBytes += bytes.length;
-  }
-  return { sha256: hash.digest("hex"), sizeBytes };
+  return store.add(once(), bytes.length);
 }

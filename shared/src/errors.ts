@@ -19,6 +19,7 @@ export const errorCodes = {
   "artifact/missing": { means: "no such artifact in the store", retryable: false },
   "artifact/too-large": { means: "an artifact is larger than the limit", retryable: false },
   "artifact/index-invalid": { means: "a chunk index is damaged", retryable: false },
+  "artifact/delta-invalid": { means: "a delta does not fit the artifact it was made for", retryable: false },
   "artifact/undecryptable": { means: "an artifact or its key was not encrypted for this device", retryable: false },
   "signature/invalid": { means: "a document is not signed by a key trusted for its role", retryable: false },
   "desired/refused": { means: "a desired document is for another device, older, or expired", retryable: false },

@@ -3,6 +3,7 @@ export * from "./errors.js";
 export * from "./ids.js";
 export * from "./model/bundle.js";
 export * from "./model/chunk-index.js";
+export * from "./model/delta.js";
 export * from "./model/manifest.js";
 export * from "./model/pipeline.js";
 export * from "./ports.js";

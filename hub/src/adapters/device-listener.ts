@@ -3,6 +3,7 @@ import { createServer as createTcpServer, type Server as TcpServer } from "node:
 import { createServer, type Server, type TLSSocket } from "node:tls";
 import { Admission, type AdmissionLimits } from "../core/admission.js";
 import { normalSerial } from "../core/certificate-rules.js";
+import { networkOf } from "../core/network.js";
 import { listen } from "../listen.js";
 import type { ListenerTls, PresentedCertificate } from "../ports.js";
 
@@ -59,7 +60,7 @@ export class DeviceListener {
     });
     this.#tcp = createTcpServer((socket) => {
       const address = socket.remoteAddress ?? "";
-      const not = this.#admission.enter(address, Date.now());
+      const not = this.#admission.enter(networkOf(address), Date.now());
       if (not !== undefined) {
         this.#refused(not, "too many connections", address);
         socket.resetAndDestroy();
@@ -69,7 +70,7 @@ export class DeviceListener {
       this.#sockets.add(socket);
       socket.once("close", () => {
         this.#sockets.delete(socket);
-        this.#admission.leave(address, Date.now());
+        this.#admission.leave(networkOf(address), Date.now());
       });
       this.#tls.emit("connection", socket);
     });

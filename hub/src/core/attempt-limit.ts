@@ -1,4 +1,5 @@
 import { MusterError } from "@muster/shared";
+import { networkOf } from "./network.js";
 
 /** How failed attempts are slowed down. */
 export interface AttemptLimits {
@@ -45,7 +46,7 @@ export class AttemptLimit {
 
   /** Milliseconds until the address may try again; 0 for now. */
   waitMs(address: string, nowMs: number): number {
-    const entry = this.#failed.get(address);
+    const entry = this.#failed.get(networkOf(address));
     if (entry === undefined) return 0;
     const { free, baseMs, capMs, forgetMs } = this.#limits;
     if (nowMs - entry.lastMs > forgetMs) return 0;
@@ -57,10 +58,11 @@ export class AttemptLimit {
   /** The address failed; returns how often it has, with this. */
   failed(address: string, nowMs: number): number {
     const { forgetMs, maxAddresses } = this.#limits;
-    const before = this.#failed.get(address);
+    const network = networkOf(address);
+    const before = this.#failed.get(network);
     const count = before === undefined || nowMs - before.lastMs > forgetMs ? 1 : before.count + 1;
-    this.#failed.delete(address);
-    this.#failed.set(address, { count, lastMs: nowMs });
+    this.#failed.delete(network);
+    this.#failed.set(network, { count, lastMs: nowMs });
     if (this.#failed.size > maxAddresses) {
       for (const oldest of this.#failed.keys()) {
         this.#failed.delete(oldest);

@@ -10,6 +10,7 @@ import {
   may,
   narrowed,
   requireAction,
+  requireInvitation,
   requireScope,
 } from "./permission.js";
 
@@ -62,4 +63,14 @@ test("a scope cuts down what is selected, and covers only what has all of its te
   requireScope(actor(["operator"], "site=lyon"), "a", { site: "lyon", line: "3" });
   assert.throws(() => requireScope(actor(["operator"], "site=lyon"), "b", { site: "nice" }), { code: "access/denied" });
   assert.throws(() => requireScope(actor(["operator"], "site=lyon"), "", {}), /only with devices of 'site=lyon'/);
+});
+
+test("who has a scope invites into it only, and not at all when the scope excludes labels", () => {
+  requireInvitation(actor(["operator"], "site=lyon"), "", { site: "lyon" });
+  requireInvitation(actor(["operator"], "device=cam-1"), "cam-1", {});
+  const refused = { code: "access/denied" } as const;
+  assert.throws(() => requireInvitation(actor(["operator"], "site=lyon"), "", {}), refused);
+  for (const scope of ["site=lyon,line!=3", "site=lyon,!secret"]) {
+    assert.throws(() => requireInvitation(actor(["operator"], scope), "", { site: "lyon" }), /could bring itself/);
+  }
 });

@@ -71,6 +71,16 @@ export function requireScope(actor: Actor, device: string, labels: Labels): void
   throw denied(`${actor.user} may do this only with devices of '${actor.scope}'`);
 }
 
+/**
+ * Throws `access/denied` when a device that joins with these labels could lie outside of the actor's scope. A device may
+ * bring labels of its own, so a scope that excludes labels lets nobody in.
+ */
+export function requireInvitation(actor: Actor, device: string, labels: Labels): void {
+  requireScope(actor, device, labels);
+  const excluding = parseSelector(actor.scope).some(({ is }) => is === "different" || is === "absent");
+  if (excluding) throw denied(`the scope '${actor.scope}' excludes labels, which a joining device could bring itself`);
+}
+
 function denied(why: string): MusterError {
   return new MusterError("access/denied", why);
 }

@@ -52,12 +52,28 @@ export class FolderBlobs implements BlobStore {
   }
 
   async write(digest: string, source: AsyncIterable<Uint8Array>, maxBytes: number): Promise<number> {
-    const temporary = join(this.#folder, `${Digest.parse(digest)}.${randomBytes(6).toString("hex")}.tmp`);
+    Digest.parse(digest);
+    return (await this.#store(source, maxBytes, digest)).sizeBytes;
+  }
+
+  add(source: AsyncIterable<Uint8Array>, maxBytes: number): Promise<{ sha256: string; sizeBytes: number }> {
+    return this.#store(source, maxBytes, undefined);
+  }
+
+  async #store(
+    source: AsyncIterable<Uint8Array>,
+    maxBytes: number,
+    expected: string | undefined,
+  ): Promise<{ sha256: string; sizeBytes: number }> {
+    const temporary = join(this.#folder, `${randomBytes(16).toString("hex")}.tmp`);
     try {
-      const sizeBytes = await writeChecked(temporary, digest, source, maxBytes);
-      await rename(temporary, this.path(digest));
+      const blob = await writeHashed(temporary, source, maxBytes);
+      if (expected !== undefined && blob.sha256 !== expected) {
+        throw new MusterError("artifact/digest-mismatch", `bytes have digest ${blob.sha256}, expected ${expected}`);
+      }
+      await rename(temporary, this.path(blob.sha256));
       await syncFolder(this.#folder);
-      return sizeBytes;
+      return blob;
     } catch (error) {
       await rm(temporary, { force: true });
       throw error;
@@ -88,12 +104,11 @@ export class FolderBlobs implements BlobStore {
   }
 }
 
-async function writeChecked(
+async function writeHashed(
   path: string,
-  digest: string,
   source: AsyncIterable<Uint8Array>,
   maxBytes: number,
-): Promise<number> {
+): Promise<{ sha256: string; sizeBytes: number }> {
   const hash = createHash("sha256");
   const file = await open(path, "wx", 0o600);
   let sizeBytes = 0;
@@ -101,22 +116,16 @@ async function writeChecked(
     for await (const bytes of source) {
       sizeBytes += bytes.length;
       if (sizeBytes > maxBytes) {
-        throw new MusterError(
-          "artifact/too-large",
-          `blob ${digest.slice(0, 12)} has more than the ${formatBytes(maxBytes)} allowed`,
-        );
+        throw new MusterError("artifact/too-large", `the blob has more than the ${formatBytes(maxBytes)} allowed`);
       }
       hash.update(bytes);
       await file.writeFile(bytes);
     }
-    const actual = hash.digest("hex");
-    if (actual !== digest)
-      throw new MusterError("artifact/digest-mismatch", `bytes have digest ${actual}, expected ${digest}`);
     await file.sync();
   } finally {
     await file.close();
   }
-  return sizeBytes;
+  return { sha256: hash.digest("hex"), sizeBytes };
 }
 
 function missing(digest: string): MusterError {

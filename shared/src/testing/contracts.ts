@@ -59,6 +59,13 @@ export function blobStoreContract(name: string, open: () => Promise<BlobStore>):
     assert.deepEqual(await store.read(digest, 299_990, 5000), bytes.subarray(299_990));
   });
 
+  test(`${name}: bytes whose digest is not known are named by it`, async () => {
+    const store = await open();
+    assert.deepEqual(await store.add(pieces(), 1_000_000), { sha256: digest, sizeBytes: bytes.length });
+    assert.deepEqual(await store.read(digest, 0, bytes.length), bytes);
+    await assert.rejects(store.add(pieces(), 200_000), { code: "artifact/too-large" });
+  });
+
   test(`${name}: storing a blob again changes nothing`, async () => {
     const store = await open();
     await store.write(digest, pieces(), 1_000_000);

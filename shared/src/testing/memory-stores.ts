@@ -33,18 +33,18 @@ export class MemoryBlobs implements BlobStore {
   }
 
   async write(digest: string, source: AsyncIterable<Uint8Array>, maxBytes: number): Promise<number> {
-    const parts: Uint8Array[] = [];
-    let sizeBytes = 0;
-    for await (const part of source) {
-      sizeBytes += part.length;
-      if (sizeBytes > maxBytes) throw new MusterError("artifact/too-large", `blob has more than ${maxBytes} bytes`);
-      parts.push(part);
-    }
-    const bytes = Buffer.concat(parts);
+    const bytes = await collected(source, maxBytes);
     if (sha256(bytes) !== digest)
       throw new MusterError("artifact/digest-mismatch", `bytes have digest ${sha256(bytes)}, expected ${digest}`);
     this.#blobs.set(digest, { bytes, modifiedMs: Date.now() });
-    return sizeBytes;
+    return bytes.length;
+  }
+
+  async add(source: AsyncIterable<Uint8Array>, maxBytes: number): Promise<{ sha256: string; sizeBytes: number }> {
+    const bytes = await collected(source, maxBytes);
+    const digest = sha256(bytes);
+    this.#blobs.set(digest, { bytes, modifiedMs: Date.now() });
+    return { sha256: digest, sizeBytes: bytes.length };
   }
 
   async toFile(digest: string, path: string): Promise<void> {
@@ -64,4 +64,15 @@ export class MemoryBlobs implements BlobStore {
     if (blob === undefined) throw new MusterError("artifact/missing", `no blob ${digest} in the store`);
     return blob.bytes;
   }
+}
+
+async function collected(source: AsyncIterable<Uint8Array>, maxBytes: number): Promise<Buffer> {
+  const parts: Uint8Array[] = [];
+  let sizeBytes = 0;
+  for await (const part of source) {
+    sizeBytes += part.length;
+    if (sizeBytes > maxBytes) throw new MusterError("artifact/too-large", `blob has more than ${maxBytes} bytes`);
+    parts.push(part);
+  }
+  return Buffer.concat(parts);
 }

@@ -74,7 +74,9 @@ test("only who holds a good invitation of this very hub gets in", async (t) => {
         assert.equal((await stat(join(hub.dataDir, path))).mode & 0o777, 0o600, path);
       }
       assert.equal((await stat(join(folder, "a-data", "identity", "device.key.pem"))).mode & 0o777, 0o600);
-      assert.ok(!(await readFile(join(hub.dataDir, "hub.db"))).includes(secret));
+      for (const file of ["hub.db", "hub.db-wal"]) {
+        assert.ok(!(await readFile(join(hub.dataDir, file))).includes(secret), file);
+      }
     },
   );
 });

@@ -1,7 +1,7 @@
 import { ChangeLabels, CreateInvite, Device, DeviceId, DeviceList, Invite, RevokeCertificates } from "@muster/shared";
 import { z } from "zod";
 import type { Audit } from "../../audit.js";
-import { type Actor, narrowed, requireScope } from "../../core/permission.js";
+import { type Actor, narrowed, requireInvitation, requireScope } from "../../core/permission.js";
 import type { DeviceRecord, Devices } from "../../devices.js";
 import type { Enrolment } from "../../enrolment.js";
 import type { App } from "../server.js";
@@ -23,7 +23,7 @@ export function deviceRoutes(app: App, devices: Devices, enrolment: Enrolment, a
     "/v1/invites",
     { config: write, schema: { summary: "Invite a device", body: CreateInvite, response: { 201: Invite } } },
     async ({ body, actor }, reply) => {
-      requireScope(actor, body.device ?? "", body.labels);
+      requireInvitation(actor, body.device ?? "", body.labels);
       if (body.again && body.device !== undefined) await scoped(actor, body.device);
       const change = { action: "device.invite", subject: body.device ?? "", after: () => body };
       return reply.status(201).send(await audit.change(actor, change, () => enrolment.invite(body)));
