@@ -114,7 +114,9 @@ export class DesiredInbox {
   }
 
   #overdue(): { reason: string; sinceMs: number } | undefined {
-    const { root, desired, trustedMs } = this.trust;
+    const { root, trustedMs } = this.trust;
+    // What is acted on, also when it came from the hub before.
+    const { desired } = this.#deps.state();
     if (desired === undefined) return undefined;
     const nowMs = Math.max(this.#deps.clock.now(), trustedMs);
     const sinceMs = endOf(desired, root.expiresMs);

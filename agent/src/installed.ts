@@ -1,5 +1,6 @@
 import { blobsOf, type Manifest, type ManifestVariant, MusterError } from "@muster/shared";
 import type { BlobShelf } from "./ports.js";
+import { shelvedManifest } from "./shelved.js";
 import { type Candidate, type Installed, type ModelState, withFinished } from "./state.js";
 
 /** Every blob that the model's state still needs, besides the blobs its manifests name. */
@@ -9,9 +10,9 @@ export async function neededBlobs(state: ModelState, shelf: BlobShelf): Promise<
   for (const digest of manifests.filter((entry) => entry !== undefined)) {
     needed.add(digest);
     if (!(await shelf.has(digest))) continue;
-    const { payload } = JSON.parse((await shelf.read(digest)).toString("utf8")) as { payload: string };
-    const manifest = JSON.parse(Buffer.from(payload, "base64").toString("utf8")) as Manifest;
-    for (const { sha256 } of blobsOf(manifest)) needed.add(sha256);
+    // One that was changed on the disk names nothing that is worth keeping.
+    const manifest = await shelvedManifest(shelf, digest).catch(() => undefined);
+    for (const { sha256 } of manifest === undefined ? [] : blobsOf(manifest)) needed.add(sha256);
   }
   return needed;
 }

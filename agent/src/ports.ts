@@ -68,6 +68,10 @@ export interface BlobShelf {
   path(digest: string): string;
   has(digest: string): Promise<boolean>;
   read(digest: string): Promise<Buffer>;
+  /** Bytes of a blob; fewer at its end. Throws `artifact/missing`. */
+  slice(digest: string, offset: number, length: number): Promise<Buffer>;
+  /** Removes a blob; no error when it is not there. */
+  remove(digest: string): Promise<void>;
   /** Opens a blob for writing and picks up what an earlier try left. `ranges` name the verifiable pieces. */
   begin(
     digest: string,

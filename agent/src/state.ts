@@ -47,6 +47,7 @@ export const Candidate = z.object({
   provider: z.string().optional(),
   threads: z.int().optional(),
   wrappedKeys: Wanted.shape.keys,
+  hints: Wanted.shape.hints,
 });
 export type Candidate = z.infer<typeof Candidate>;
 
@@ -83,8 +84,9 @@ export const emptyModel: ModelState = { releaseFloor: 0, finished: [] };
 export function trustOf({ trust, revision, desired, trustedMs }: AgentState, joined: Envelope): Trust {
   const same = trust?.origin === rootDigest(joined);
   const first = openRoot(joined);
-  const root = same && trust.root.version >= first.version ? trust.root : first;
-  return { root, revision, desired, trustedMs };
+  // A device that joined again begins anew: what the hub before ran ahead must not keep it from following this one.
+  if (!same) return { root: first, revision: 0, desired: undefined, trustedMs: first.issuedMs };
+  return { root: trust.root, revision, desired, trustedMs };
 }
 
 /** The state after a desired message was accepted. */

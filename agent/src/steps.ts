@@ -1,12 +1,10 @@
 import {
   type DeviceError,
-  Envelope,
   type Hardware,
-  Manifest,
+  type Manifest,
   MusterError,
   type Outcome,
   type Root,
-  sha256,
   unwrapKey,
   verifyManifest,
 } from "@muster/shared";
@@ -16,6 +14,7 @@ import { DeviceFault, outcomeOf } from "./faults.js";
 import { candidateOf, commit, installedOf, variantOf, withCandidate, wrappedKeyOf } from "./installed.js";
 import type { BlobShelf, Runner, RunTrial } from "./ports.js";
 import type { Slot } from "./runner/protocol.js";
+import { seedsOf, shelvedManifest } from "./shelved.js";
 import { emptyModel, type Installed, type ModelState, withFinished } from "./state.js";
 import type { Transfer, TransferProgress } from "./transfer.js";
 
@@ -61,21 +60,10 @@ export class Steps {
     }
   }
 
-  /**
-   * The installed version as the runner takes it. Its manifest was verified when it was accepted; here its digest is,
-   * so that what was accepted goes on serving when its release key is retired later.
-   */
+  /** The installed version as the runner takes it. Throws `artifact/…`. */
   async slot(model: string, installed: Installed): Promise<Slot> {
     const { version, artifact, provider, threads, manifest: manifestDigest, wrappedKey } = installed;
-    const bytes = await this.#deps.shelf.read(manifestDigest);
-    if (sha256(bytes) !== manifestDigest) {
-      throw new MusterError(
-        "artifact/digest-mismatch",
-        `the manifest of ${model} ${version} was changed on this device`,
-      );
-    }
-    const { payload } = Envelope.parse(JSON.parse(bytes.toString("utf8")));
-    const manifest = Manifest.parse(JSON.parse(Buffer.from(payload, "base64").toString("utf8")));
+    const manifest = await shelvedManifest(this.#deps.shelf, manifestDigest);
     return {
       ...{ model, version, manifestDigest, manifest, artifact, provider, threads },
       modelPath: this.#deps.shelf.path(artifact),
@@ -88,7 +76,7 @@ export class Steps {
     const nowMs = this.#deps.now();
     switch (step.do) {
       case "begin": {
-        const { attempt, version, manifest, probationMs, keys } = step.wanted;
+        const { attempt, version, manifest, probationMs, keys, hints } = step.wanted;
         const candidate = {
           attempt,
           version,
@@ -98,6 +86,7 @@ export class Steps {
           phaseSinceMs: nowMs,
           trialStarts: 0,
           ...(keys === undefined ? {} : { wrappedKeys: keys }),
+          ...(hints === undefined ? {} : { hints }),
         } as const;
         return { ...state, candidate };
       }
@@ -156,7 +145,7 @@ export class Steps {
   }
 
   async #download({ model, state, signal, onProgress }: StepContext): Promise<ModelState> {
-    const { transfer, device } = this.#deps;
+    const { transfer, shelf, device } = this.#deps;
     const candidate = candidateOf(state);
     const manifest = await this.#manifest(model, candidate.version, candidate.manifest.sha256, state);
     const { artifact } = variantOf(manifest, candidate);
@@ -168,7 +157,8 @@ export class Steps {
         `needs ${artifact.sizeBytes} bytes, ${freeDiskBytes} are free; make room in the data folder`,
       );
     }
-    await transfer.fetchArtifact(artifact, signal, onProgress);
+    const hint = candidate.hints?.find((entry) => entry.artifact === artifact.sha256);
+    await transfer.fetchArtifact(artifact, signal, onProgress, { seeds: await seedsOf(state, shelf), hint });
     for (const { input } of manifest.selfTest.samples) await transfer.fetchSmall(input, signal);
     return withCandidate(state, (before) => ({ ...before, phase: "verified", phaseSinceMs: this.#deps.now() }));
   }

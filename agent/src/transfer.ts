@@ -1,18 +1,21 @@
 import {
   type Artifact,
   type BlobRef,
-  type ChunkFrame,
-  type ChunkReply,
+  type Chunk,
   type Clock,
   decodeChunkIndex,
   formatBytes,
   type Log,
   MusterError,
   maxChunkBytes,
+  messageOf,
   sha256,
+  type TransferHint,
 } from "@muster/shared";
-import { TransferWindow } from "./core/transfer-window.js";
+import { applyDelta } from "./delta.js";
 import type { BlobShelf, ChunkLink, PartialBlob } from "./ports.js";
+import { type Piece, Pull } from "./pull.js";
+import { reuseChunks } from "./reuse.js";
 
 export interface TransferDeps {
   readonly link: ChunkLink;
@@ -29,19 +32,18 @@ export interface TransferProgress {
   readonly totalBytes: number;
 }
 
-interface Piece {
-  readonly offset: number;
-  readonly length: number;
-  /** Known for chunks of an artifact; a manifest or an index is verified as a whole. */
-  readonly sha256: string | undefined;
+/** What may make a transfer shorter. */
+export interface Shortcuts {
+  /** Artifacts on this device whose chunks may be found again. */
+  readonly seeds?: readonly Artifact[];
+  /** What the hub says of shorter forms. */
+  readonly hint?: TransferHint | undefined;
 }
 
-/** A connected link on which nothing arrives for so long has stalled. */
-const stallMs = 5 * 60_000;
-/** So many damaged copies of one chunk mean that the source is wrong, not the link. */
-const maxBadCopies = 3;
 /** Metadata above this is not metadata. */
 const maxSmallBytes = 64 * 1024 * 1024;
+/** A delta has to be this much smaller than what is missing: it costs reading the base and writing all again. */
+const deltaMargin = 0.9;
 
 /** Brings blobs to this device by asking for ranges, verifying each before it is written. */
 export class Transfer {
@@ -53,14 +55,16 @@ export class Transfer {
   }
 
   /**
-   * Fetches an artifact, resuming what an earlier try left. Throws `artifact/digest-mismatch`,
-   * `artifact/index-invalid`, `artifact/too-large`, `transfer/refused`, `transfer/stalled`, or the
-   * signal's reason; what has arrived stays for the next try.
+   * Fetches an artifact, resuming what an earlier try left, the shortest way there is: what is here already is copied,
+   * a delta is fetched when it is smaller than what is missing, and the rest comes chunk by chunk, compressed where the
+   * hub has it so. Throws `artifact/digest-mismatch`, `artifact/index-invalid`, `artifact/too-large`,
+   * `transfer/refused`, `transfer/stalled`, or the signal's reason; what has arrived stays for the next try.
    */
   async fetchArtifact(
     artifact: Artifact,
     signal: AbortSignal,
     onProgress: (progress: TransferProgress) => void,
+    { seeds = [], hint }: Shortcuts = {},
   ): Promise<void> {
     const { shelf, maxArtifactBytes, log } = this.#deps;
     if (await shelf.has(artifact.sha256)) return;
@@ -70,15 +74,29 @@ export class Transfer {
     }
     await this.fetchSmall(artifact.index, signal);
     const chunks = decodeChunkIndex(await shelf.read(artifact.index.sha256), artifact.sizeBytes);
+    const delta = await this.#delta(artifact, chunks, hint, seeds, signal, onProgress);
     const partial = await shelf.begin(artifact.sha256, artifact.sizeBytes, chunks);
-    const missing = chunks.filter(({ offset }) => !partial.present.has(offset));
-    const presentBytes = artifact.sizeBytes - missing.reduce((sum, { length }) => sum + length, 0);
+    const progressOf = (left: readonly Chunk[]) => artifact.sizeBytes - bytesOf(left);
+    const holes = chunks.filter(({ offset }) => !partial.present.has(offset));
+    const presentBytes = progressOf(holes);
     if (presentBytes > 0)
       log.info("transfer.resumed", { blob: artifact.sha256, presentBytes, totalBytes: artifact.sizeBytes });
-    await this.#pull(artifact.sha256, missing, partial, signal, (doneBytes) =>
-      onProgress({ doneBytes: presentBytes + doneBytes, totalBytes: artifact.sizeBytes }),
+    const reused = await closing(partial, () => reuseChunks(holes, seeds, shelf, partial));
+    const missing =
+      delta === undefined ? reused : await closing(partial, () => this.#rebuild(delta, chunks, reused, partial));
+    const doneBefore = progressOf(missing);
+    const sentBytes = await this.#pull(artifact.sha256, missing, partial, signal, (doneBytes) =>
+      onProgress({ doneBytes: doneBefore + doneBytes, totalBytes: artifact.sizeBytes }),
     );
-    log.info("transfer.completed", { blob: artifact.sha256, fetchedBytes: artifact.sizeBytes - presentBytes });
+    if (delta !== undefined) await shelf.remove(delta.blob);
+    const fetchedBytes = sentBytes + (delta?.fetchedBytes ?? 0);
+    const reusedBytes = bytesOf(holes) - bytesOf(reused);
+    log.info("transfer.completed", {
+      blob: artifact.sha256,
+      totalBytes: artifact.sizeBytes,
+      fetchedBytes,
+      reusedBytes,
+    });
   }
 
   /** Fetches a manifest, an index or a sample, which is verified as a whole. Throws as {@link fetchArtifact}. */
@@ -98,153 +116,94 @@ export class Transfer {
     await this.#pull(blob.sha256, pieces, partial, signal, () => undefined);
   }
 
+  /** Fetches the delta that is worth it, if there is one; one that cannot be had only means the longer way. */
+  async #delta(
+    artifact: Artifact,
+    chunks: readonly Chunk[],
+    hint: TransferHint | undefined,
+    seeds: readonly Artifact[],
+    signal: AbortSignal,
+    onProgress: (progress: TransferProgress) => void,
+  ): Promise<{ blob: string; base: string; targetBytes: number; fetchedBytes: number } | undefined> {
+    const { shelf, log } = this.#deps;
+    const known = new Set<string>();
+    for (const { index, sizeBytes } of seeds) {
+      const bytes = await shelf.read(index.sha256).catch(() => undefined);
+      if (bytes !== undefined) for (const chunk of decodeChunkIndex(bytes, sizeBytes)) known.add(chunk.sha256);
+    }
+    const share = hint?.deflatedBytes === undefined ? 1 : hint.deflatedBytes / artifact.sizeBytes;
+    const cost = bytesOf(chunks.filter((chunk) => !known.has(chunk.sha256))) * share;
+    for (const { base, delta } of [...(hint?.deltas ?? [])].sort((a, b) => a.delta.sizeBytes - b.delta.sizeBytes)) {
+      if (delta.sizeBytes > cost * deltaMargin || !(await shelf.has(base))) continue;
+      try {
+        await this.fetchArtifact(delta, signal, onProgress);
+        return { blob: delta.sha256, base, targetBytes: artifact.sizeBytes, fetchedBytes: delta.sizeBytes };
+      } catch (error) {
+        signal.throwIfAborted();
+        log.warn("transfer.delta.unusable", { blob: artifact.sha256, base, reason: messageOf(error) });
+      }
+    }
+    return undefined;
+  }
+
+  /** Writes the chunks that the delta makes as they should be; returns those still missing. */
+  async #rebuild(
+    delta: { blob: string; base: string; targetBytes: number },
+    chunks: readonly Chunk[],
+    missing: readonly Chunk[],
+    partial: PartialBlob,
+  ): Promise<Chunk[]> {
+    const { shelf, log } = this.#deps;
+    const left = new Map(missing.map((chunk) => [chunk.offset, chunk]));
+    try {
+      let made = Buffer.alloc(0);
+      let at = 0;
+      for await (const { bytes } of applyDelta(shelf, delta.blob, delta)) {
+        made = Buffer.concat([made, bytes]);
+        for (let chunk = chunks[at]; chunk !== undefined && made.length >= chunk.length; chunk = chunks[at]) {
+          const whole = made.subarray(0, chunk.length);
+          if (left.has(chunk.offset) && sha256(whole) === chunk.sha256) {
+            await partial.write(chunk.offset, whole);
+            left.delete(chunk.offset);
+          }
+          made = made.subarray(chunk.length);
+          at += 1;
+        }
+      }
+    } catch (error) {
+      if (!(error instanceof MusterError)) throw error;
+      log.warn("transfer.delta.unusable", { blob: delta.blob, base: delta.base, reason: error.message });
+    }
+    return [...left.values()];
+  }
+
+  /** Pulls pieces into a partial blob and finishes it; returns how many bytes came over the link. */
   async #pull(
     blob: string,
     pieces: readonly Piece[],
     partial: PartialBlob,
     signal: AbortSignal,
     onDone: (doneBytes: number) => void,
-  ): Promise<void> {
+  ): Promise<number> {
     this.#number = (this.#number + 1) >>> 0;
     const pull = new Pull(this.#deps, this.#number, blob, pieces, partial);
-    try {
-      await pull.run(signal, onDone);
-    } catch (error) {
-      // A full disk fails the closing as well; the first failure is the one to tell.
-      await partial
-        .close()
-        .catch((closing) => this.#deps.log.warn("transfer.partial.unclosed", { blob, error: closing }));
-      throw error;
-    }
+    await closing(partial, () => pull.run(signal, onDone), this.#deps.log);
     await partial.finish();
+    return pull.sentBytes;
   }
 }
 
-/** One blob being pulled: asks, waits, verifies, writes, until nothing is missing. */
-class Pull {
-  readonly #deps: TransferDeps;
-  readonly #transfer: number;
-  readonly #blob: string;
-  readonly #pieces: ReadonlyMap<number, Piece>;
-  readonly #partial: PartialBlob;
-  readonly #window: TransferWindow;
-  readonly #badCopies = new Map<number, number>();
-  /** Frames that have arrived and are not written yet; bounded by the window. */
-  readonly #frames: ChunkFrame[] = [];
-  #refusal: MusterError | undefined;
-  #pauseUntilMs = 0;
-  #wake: () => void = () => undefined;
-
-  constructor(deps: TransferDeps, transfer: number, blob: string, pieces: readonly Piece[], partial: PartialBlob) {
-    this.#deps = deps;
-    this.#transfer = transfer;
-    this.#blob = blob;
-    this.#pieces = new Map(pieces.map((piece) => [piece.offset, piece]));
-    this.#partial = partial;
-    this.#window = new TransferWindow(pieces);
+/** Does the work, and closes the partial blob when it fails. */
+async function closing<T>(partial: PartialBlob, work: () => Promise<T>, log?: Log): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    // A full disk fails the closing as well; the first failure is the one to tell.
+    await partial.close().catch((cause) => log?.warn("transfer.partial.unclosed", { error: cause }));
+    throw error;
   }
+}
 
-  async run(signal: AbortSignal, onDone: (doneBytes: number) => void): Promise<void> {
-    const { link, clock } = this.#deps;
-    const stop = link.listen(this.#transfer, {
-      onFrame: (frame) => this.#onFrame(frame),
-      onReply: (reply) => this.#onReply(reply),
-      onConnection: (connected) => this.#onConnection(connected),
-    });
-    const abort = () => this.#wake();
-    signal.addEventListener("abort", abort);
-    try {
-      let doneBytes = 0;
-      let progressMs = clock.now();
-      onDone(0);
-      while (!this.#window.done || this.#frames.length > 0) {
-        signal.throwIfAborted();
-        if (this.#refusal !== undefined) throw this.#refusal;
-        const written = await this.#writeArrived();
-        doneBytes += written;
-        if (written > 0) onDone(doneBytes);
-        if (written > 0 || !link.connected) progressMs = clock.now();
-        if (clock.now() - progressMs > stallMs) {
-          throw new MusterError("transfer/stalled", `no bytes of ${this.#blob.slice(0, 12)} for ${stallMs / 1000} s`);
-        }
-        this.#ask();
-        if (this.#frames.length === 0 && !this.#window.done) await this.#wait();
-      }
-    } finally {
-      signal.removeEventListener("abort", abort);
-      stop();
-    }
-  }
-
-  #ask(): void {
-    const nowMs = this.#deps.clock.now();
-    if (!this.#deps.link.connected || nowMs < this.#pauseUntilMs) return;
-    const overdue = this.#window.expire(nowMs);
-    if (overdue > 0)
-      this.#deps.log.debug("transfer.timeout", { blob: this.#blob, overdue, windowBytes: this.#window.windowBytes });
-    for (let ask = this.#window.ask(nowMs); ask !== undefined; ask = this.#window.ask(nowMs)) {
-      const ranges = ask.ranges.map(({ offset, length }): [number, number] => [offset, length]);
-      this.#deps.link.request({ transfer: this.#transfer, request: ask.request, blob: this.#blob, ranges });
-    }
-  }
-
-  /** Writes what has arrived and is as it should be; returns how many bytes that were. */
-  async #writeArrived(): Promise<number> {
-    let written = 0;
-    for (let frame = this.#frames.shift(); frame !== undefined; frame = this.#frames.shift()) {
-      const { offset, bytes } = frame;
-      const piece = this.#pieces.get(offset);
-      if (piece === undefined || !this.#window.arrived(offset, bytes.length, this.#deps.clock.now())) continue;
-      if (piece.sha256 !== undefined && sha256(bytes) !== piece.sha256) {
-        this.#countBadCopy(piece);
-        continue;
-      }
-      await this.#partial.write(offset, bytes);
-      written += bytes.length;
-    }
-    return written;
-  }
-
-  #countBadCopy(piece: Piece): void {
-    const copies = (this.#badCopies.get(piece.offset) ?? 0) + 1;
-    this.#badCopies.set(piece.offset, copies);
-    this.#deps.log.warn("transfer.chunk.damaged", { blob: this.#blob, offset: piece.offset, copies });
-    if (copies >= maxBadCopies) {
-      const message = `chunk at ${piece.offset} of ${this.#blob} arrived damaged ${copies} times`;
-      this.#refusal = new MusterError("artifact/digest-mismatch", message);
-    }
-    this.#window.again(piece);
-  }
-
-  #onFrame(frame: ChunkFrame): void {
-    this.#frames.push(frame);
-    this.#wake();
-  }
-
-  #onReply({ error, retryMs }: ChunkReply): void {
-    if (error === "busy") {
-      this.#window.lost();
-      this.#pauseUntilMs = this.#deps.clock.now() + (retryMs ?? 1000) * (0.5 + Math.random());
-    } else {
-      this.#refusal = new MusterError("transfer/refused", `the hub does not send ${this.#blob.slice(0, 12)}: ${error}`);
-    }
-    this.#wake();
-  }
-
-  #onConnection(connected: boolean): void {
-    if (!connected) this.#window.lost();
-    this.#wake();
-  }
-
-  /** Until something arrives or it is time to look at the clock again. */
-  async #wait(): Promise<void> {
-    const pauseMs = Math.max(20, Math.min(this.#window.timeoutMs() / 2, 1000));
-    const controller = new AbortController();
-    await new Promise<void>((resolve) => {
-      this.#wake = resolve;
-      this.#deps.clock.sleep(pauseMs, controller.signal).then(resolve, () => undefined);
-    });
-    controller.abort();
-    this.#wake = () => undefined;
-  }
+function bytesOf(chunks: readonly { length: number }[]): number {
+  return chunks.reduce((sum, { length }) => sum + length, 0);
 }

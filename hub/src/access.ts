@@ -29,6 +29,7 @@ const usedEveryMs = 60_000;
 export class Access {
   readonly #db: Database;
   readonly #clock: Clock;
+  #turn: Promise<unknown> = Promise.resolve();
 
   constructor(db: Database, clock: Clock) {
     this.#db = db;
@@ -90,22 +91,33 @@ export class Access {
   }
 
   /** Throws `user/unknown`, `user/last-admin`, `selector/invalid`. */
-  async changeUser(name: string, change: ChangeUser): Promise<UserView> {
+  changeUser(name: string, change: ChangeUser): Promise<UserView> {
+    return this.#exclusive(() => this.#changeUser(name, change));
+  }
+
+  async #changeUser(name: string, change: ChangeUser): Promise<UserView> {
     const before = await this.user(name);
     const { role = before.role, scope = before.scope, disabled = before.disabled } = change;
     checkScope(role, scope);
     if (role !== "admin" || disabled) await this.#keepAnAdmin({ without: name });
     const set = { role, scope, disabled: disabled ? 1 : 0 };
     await this.#db.updateTable("users").set(set).where("name", "=", name).execute();
+    // What the user could do before is no longer what the invitations say.
+    await this.#db.deleteFrom("invites").where("issuer", "=", name).execute();
     return this.user(name);
   }
 
   /** Removes a user and its tokens. Throws `user/unknown`, `user/last-admin`. */
-  async removeUser(name: string): Promise<void> {
+  removeUser(name: string): Promise<void> {
+    return this.#exclusive(() => this.#removeUser(name));
+  }
+
+  async #removeUser(name: string): Promise<void> {
     await this.user(name);
     await this.#keepAnAdmin({ without: name });
     await this.#db.transaction().execute(async (tx) => {
       await tx.deleteFrom("tokens").where("user", "=", name).execute();
+      await tx.deleteFrom("invites").where("issuer", "=", name).execute();
       await tx.deleteFrom("users").where("name", "=", name).execute();
     });
   }
@@ -127,7 +139,7 @@ export class Access {
   /** Makes a token; its secret is in the answer and nowhere else. Throws `user/unknown`, `request/invalid`. */
   async createToken({ user: name, label, role, scope, validMs }: CreateToken): Promise<CreatedToken> {
     const user = await this.user(name);
-    parseSelector(scope);
+    checkScope(role ?? user.role, scope);
     if (role !== undefined && !isWithin(role, user.role)) {
       throw new MusterError("request/invalid", `role: ${name} is ${user.role}, a token of role ${role} would be more`);
     }
@@ -150,10 +162,12 @@ export class Access {
   }
 
   /** Ends a token at once. Throws `token/unknown`, `user/last-admin`. */
-  async revokeToken(id: string): Promise<void> {
-    await this.token(id);
-    await this.#keepAnAdmin({ withoutToken: id });
-    await this.#db.deleteFrom("tokens").where("id", "=", id).execute();
+  revokeToken(id: string): Promise<void> {
+    return this.#exclusive(async () => {
+      await this.token(id);
+      await this.#keepAnAdmin({ withoutToken: id });
+      await this.#db.deleteFrom("tokens").where("id", "=", id).execute();
+    });
   }
 
   /** Removes tokens that have been over for a month. */
@@ -202,6 +216,13 @@ export class Access {
       if (expires_ms === null || expires_ms > this.#clock.now()) counts.set(user, (counts.get(user) ?? 0) + 1);
     }
     return counts;
+  }
+
+  /** One after the other: two at once could each leave the other as the last admin. */
+  #exclusive<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#turn.then(work);
+    this.#turn = done.catch(() => undefined);
+    return done;
   }
 
   #row(name: string): Promise<UserRow | undefined> {

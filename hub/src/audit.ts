@@ -1,4 +1,12 @@
-import { type AuditEntry, type AuditQuery, type AuditVerdict, type Clock, type Log, sha256 } from "@muster/shared";
+import {
+  type AuditEntry,
+  type AuditQuery,
+  type AuditVerdict,
+  type Clock,
+  type Log,
+  MusterError,
+  sha256,
+} from "@muster/shared";
 import { type AuditRecord, chained, chainProblem, chainStart } from "./core/audit-chain.js";
 import type { Database } from "./store/sql.js";
 import type { Tables } from "./store/tables.js";
@@ -49,6 +57,9 @@ export class Audit {
   /** Makes a change and records it, with digests of what was and is. The change counts as made only with its entry. */
   async change<T>(actor: AuditActor, change: Change<T>, make: () => Promise<T>): Promise<T> {
     const { action, subject, before, after = (made: T): unknown => made } = change;
+    // Before the change: one that nobody answers for is not made.
+    if (typeof actor?.user !== "string" || actor.user === "")
+      throw new MusterError("internal", "a change without an actor");
     const was = await before?.().catch(() => undefined);
     const made = await make();
     await this.#append(actor, action, subject, "done", { before: digestOf(was), after: digestOf(after(made)) });

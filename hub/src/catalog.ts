@@ -81,7 +81,11 @@ export class Catalog {
       .select(({ fn }) => fn.max("release").as("release"))
       .where("model", "=", model)
       .executeTakeFirst();
-    return Number(newest?.release ?? 0) + 1;
+    // Devices may have had more than this store remembers, as after a restored backup.
+    const reported = (await this.#deps.devices.list()).flatMap(({ reported }) =>
+      (reported?.models ?? []).filter((entry) => entry.model === model).map(({ committed }) => committed?.release ?? 0),
+    );
+    return Math.max(Number(newest?.release ?? 0), ...reported, 0) + 1;
   }
 
   /** What a version was made of, so that pushing it again changes nothing; undefined when there is none. */

@@ -123,6 +123,9 @@ export class Certificates implements Door {
       const presented = this.#mayRenew(device);
       if (pki.authority === undefined) throw refused("this hub does not sign certificates");
       const issued = await pki.authority.issueDevice(csr, device);
+      // While it was signed, the device may have been revoked.
+      const since = this.refusal(device, presented);
+      if (since !== undefined) throw refused(since.reason);
       const nowMs = clock.now();
       const ends = new Map(
         replaced(store.of(device), presented.serial, nowMs).map((end) => [end.serial, end.revokedMs]),

@@ -33,6 +33,8 @@ export const HubConfig = z.strictObject({
     .default(7 * 86_400_000),
   /** Bytes per second sent to one device at most; 0 for no limit. */
   deviceBytesPerSecond: z.int().min(0).default(0),
+  /** Bytes per second of artifacts sent to all devices together; 0 for no limit. */
+  totalBytesPerSecond: z.int().min(0).default(0),
   /** Memory for chunks that many devices ask for. */
   chunkCacheBytes: z
     .int()

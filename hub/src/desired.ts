@@ -14,6 +14,7 @@ import {
 } from "@muster/shared";
 import type { ArtifactKeys } from "./artifact-keys.js";
 import type { Catalog } from "./catalog.js";
+import type { Encodings } from "./encodings.js";
 import type { DeviceLink } from "./ports.js";
 import type { Database } from "./store/sql.js";
 
@@ -29,8 +30,8 @@ export interface DesiredDeps {
   readonly clock: Clock;
   readonly link: DeviceLink;
   readonly trust: Director;
-  /** What gives a device the keys of the encrypted artifacts it is to run. */
-  readonly keys: { readonly artifactKeys: ArtifactKeys; readonly catalog: Catalog };
+  /** What a device is told beside: keys of encrypted artifacts, and shorter ways to them. */
+  readonly keys: { readonly artifactKeys: ArtifactKeys; readonly catalog: Catalog; readonly encodings: Encodings };
   /** How long a document is valid. */
   readonly validMs: number;
   readonly log: Log;
@@ -39,6 +40,7 @@ export interface DesiredDeps {
 /** Signs what each device is to run, keeps it, and hands it to the broker. Only rollouts change it. */
 export class DesiredDocuments {
   readonly #deps: DesiredDeps;
+  readonly #turns = new Map<string, Promise<void>>();
 
   constructor(deps: DesiredDeps) {
     this.#deps = deps;
@@ -48,7 +50,11 @@ export class DesiredDocuments {
    * Wants the version of the device, or with undefined no version of this model, and nothing else
    * changed. Wanting what is wanted already changes nothing.
    */
-  async want(device: string, model: string, wanted: Wanted | undefined): Promise<void> {
+  want(device: string, model: string, wanted: Wanted | undefined): Promise<void> {
+    return this.#inTurn(device, () => this.#want(device, model, wanted));
+  }
+
+  async #want(device: string, model: string, wanted: Wanted | undefined): Promise<void> {
     const row = await this.#row(device);
     if (row === undefined) return;
     const before = JSON.parse(row.desired_models) as Wanted[];
@@ -59,7 +65,11 @@ export class DesiredDocuments {
   }
 
   /** Gives the device its document again; signed anew when half of its life is over or its key was replaced. */
-  async resend(device: string): Promise<void> {
+  resend(device: string): Promise<void> {
+    return this.#inTurn(device, () => this.#resend(device));
+  }
+
+  async #resend(device: string): Promise<void> {
     const row = await this.#row(device);
     if (row === undefined) return;
     const { clock, validMs, trust } = this.#deps;
@@ -77,7 +87,7 @@ export class DesiredDocuments {
   /** Gives every device its document again, as after a change of keys. */
   async resendAll(): Promise<void> {
     const rows = await this.#deps.db.selectFrom("devices").select("id").orderBy("id").execute();
-    for (const { id } of rows) await this.resend(id);
+    await this.#resendEach(rows);
   }
 
   /** Signs anew what will expire: a device that stays connected for long is never left without. */
@@ -89,7 +99,26 @@ export class DesiredDocuments {
       .where("desired_revision", ">", 0)
       .where("desired_expires_ms", "<", clock.now() + validMs / 2)
       .execute();
-    for (const { id } of rows) await this.resend(id);
+    await this.#resendEach(rows);
+  }
+
+  /** One device whose document cannot be made holds up no other. */
+  async #resendEach(rows: readonly { id: string }[]): Promise<void> {
+    for (const { id } of rows) {
+      await this.resend(id).catch((error) => this.#deps.log.error("device.desired.failed", { device: id, error }));
+    }
+  }
+
+  /** One change of a device's document after the other: two at once would use a revision twice. */
+  #inTurn(device: string, work: () => Promise<void>): Promise<void> {
+    const before = this.#turns.get(device) ?? Promise.resolve();
+    const done = before.then(work);
+    const settled = done.catch(() => undefined);
+    this.#turns.set(device, settled);
+    void settled.then(() => {
+      if (this.#turns.get(device) === settled) this.#turns.delete(device);
+    });
+    return done;
   }
 
   async #issue(device: string, revision: number, models: Wanted[]): Promise<void> {
@@ -124,15 +153,20 @@ export class DesiredDocuments {
     await link.retain(device, "desired", Buffer.from(JSON.stringify(message)));
   }
 
-  /** What a device is to run, with the keys of its encrypted artifacts. Only what is sent has them, not what is stored. */
+  /** What a device is to run, with all it needs to get it. Only what is sent has that, not what is stored. */
   async #withKeys(models: readonly Wanted[], sealingKey: SealingKey | undefined): Promise<Wanted[]> {
-    const { artifactKeys, catalog } = this.#deps.keys;
-    if (sealingKey === undefined) return [...models];
+    const { artifactKeys, catalog, encodings } = this.#deps.keys;
     return Promise.all(
       models.map(async (wanted) => {
         const version = await catalog.byManifest(wanted.manifest.sha256);
-        const keys = version === undefined ? undefined : await artifactKeys.wrap(version.manifest, sealingKey);
-        return keys === undefined ? wanted : { ...wanted, keys };
+        if (version === undefined) return wanted;
+        const hints = await encodings.hints(version.manifest);
+        const keys = sealingKey === undefined ? undefined : await artifactKeys.wrap(version.manifest, sealingKey);
+        return {
+          ...wanted,
+          ...(hints.length === 0 ? {} : { hints }),
+          ...(keys === undefined ? {} : { keys }),
+        };
       }),
     );
   }

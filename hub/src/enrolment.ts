@@ -17,6 +17,7 @@ import {
 import type { Audit } from "./audit.js";
 import type { Certificates } from "./certificates.js";
 import { AttemptLimit, TooManyAttemptsError } from "./core/attempt-limit.js";
+import { inScope } from "./core/permission.js";
 import type { Devices } from "./devices.js";
 import type { EventLog } from "./events.js";
 import type { DeviceLink, Pki } from "./ports.js";
@@ -40,6 +41,14 @@ export interface EnrolmentDeps {
   };
 }
 
+/** What an invitation lets in. */
+interface Invited {
+  readonly labels: Labels;
+  readonly again: boolean;
+  /** That of who made it. */
+  readonly scope: string;
+}
+
 /** How devices come into the fleet and leave it. */
 export class Enrolment {
   readonly #deps: EnrolmentDeps;
@@ -50,7 +59,10 @@ export class Enrolment {
   }
 
   /** An invitation; its secret is stored only as a hash. The token also carries the digest of the hub's CA. */
-  async invite({ device, labels, uses, validMs, again }: CreateInvite): Promise<Invite> {
+  async invite(
+    { device, labels, uses, validMs, again }: CreateInvite,
+    issuer: { readonly user: string; readonly scope: string },
+  ): Promise<Invite> {
     const { db, clock, devices, hub } = this.#deps;
     if (again) {
       if (device === undefined) throw new MusterError("request/invalid", "device: say which device is to join again");
@@ -70,6 +82,8 @@ export class Enrolment {
         expires_ms: expiresMs,
         created_ms: clock.now(),
         again: again ? 1 : 0,
+        issuer: issuer.user,
+        scope: issuer.scope,
       })
       .execute();
     const token = `${secret}.${hub.trust.pin}`;
@@ -89,11 +103,15 @@ export class Enrolment {
   async join({ secret, device, labels, ...asked }: JoinRequest, from: string): Promise<JoinReply> {
     const { certificates, devices, events, hub } = this.#deps;
     const invitation = await this.#use(secret, device).catch((error) => this.#refused(device, from, error));
+    let taken = false;
     try {
       const issued = await certificates.sign(device, asked);
-      if (invitation.again) await devices.label(device, { set: invitation.labels, remove: [] });
-      else await devices.add(device, { ...labels, ...invitation.labels });
+      // Of who has only a part of the fleet, an invitation says all: labels a device brings could lead elsewhere.
+      const own = invitation.scope === "" ? labels : {};
+      if (invitation.again) await this.#joinAgain(device, invitation);
+      else await devices.add(device, { ...own, ...invitation.labels });
       await certificates.adopt(device, issued);
+      taken = true;
       if (invitation.again) hub.link.recheck();
       const { certificate, serial } = issued;
       const event = invitation.again ? "device.rejoined" : "device.joined";
@@ -103,9 +121,19 @@ export class Enrolment {
       await hub.audit.change({ user: `device:${device}`, address: from }, change, async () => ({ serial }));
       return { certificate, ca: hub.trust.serverCa, mqttUrl: hub.link.url, roots: hub.roots };
     } catch (error) {
-      await this.#giveBack(secret);
+      // What has let a device in is used up, whatever failed after it.
+      if (!taken) await this.#giveBack(secret);
       throw error;
     }
+  }
+
+  /** What the invitation's issuer might do when it was made has to hold still. */
+  async #joinAgain(device: string, { labels, scope }: Invited): Promise<void> {
+    const { devices } = this.#deps;
+    if (!inScope(scope, device, (await devices.get(device)).labels)) {
+      throw new MusterError("invite/refused", `device ${device} is no longer among those this join token may let in`);
+    }
+    await devices.label(device, { set: labels, remove: [] });
   }
 
   /** Takes a device out of the fleet, cuts its connection and forgets what it measured. */
@@ -125,6 +153,8 @@ export class Enrolment {
   /** Refuses certificates of a device from now on, also on the connection it has. Throws `device/unknown`, `certificate/unknown`. */
   async revoke(device: string, revoked: RevokeCertificates): Promise<Device> {
     await this.#deps.certificates.revoke(device, revoked);
+    // A stolen device may know an invitation for its name.
+    await this.#deps.db.deleteFrom("invites").where("device", "=", device).execute();
     this.#deps.hub.link.recheck();
     return this.show(device);
   }
@@ -139,7 +169,7 @@ export class Enrolment {
     throw error;
   }
 
-  async #use(secret: string, device: string): Promise<{ labels: Labels; again: boolean }> {
+  async #use(secret: string, device: string): Promise<Invited> {
     const { db, clock } = this.#deps;
     return db.transaction().execute(async (tx) => {
       const row = await tx
@@ -164,7 +194,7 @@ export class Enrolment {
         .set({ uses_left: row.uses_left - 1 })
         .where("secret_hash", "=", row.secret_hash)
         .execute();
-      return { labels: JSON.parse(row.labels) as Labels, again: row.again === 1 };
+      return { labels: JSON.parse(row.labels) as Labels, again: row.again === 1, scope: row.scope };
     });
   }
 

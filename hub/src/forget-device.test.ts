@@ -24,7 +24,7 @@ test("after a device is removed no table holds anything of it but the audit log,
   const enrolment = new Enrolment({ db, clock, devices, events, certificates, hub });
   const labels = { owner: "labelled-unmistakable-7" };
 
-  await enrolment.invite(CreateInvite.parse({ device, labels, uses: 5 }));
+  await enrolment.invite(CreateInvite.parse({ device, labels, uses: 5 }), { user: "ann", scope: "" });
   await devices.add(device, labels);
   await certificates.adopt(device, { certificate: "", serial: "0a", expiresMs: clock.now() + 1000 });
   await devices.hello(device, { agentVersion: "unmistakable-7" } as never);

@@ -16,6 +16,7 @@ import { HubConfig } from "./config.js";
 import { DesiredDocuments } from "./desired.js";
 import { Devices } from "./devices.js";
 import { DriftWatch } from "./drift.js";
+import { Encodings } from "./encodings.js";
 import { Enrolment } from "./enrolment.js";
 import { EventLog } from "./events.js";
 import { every } from "./every.js";
@@ -86,6 +87,8 @@ export async function startHub(options: Partial<HubConfig>, log: Log): Promise<H
     });
     const telemetry = new Telemetry(db, clock, devices);
     const catalog = new Catalog({ db, devices, artifacts, clock });
+    const encodings = new Encodings({ db, artifacts, catalog, clock, log });
+    closers.push(() => encodings.close());
     const artifactKeys = await ArtifactKeys.open(db, join(config.dataDir, "keys", "artifacts.key"));
     const { maxArtifactBytes } = config;
     const intake = new BundleIntake({
@@ -96,7 +99,7 @@ export async function startHub(options: Partial<HubConfig>, log: Log): Promise<H
       maxArtifactBytes,
     });
     const publishing = new Publishing({
-      ...{ db, catalog, intake, uploads, trust },
+      ...{ db, catalog, intake, uploads, trust, encodings },
       settings: { clock, log, maxArtifactBytes },
     });
     const drift = new DriftWatch({
@@ -120,11 +123,14 @@ export async function startHub(options: Partial<HubConfig>, log: Log): Promise<H
     listeners.onChange((next) => link.useTls(next));
     const desired = new DesiredDocuments({
       ...{ db, clock, link, trust },
-      keys: { artifactKeys, catalog },
+      keys: { artifactKeys, catalog, encodings },
       validMs: config.desiredValidMs,
       log,
     });
-    const transfers = new Transfers({ ...{ artifacts, catalog, devices, link, clock }, settings: { ...config, log } });
+    const transfers = new Transfers({
+      ...{ artifacts, catalog, encodings, devices, link, clock },
+      settings: { ...config, log },
+    });
     const rollouts = new Rollouts({
       store: new RolloutStore(db),
       catalog,
@@ -140,7 +146,13 @@ export async function startHub(options: Partial<HubConfig>, log: Log): Promise<H
     const taken = ingest;
     closers.push(() => taken.close());
 
-    const enrolmentApp = await newServer({ title: "Muster enrolment", version: hubVersion, tls, log });
+    const enrolmentApp = await newServer({
+      title: "Muster enrolment",
+      version: hubVersion,
+      tls,
+      requestTimeoutMs: 30_000,
+      log,
+    });
     closers.push(() => enrolmentApp.close());
     listeners.onChange((next) => useCertificate(enrolmentApp, next));
     // Routes come before the port is known; the invitation's URL is read when one is made.
@@ -185,6 +197,7 @@ export async function startHub(options: Partial<HubConfig>, log: Log): Promise<H
           ...taken.counters(),
           ...certificates.counters(),
           "transfer-refused": transfers.refused,
+          "artifact-bytes-sent": transfers.sentBytes,
         },
       };
     };
@@ -192,7 +205,7 @@ export async function startHub(options: Partial<HubConfig>, log: Log): Promise<H
     trustRoutes(app, trust, desired, audit);
     accessRoutes(app, access, audit);
     deviceRoutes(app, devices, enrolment, audit);
-    modelRoutes(app, { catalog, publishing, audit }, maxArtifactBytes);
+    modelRoutes(app, { catalog, publishing, encodings, audit }, maxArtifactBytes);
     rolloutRoutes(app, rollouts, audit);
     telemetryRoutes(app, { telemetry, events, drift, devices });
     const apiUrl = await listenHttp(app, config.httpHost, config.httpPort, "the HTTP API");
@@ -208,6 +221,7 @@ export async function startHub(options: Partial<HubConfig>, log: Log): Promise<H
     closers.push(every(3_600_000, () => access.forgetExpired(), log, "tokens.forget"));
     closers.push(every(3_600_000, () => trust.renewIfDue(), log, "trust.renew"));
     closers.push(every(Math.min(config.desiredValidMs / 8, 3_600_000), () => desired.renew(), log, "desired.renew"));
+    encodings.kick();
     await events.append(undefined, "hub.started", { version: hubVersion });
     log.info("hub.started", { apiUrl, mqttUrl: link.url, enrolmentUrl: address.enrolmentUrl, dataDir: config.dataDir });
     return { apiUrl, mqttUrl: link.url, enrolmentUrl: address.enrolmentUrl, close };

@@ -18,6 +18,7 @@ import {
 } from "@muster/shared";
 import type { BundleIntake, Unreleased } from "./bundle-intake.js";
 import type { Catalog } from "./catalog.js";
+import type { Encodings } from "./encodings.js";
 import type { Database } from "./store/sql.js";
 import type { Trust } from "./trust.js";
 
@@ -27,6 +28,8 @@ export interface PublishingDeps {
   readonly intake: BundleIntake;
   /** What clients have sent and no push has used yet. */
   readonly uploads: BlobStore;
+  /** What makes shorter forms of what was pushed. */
+  readonly encodings: Pick<Encodings, "kick">;
   readonly trust: Pick<Trust, "root" | "release">;
   readonly settings: { readonly clock: Clock; readonly log: Log; readonly maxArtifactBytes: number };
 }
@@ -210,9 +213,10 @@ export class Publishing {
     envelope: Envelope,
     { used, contentDigest }: Pick<Checked, "used" | "contentDigest">,
   ): Promise<PushedVersion> {
-    const { catalog, intake, settings } = this.#deps;
+    const { catalog, intake, encodings, settings } = this.#deps;
     const pushed = await catalog.record(manifest, envelope, contentDigest);
     await intake.forget(used);
+    encodings.kick();
     const { model, version, release } = manifest;
     const signedBy = envelope.signatures.map(({ keyid }) => keyid.slice(0, 12));
     settings.log.info("model.pushed", { model, version, release, signedBy });

@@ -62,6 +62,13 @@ export class Rollouts {
 
   /** Starts a rollout of what {@link plan} shows. Throws `rollout/conflict` when it would reach no device. */
   async start(request: StartRollout): Promise<Rollout> {
+    // Planned and stored in one turn, so that two rollouts of a model never claim the same device.
+    const id = await this.#exclusive(() => this.#begin(request));
+    await this.tick();
+    return this.get(id);
+  }
+
+  async #begin(request: StartRollout): Promise<string> {
     const { store, events, settings } = this.#deps;
     const nowMs = settings.clock.now();
     const id = newId("r", nowMs);
@@ -91,8 +98,7 @@ export class Rollouts {
       version: plan.version,
       devices: progress.length,
     });
-    await this.tick();
-    return this.get(id);
+    return id;
   }
 
   /** Throws `rollout/unknown`. */
@@ -137,7 +143,12 @@ export class Rollouts {
   /** Takes every open rollout as far as it goes now. Call it when a device reported, and from time to time. */
   async tick(): Promise<void> {
     await this.#exclusive(async () => {
-      for (const id of await this.#deps.store.openIds()) await this.#advance(id);
+      for (const id of await this.#deps.store.openIds()) {
+        // One that cannot go on holds up no other.
+        await this.#advance(id).catch((error) =>
+          this.#deps.settings.log.error("rollout.advance.failed", { rollout: id, error }),
+        );
+      }
     });
   }
 
@@ -151,7 +162,7 @@ export class Rollouts {
       const { rollout } = found;
       await this.#carryOut(rollout, found.progress);
       const members = isActive(rollout.state)
-        ? joinLate(rollout, found.progress, fleet, await store.busyDevices(rollout.model))
+        ? joinLate(rollout, stillMeant(rollout, found.progress, fleet), fleet, await store.busyDevices(rollout.model))
         : found.progress;
       const sight = (device: string) => sighting(rollout, members, fleet.get(device));
       const next = advance(rollout, members, sight, settings.clock.now());
@@ -215,6 +226,19 @@ export class Rollouts {
 
 function wantedOf(device: DeviceRecord | undefined, model: string): Wanted | undefined {
   return device?.wanted.find((wanted) => wanted.model === model);
+}
+
+/** Devices that were not offered the version yet and no longer match leave the rollout. */
+function stillMeant(
+  { selector }: StoredRollout,
+  progress: readonly StoredProgress[],
+  fleet: ReadonlyMap<string, DeviceRecord>,
+): readonly StoredProgress[] {
+  const parsed = parseSelector(selector);
+  return progress.filter(({ device, state, tries }) => {
+    const known = fleet.get(device);
+    return state !== "waiting" || tries > 0 || known === undefined || selects(parsed, device, known.labels);
+  });
 }
 
 /** Devices that match since the rollout began enter its last wave, as long as that has not passed. */

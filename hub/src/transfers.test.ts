@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ChunkReply, decode, decodeFrame, sha256, type Wanted } from "@muster/shared";
 import { MemoryBlobs } from "@muster/shared/testing";
-import { catalogOf, desiredOf, RecordedLink, rooms, silent, storeVersion } from "./testing/hub-rooms.js";
+import { desiredOf, encodingsOf, RecordedLink, rooms, silent, storeVersion } from "./testing/hub-rooms.js";
 import { Transfers } from "./transfers.js";
 
 const secret = Buffer.from("weights that only some devices may have");
@@ -13,7 +13,7 @@ async function bench() {
   const { db, clock, devices } = await rooms();
   const link = new RecordedLink();
   const artifacts = new MemoryBlobs();
-  const catalog = catalogOf(db, clock, devices, artifacts);
+  const { catalog, encodings } = encodingsOf(db, clock, devices, artifacts);
   await storeVersion(db, 1);
   async function* bytes() {
     yield secret;
@@ -30,10 +30,11 @@ async function bench() {
   const transfers = new Transfers({
     artifacts,
     catalog,
+    encodings,
     devices,
     link,
     clock,
-    settings: { log: silent, deviceBytesPerSecond: 0, chunkCacheBytes: 1000 },
+    settings: { log: silent, deviceBytesPerSecond: 0, totalBytesPerSecond: 0, chunkCacheBytes: 1000 },
   });
   const ask = async (device: string, blob: string, ranges: [number, number][] = [[0, 10]]) => {
     link.sent.length = 0;
@@ -70,7 +71,7 @@ test("a device gets nothing that it is not wanted to run, and loses what is with
   assert.deepEqual(await ask("b", sha256(secret)), ["denied"]);
   assert.equal(typeof (await ask("a", sha256(secret)))[0], "object");
   await desired.want("a", "m", undefined);
-  assert.deepEqual(await ask("a", sha256(secret)), ["denied"]);
+  assert.deepEqual(await ask("a", sha256(secret)), ["superseded"]);
   assert.equal(transfers.refused, 3);
 });
 

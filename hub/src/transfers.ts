@@ -13,15 +13,23 @@ import type { Catalog } from "./catalog.js";
 import { ByteCache } from "./core/byte-cache.js";
 import { Pace } from "./core/pace.js";
 import type { Devices } from "./devices.js";
+import type { Encodings } from "./encodings.js";
 import type { DeviceLink } from "./ports.js";
 
 export interface TransfersDeps {
   readonly artifacts: BlobStore;
   readonly catalog: Catalog;
+  readonly encodings: Encodings;
   readonly devices: Devices;
   readonly link: DeviceLink;
   readonly clock: Clock;
-  readonly settings: { readonly log: Log; readonly deviceBytesPerSecond: number; readonly chunkCacheBytes: number };
+  readonly settings: {
+    readonly log: Log;
+    readonly deviceBytesPerSecond: number;
+    /** To all devices together; 0 for no limit. */
+    readonly totalBytesPerSecond: number;
+    readonly chunkCacheBytes: number;
+  };
 }
 
 /** Requests of one device that may wait; a device keeps fewer in flight. */
@@ -35,6 +43,8 @@ interface Client {
   readonly pace: Pace;
   /** What it may fetch under its present desired revision. */
   allowed: { readonly revision: number; readonly digests: ReadonlySet<string> } | undefined;
+  /** What it might fetch under the revision before. */
+  before: ReadonlySet<string> | undefined;
 }
 
 /** Answers devices' requests for bytes, out of the artifact store alone, each device in its own line. */
@@ -44,11 +54,19 @@ export class Transfers {
   /** Requests that wait, of every device that is being served. */
   readonly #lines = new Map<string, ChunkRequest[]>();
   readonly #clients = new Map<string, Client>();
+  readonly #pace: Pace;
   #refused = 0;
+  #sentBytes = 0;
 
   constructor(deps: TransfersDeps) {
     this.#deps = deps;
     this.#cache = new ByteCache(deps.settings.chunkCacheBytes);
+    this.#pace = new Pace(deps.settings.totalBytesPerSecond, deps.clock.now());
+  }
+
+  /** Bytes of artifacts sent since the start. */
+  get sentBytes(): number {
+    return this.#sentBytes;
   }
 
   /** Requests that got no bytes since the start. */
@@ -83,19 +101,27 @@ export class Transfers {
   }
 
   async #serve(device: string, request: ChunkRequest): Promise<void> {
-    const { artifacts, link, clock } = this.#deps;
+    const { artifacts, encodings, link, clock } = this.#deps;
     const client = this.#client(device);
-    if (!(await this.#mayFetch(device, client, request.blob))) return this.#reply(device, request, "denied");
+    const refusal = await this.#refusal(device, client, request.blob);
+    if (refusal !== undefined) return this.#reply(device, request, refusal);
     const sizeBytes = await artifacts.size(request.blob);
     if (sizeBytes === undefined) return this.#reply(device, request, "gone");
     if (request.ranges.some(([offset, length]) => offset + length > sizeBytes))
       return this.#reply(device, request, "range");
     const { transfer, request: number } = request;
+    const packing = request.accept === undefined ? undefined : await encodings.packing(request.blob);
     for (const [offset, length] of request.ranges) {
-      const bytes = await this.#read(request.blob, offset, length);
-      const waitMs = client.pace.take(bytes.length, clock.now());
+      const packed = packing?.chunks.get(offset);
+      const deflated = packing !== undefined && packed?.length === length;
+      const bytes = deflated
+        ? await this.#read(packing.blob, packed.offset, packed.packed)
+        : await this.#read(request.blob, offset, length);
+      const nowMs = clock.now();
+      const waitMs = Math.max(client.pace.take(bytes.length, nowMs), this.#pace.take(bytes.length, nowMs));
       if (waitMs > 0) await clock.sleep(waitMs);
-      await link.send(device, "chunk", encodeFrame({ transfer, request: number, offset, bytes }));
+      this.#sentBytes += bytes.length;
+      await link.send(device, "chunk", encodeFrame({ transfer, request: number, offset, bytes, deflated }));
     }
   }
 
@@ -108,18 +134,26 @@ export class Transfers {
     return bytes;
   }
 
-  /** A device may fetch what its desired document names, and nothing else. */
-  async #mayFetch(device: string, client: Client, blob: string): Promise<boolean> {
-    const { wanted, desired } = await this.#deps.devices.get(device);
-    if (client.allowed?.revision === desired.revision) return client.allowed.digests.has(blob);
-    const digests = new Set<string>();
-    for (const { manifest } of wanted) {
-      digests.add(manifest.sha256);
-      const version = await this.#deps.catalog.byManifest(manifest.sha256);
-      for (const { sha256 } of version === undefined ? [] : blobsOf(version.manifest)) digests.add(sha256);
+  /** A device may fetch what its desired document names, and nothing else; undefined when it may. */
+  async #refusal(device: string, client: Client, blob: string): Promise<"denied" | "superseded" | undefined> {
+    const { catalog, devices, encodings } = this.#deps;
+    const { wanted, desired } = await devices.get(device);
+    if (client.allowed?.revision !== desired.revision) {
+      const digests = new Set<string>();
+      for (const { manifest } of wanted) {
+        digests.add(manifest.sha256);
+        const version = await catalog.byManifest(manifest.sha256);
+        if (version === undefined) continue;
+        for (const { sha256 } of blobsOf(version.manifest)) digests.add(sha256);
+        for (const { deltas = [] } of await encodings.hints(version.manifest)) {
+          for (const { delta } of deltas) digests.add(delta.sha256).add(delta.index.sha256);
+        }
+      }
+      client.before = client.allowed?.digests;
+      client.allowed = { revision: desired.revision, digests };
     }
-    client.allowed = { revision: desired.revision, digests };
-    return digests.has(blob);
+    if (client.allowed.digests.has(blob)) return undefined;
+    return client.before?.has(blob) === true ? "superseded" : "denied";
   }
 
   #client(device: string): Client {
@@ -127,6 +161,7 @@ export class Transfers {
     const known = this.#clients.get(device) ?? {
       pace: new Pace(settings.deviceBytesPerSecond, clock.now()),
       allowed: undefined,
+      before: undefined,
     };
     this.#clients.set(device, known);
     return known;

@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, rm, stat } from "node:fs/promises";
+import { mkdir, open, readdir, readFile, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { Digest, MusterError } from "@muster/shared";
 import { isMissing } from "@muster/shared/node";
@@ -42,6 +42,25 @@ export class FolderShelf implements BlobShelf {
       if (isMissing(cause)) throw new MusterError("artifact/missing", `no blob ${digest} on this device`, { cause });
       throw cause;
     }
+  }
+
+  async slice(digest: string, offset: number, length: number): Promise<Buffer> {
+    const file = await open(this.path(digest), "r").catch((cause) => {
+      throw isMissing(cause)
+        ? new MusterError("artifact/missing", `no blob ${digest} on this device`, { cause })
+        : cause;
+    });
+    try {
+      const bytes = Buffer.allocUnsafe(length);
+      const { bytesRead } = await file.read(bytes, 0, length, offset);
+      return bytes.subarray(0, bytesRead);
+    } finally {
+      await file.close();
+    }
+  }
+
+  async remove(digest: string): Promise<void> {
+    await rm(this.path(digest), { force: true });
   }
 
   begin(digest: string, sizeBytes: number, ranges: readonly PartialRange[]): Promise<PartialBlob> {

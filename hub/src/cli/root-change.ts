@@ -1,6 +1,8 @@
 import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import {
   DraftEnvelope,
+  followRoots,
   MusterError,
   messageOf,
   openRoot,
@@ -12,6 +14,7 @@ import {
   rootType,
   type SigningKey,
   seal,
+  sha256,
   TrustView,
 } from "@muster/shared";
 import { writeDurably } from "@muster/shared/node";
@@ -29,10 +32,30 @@ export interface RootFlags {
   readonly life?: number;
 }
 
-/** The root in force on the hub, after its signatures were checked. */
-export async function currentRoot(session: Session): Promise<Root> {
+/** The name of the file beside private root keys that holds a root they were made for, or have seen since. */
+export const pinnedRootFile = "root.json";
+
+/**
+ * The root in force on the hub. With a folder of root keys it has to follow from the root that lies beside them: these
+ * keys must not be made to sign for a hub that tells of another chain. Throws `signature/invalid`, `usage/invalid`.
+ */
+export async function currentRoot(session: Session, keys: string | undefined): Promise<Root> {
   const { value } = await (await session.api()).get("/v1/trust", TrustView);
-  return openRoot(value.chain.at(-1));
+  const newest = openRoot(value.chain.at(-1));
+  if (keys === undefined) return newest;
+  const path = join(keys, pinnedRootFile);
+  const pinned = await readEnvelopeFile(path).catch((cause) => {
+    const how = `compare 'muster key ls' with the other holders of keys, then: muster key export --out ${path}`;
+    throw new MusterError("usage/invalid", `there is no root beside the keys to hold the hub's against; ${how}`, {
+      cause,
+    });
+  });
+  const followed = followRoots(openRoot(pinned), value.chain);
+  if (JSON.stringify(followed) === JSON.stringify(newest)) return newest;
+  throw new MusterError(
+    "signature/invalid",
+    `the hub's root ${newest.version} does not follow from that in ${path}; sign nothing`,
+  );
 }
 
 /**
@@ -45,16 +68,24 @@ export async function issueRoot(
   changed: Partial<Record<Role, RoleKeys>>,
   { keys, out, life }: RootFlags,
   made: readonly SigningKey[] = [],
-): Promise<void> {
+): Promise<DraftEnvelope> {
   const root = nextRoot(before, changed, { nowMs: session.nowMs, lifeMs: life ?? rootLifeMs });
   const known = new Set([...before.roles.root.keys, ...root.roles.root.keys].map(({ keyid }) => keyid));
   const atHand = [...made, ...(keys === undefined ? [] : await readKeyFolder(keys))];
   const signers = new Map(atHand.filter((key) => known.has(key.public.keyid)).map((key) => [key.public.keyid, key]));
-  const envelope = seal(rootType, Buffer.from(JSON.stringify(root)), [...signers.values()]);
-  if (out === undefined) return submitRoot(session, envelope);
+  const payload = Buffer.from(JSON.stringify(root));
+  const envelope = seal(rootType, payload, [...signers.values()]);
+  if (out === undefined) {
+    await submitRoot(session, envelope);
+    return envelope;
+  }
   await writeDurably(out, `${JSON.stringify(envelope, undefined, 1)}\n`, 0o644);
   session.note(`Root ${root.version} is in ${out} with ${signers.size} signature(s).`);
-  session.note(`Add more with 'muster key sign ${out} --key FILE', then hand it in: muster key submit ${out}`);
+  session.note(`Tell those who sign its digest by another way: ${sha256(payload)}`);
+  session.note(
+    `They run: muster key sign ${out} --digest DIGEST --key FILE. Then hand it in: muster key submit ${out}`,
+  );
+  return envelope;
 }
 
 /** Hands a root to the hub and shows what is trusted then. */

@@ -12,6 +12,7 @@ import {
   SignedManifest,
   type SigningKey,
   seal,
+  VersionList,
 } from "@muster/shared";
 import { z } from "zod";
 import type { Answer } from "./answer.js";
@@ -19,6 +20,8 @@ import type { ApiClient } from "./api-client.js";
 import { keyFromVariable, readKeyFile } from "./key-files.js";
 import { route } from "./route.js";
 
+/** A release further ahead of what is known is not signed. */
+const maxReleaseStep = 1000;
 const variable = "MUSTER_RELEASE_KEY";
 
 /** The release keys a push is to be signed with here: of `--key`, else of the environment; none when the hub signs. */
@@ -50,7 +53,8 @@ export async function pushSigned(
       problems,
     });
   }
-  return api.post("/v1/drafts/sign", PushedVersion, { envelope: seal(value.payloadType, payload, keys) });
+  await checkRelease(api, JSON.parse(payload.toString("utf8")) as Manifest, keys);
+  return api.post("/v1/drafts/sign", PushedVersion, { envelope: seal(manifestType, payload, keys) });
 }
 
 /**
@@ -73,7 +77,29 @@ export async function republishSigned(
   if (JSON.stringify({ ...before, version: as, release, createdMs }) !== JSON.stringify(Manifest.parse(prepared))) {
     throw new MusterError("signature/invalid", `not signed: what the hub prepared is not ${model} ${version}`);
   }
-  return api.post("/v1/drafts/sign", PushedVersion, { envelope: seal(value.payloadType, payload, keys) });
+  await checkRelease(api, prepared, keys);
+  return api.post("/v1/drafts/sign", PushedVersion, { envelope: seal(manifestType, payload, keys) });
+}
+
+/**
+ * Devices never go below a release they have had, so a hub must not be signed one that is far ahead: it would be the last.
+ * The newest version that these keys have signed is the measure. Throws `signature/invalid`.
+ */
+async function checkRelease(api: ApiClient, { model, release }: Manifest, keys: readonly SigningKey[]): Promise<void> {
+  const { value } = await api.get("/v1/models", VersionList, { model });
+  const own = { keys: keys.map((key) => key.public), threshold: 1 };
+  let highest = 0;
+  for (const { version } of value.versions.slice(0, 5)) {
+    const signed = await api.get(route`/v1/models/${model}/versions/${version}/manifest`, SignedManifest);
+    try {
+      highest = Math.max(highest, openDocument(Manifest, signed.value, manifestType, own, "manifest").release);
+    } catch {
+      // Signed by another key: it says nothing here.
+    }
+  }
+  if (release <= highest + maxReleaseStep) return;
+  const message = `not signed: the hub prepared release ${release} of ${model}, the newest that this key signed is ${highest}`;
+  throw new MusterError("signature/invalid", message);
 }
 
 /** Where a prepared manifest says something else than the bundle. Baseline and index are what the hub adds. */
@@ -91,7 +117,8 @@ export function differences(manifest: Manifest, { bundle: text, files, encrypt }
     same(field, manifest[field], bundle[field]);
   }
   const variants = manifest.variants.map(({ name, precision, artifact }) => {
-    const sha256 = encrypt ? artifact.encryption?.plainSha256 : artifact.sha256;
+    const { encryption } = artifact;
+    const sha256 = encrypt ? encryption?.plainSha256 : encryption === undefined ? artifact.sha256 : "encrypted";
     return { name, precision, sha256 };
   });
   same(

@@ -26,7 +26,9 @@ export function parseSelector(text: string): Selector {
 
 /** Whether a device is selected. */
 export function selects(selector: Selector, device: string, labels: Labels): boolean {
-  return selector.every((term) => holds(term, term.key === "device" ? device : labels[term.key]));
+  return selector.every((term) =>
+    holds(term, term.key === "device" ? device : Object.hasOwn(labels, term.key) ? labels[term.key] : undefined),
+  );
 }
 
 function holds(term: Term, actual: string | undefined): boolean {

@@ -48,6 +48,9 @@ test("who may not is told which role may", () => {
   requireAction(actor(["operator"]), "rollout.write");
   const refused = { code: "access/denied", message: /ines is publisher; rollout\.write needs operator or admin/ };
   assert.throws(() => requireAction(actor(["publisher"]), "rollout.write"), refused);
+  for (const action of ["trust.write", "access.write", "audit.read"] as const) {
+    assert.throws(() => requireAction(actor(["admin"], "site=lyon"), action), /whole fleet/);
+  }
 });
 
 test("a scope cuts down what is selected, and covers only what has all of its terms", () => {

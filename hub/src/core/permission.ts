@@ -19,6 +19,9 @@ const granted: Readonly<Record<UserRole, readonly Action[]>> = {
   admin: ["read", "device.write", "rollout.write", "model.write", "trust.write", "access.write", "audit.read"],
 };
 
+/** What cannot be cut down to a part of the fleet. */
+const ofWholeFleet: readonly Action[] = ["trust.write", "access.write", "audit.read"];
+
 /** Who asks, as far as the hub has made sure. */
 export interface Actor {
   readonly user: string;
@@ -38,7 +41,10 @@ export function may({ roles }: Pick<Actor, "roles">, action: Action): boolean {
 
 /** Throws `access/denied` with the roles that may. */
 export function requireAction(actor: Actor, action: Action): void {
-  if (may(actor, action)) return;
+  if (may(actor, action)) {
+    if (actor.scope === "" || !ofWholeFleet.includes(action)) return;
+    throw denied(`${action} is for the whole fleet; ${actor.user} asks with the scope '${actor.scope}'`);
+  }
   const roles = (Object.keys(granted) as UserRole[]).filter((role) => granted[role].includes(action));
   const have = actor.roles.join(" narrowed to ");
   throw denied(`${actor.user} is ${have}; ${action} needs ${roles.join(" or ")}`);

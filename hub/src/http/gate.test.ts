@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { request } from "node:http";
 import { type TestContext, test } from "node:test";
 import { ApiError, CreateToken, UserRole } from "@muster/shared";
 import { Access } from "../access.js";
@@ -34,7 +35,7 @@ async function served(t: TestContext, more: (app: App) => void = () => undefined
   const none = {} as never;
   statusRoutes(app, none);
   deviceRoutes(app, devices, none, audit);
-  modelRoutes(app, { catalog: none, publishing: none, audit }, 1000);
+  modelRoutes(app, { catalog: none, publishing: none, encodings: none, audit }, 1000);
   rolloutRoutes(app, none, audit);
   trustRoutes(app, none, none, audit);
   telemetryRoutes(app, { telemetry: none, events: none, drift: none, devices });
@@ -60,7 +61,7 @@ async function served(t: TestContext, more: (app: App) => void = () => undefined
     await access.addUser({ name, role, scope });
     return (await access.createToken(CreateToken.parse({ user: name }))).secret;
   };
-  return { db, clock, access, audit, routes, ask, tokenOf };
+  return { db, clock, access, audit, routes, ask, tokenOf, url };
 }
 
 async function count(db: Database): Promise<number> {
@@ -113,6 +114,28 @@ test("every route says what it does", async (t) => {
     "GET /v1/audit": "audit.read",
     "GET /v1/audit/verify": "audit.read",
   });
+});
+
+test("it is the matched route that is guarded, however its URL is written", async (t) => {
+  const { db, url } = await served(t);
+  const { hostname, port } = new URL(url);
+  for (const path of ["/%761/users", "/v%31/users", `${url}/v1/users`, "/v1/%75sers"]) {
+    for (const method of ["GET", "POST", "HEAD"]) {
+      const body = JSON.stringify({ name: "mallory", role: "admin" });
+      const status = await new Promise<number | undefined>((resolve, reject) => {
+        const headers = method === "POST" ? { "content-type": "application/json", "content-length": body.length } : {};
+        const sent = request({ host: hostname, port, method, path, headers }, (response) => {
+          response.resume();
+          resolve(response.statusCode);
+        });
+        sent.once("error", reject);
+        sent.end(method === "POST" ? body : undefined);
+      });
+      assert.ok(status === 401 || status === 404 || status === 400, `${method} ${path}: ${status}`);
+    }
+  }
+  const names = (await db.selectFrom("users").select("name").execute()).map(({ name }) => name);
+  assert.deepEqual(names, ["admin"]);
 });
 
 test("a route that declares no action does not even start", async (t) => {
@@ -213,7 +236,7 @@ test("answers are nothing a browser would show, frame, sniff or keep", async (t)
       ["x-content-type-options", "x-frame-options", "referrer-policy", "cache-control"].map((name) =>
         headers.get(name),
       ),
-      ["nosniff", "DENY", "no-referrer", path.startsWith("/v1") ? "no-store" : null],
+      ["nosniff", "DENY", "no-referrer", "no-store"],
       path,
     );
     assert.match(headers.get("content-security-policy") ?? "", /^default-src 'none'/);

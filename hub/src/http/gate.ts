@@ -6,11 +6,13 @@ import type { Action, Actor } from "../core/permission.js";
 
 declare module "fastify" {
   interface FastifyContextConfig {
-    /** What the route does; every route under /v1 says so. */
+    /** What the route does. */
     action?: Action;
+    /** Anybody may ask it. */
+    open?: true;
   }
   interface FastifyRequest {
-    /** Who asks; there on every route under /v1. */
+    /** Who asks; there on every route that is not open. */
     actor: Actor;
   }
 }

@@ -20,11 +20,15 @@ export interface ServerOptions {
   readonly version: string;
   /** With it the server speaks TLS. */
   readonly tls?: { readonly certificate: string; readonly privateKey: string } | undefined;
-  /** With it every route under /v1 needs a token that may do what the route does. */
+  /** How long a request may take to arrive; 0 for no limit, which large uploads need. */
+  readonly requestTimeoutMs?: number;
+  /** With it every route that is not open needs a token that may do what the route does. */
   readonly gate?: Gate | undefined;
   readonly log: Log;
 }
 
+/** Connections at the same time; more are closed at once. */
+const maxConnections = 2000;
 /** The largest JSON body that is read. */
 const bodyLimit = 4 * 1024 * 1024;
 
@@ -33,13 +37,14 @@ export async function newServer(options: ServerOptions): Promise<App> {
   const { tls, title, version, gate } = options;
   const common = {
     bodyLimit,
-    requestTimeout: 0,
+    requestTimeout: options.requestTimeoutMs ?? 0,
     keepAliveTimeout: 60_000,
     forceCloseConnections: true,
     return503OnClosing: false,
   } as const;
   const https = tls === undefined ? null : { key: tls.privateKey, cert: tls.certificate };
   const app = typed(https === null ? fastify(common) : (fastify({ ...common, https }) as unknown as FastifyInstance));
+  app.server.maxConnections = maxConnections;
   app.setValidatorCompiler(validatorCompiler);
   app.setSerializerCompiler(serializerCompiler);
   await app.register(swagger, {
@@ -63,8 +68,8 @@ export async function newServer(options: ServerOptions): Promise<App> {
     const error = new MusterError("request/not-found", `no route ${request.method} ${request.url}; see /openapi.json`);
     void reply.status(404).send(errorBody(error));
   });
-  app.addHook("onSend", async (request, reply) => {
-    for (const [name, value] of securityHeaders(request.url, tls !== undefined)) reply.header(name, value);
+  app.addHook("onSend", async (_request, reply) => {
+    for (const [name, value] of securityHeaders(tls !== undefined)) reply.header(name, value);
   });
   if (gate !== undefined) guard(app, gate, options.log);
   return app;
@@ -132,21 +137,21 @@ function statusOf(code: ErrorCode): number {
   return 500;
 }
 
-/** Every route under /v1 says what it does, and who asks may do that, or it is not run. */
+/**
+ * Every route says what it does, or that it is open; who asks may do that, or it is not run. It is the route that decides,
+ * not the text of the URL: `/%761/users` is matched to the same one as `/v1/users`.
+ */
 function guard(app: App, gate: Gate, log: Log): void {
   app.addHook("onRoute", ({ method, url, config }) => {
-    if (!url.startsWith("/v1/") || config?.action !== undefined) return;
+    if (config?.action !== undefined || config?.open === true) return;
     throw new MusterError("internal", `route ${String(method)} ${url} does not say what it does: config.action`);
   });
   app.decorateRequest("actor");
   app.addHook("onRequest", async (request) => {
-    if (!request.url.startsWith("/v1")) return;
-    const { authorization } = request.headers;
-    request.actor = await gate.enter(authorization, request.ip);
-    // That there is no route is told only to who has a token.
-    if (request.is404) return;
-    const { action } = request.routeOptions.config;
+    const { action, open } = request.routeOptions.config;
+    if (request.is404 || open === true) return;
     if (action === undefined) throw new MusterError("internal", "this route does not say what it does");
+    request.actor = await gate.enter(request.headers.authorization, request.ip);
     requireAction(request.actor, action);
   });
   app.addHook("onError", async (request, _reply, error) => {
@@ -162,13 +167,13 @@ function guard(app: App, gate: Gate, log: Log): void {
 }
 
 /** Answers are data for programs: nothing in them is to be guessed at, framed, run or kept. */
-function securityHeaders(url: string, tls: boolean): [string, string][] {
+function securityHeaders(tls: boolean): [string, string][] {
   return [
     ["x-content-type-options", "nosniff"],
     ["x-frame-options", "DENY"],
     ["content-security-policy", "default-src 'none'; frame-ancestors 'none'"],
     ["referrer-policy", "no-referrer"],
-    ...(url.startsWith("/v1") ? [["cache-control", "no-store"] as [string, string]] : []),
+    ["cache-control", "no-store"],
     ...(tls ? [["strict-transport-security", "max-age=31536000"] as [string, string]] : []),
   ];
 }

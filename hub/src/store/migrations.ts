@@ -8,6 +8,7 @@ export const migrations: Record<string, Migration> = {
   "0002-people": { up: people },
   "0003-certificates": { up: certificates },
   "0004-drafts": { up: drafts },
+  "0005-encodings": { up: encodings },
 };
 
 async function begin(db: Kysely<unknown>): Promise<void> {
@@ -124,6 +125,12 @@ async function begin(db: Kysely<unknown>): Promise<void> {
 
 async function drafts({ schema }: Kysely<unknown>): Promise<void> {
   await schema.alterTable("devices").addColumn("sealed_for", "text").execute();
+  for (const column of ["issuer", "scope"]) {
+    await schema
+      .alterTable("invites")
+      .addColumn(column, "text", (c) => c.notNull().defaultTo(""))
+      .execute();
+  }
   await schema
     .createTable("drafts")
     .addColumn("payload_digest", "text", (c) => c.primaryKey())
@@ -136,5 +143,24 @@ async function drafts({ schema }: Kysely<unknown>): Promise<void> {
     .createTable("artifact_keys")
     .addColumn("artifact", "text", (c) => c.primaryKey())
     .addColumn("sealed", "text", (c) => c.notNull())
+    .execute();
+}
+
+async function encodings({ schema }: Kysely<unknown>): Promise<void> {
+  await schema
+    .createTable("encodings")
+    .addColumn("artifact", "text", (c) => c.notNull())
+    .addColumn("kind", "text", (c) => c.notNull())
+    .addColumn("base", "text", (c) => c.notNull())
+    .addColumn("data_digest", "text", (c) => c.notNull())
+    .addColumn("data_bytes", "bigint", (c) => c.notNull())
+    .addColumn("index_digest", "text", (c) => c.notNull())
+    .addColumn("index_bytes", "integer", (c) => c.notNull())
+    .addPrimaryKeyConstraint("encodings_key", ["artifact", "kind", "base"])
+    .execute();
+  await schema
+    .createTable("prepared")
+    .addColumn("manifest", "text", (c) => c.primaryKey())
+    .addColumn("at_ms", "bigint", (c) => c.notNull())
     .execute();
 }

@@ -38,6 +38,11 @@ export class RolloutStore {
     await this.#db.transaction().execute(async (tx) => {
       const { id, ...columns } = rolloutRow(rollout);
       await tx.updateTable("rollouts").set(columns).where("id", "=", id).execute();
+      const kept = new Set(progress.map(({ device }) => device));
+      const stored = await tx.selectFrom("rollout_devices").select("device").where("rollout_id", "=", id).execute();
+      for (const { device } of stored.filter((row) => !kept.has(row.device))) {
+        await tx.deleteFrom("rollout_devices").where("rollout_id", "=", id).where("device", "=", device).execute();
+      }
       for (const member of progress) {
         const { rollout_id, device, ...values } = memberRow(id, member);
         await tx

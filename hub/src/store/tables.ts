@@ -8,6 +8,9 @@ export interface Tables {
     device: string | null;
     labels: string;
     uses_left: number;
+    /** Who made it, and which part of the fleet that was for. */
+    issuer: string;
+    scope: string;
     expires_ms: number;
     created_ms: number;
     /** 1 when it is for a device that has joined before. */
@@ -87,6 +90,20 @@ export interface Tables {
     used: string;
     created_ms: number;
   };
+  /** Shorter forms of artifacts: `deflate` of itself, `delta` from a base. */
+  encodings: {
+    artifact: string;
+    kind: string;
+    /** The artifact a delta is from; empty for others. */
+    base: string;
+    data_digest: string;
+    /** Bytes on the link. */
+    data_bytes: number;
+    index_digest: string;
+    index_bytes: number;
+  };
+  /** Versions whose shorter forms were made. */
+  prepared: { manifest: string; at_ms: number };
   /** Keys of encrypted artifacts, encrypted under the hub's own key. */
   artifact_keys: { artifact: string; sealed: string };
   rollouts: {

@@ -16,6 +16,7 @@ import { ArtifactKeys } from "../artifact-keys.js";
 import { Catalog } from "../catalog.js";
 import { DesiredDocuments } from "../desired.js";
 import { Devices } from "../devices.js";
+import { Encodings } from "../encodings.js";
 import type { DeviceLink } from "../ports.js";
 import type { Database } from "../store/sql.js";
 
@@ -144,6 +145,12 @@ export function catalogOf(db: Database, clock: Clock, devices: Devices, artifact
   return new Catalog({ db, devices, artifacts, clock });
 }
 
+/** A catalog over the store and the shorter forms of what is in it. */
+export function encodingsOf(db: Database, clock: Clock, devices: Devices, artifacts: BlobStore) {
+  const catalog = catalogOf(db, clock, devices, artifacts);
+  return { catalog, encodings: new Encodings({ db, artifacts, catalog, clock, log: silent }) };
+}
+
 /** Desired documents signed by keys made for the test, and the root that names these. */
 export async function desiredOf(
   { db, clock, devices }: { db: Database; clock: Clock; devices: Devices },
@@ -159,7 +166,7 @@ export async function desiredOf(
   const desired = new DesiredDocuments({
     ...{ db, clock, link, validMs, log: silent },
     trust: { director, chain: (after) => chain.slice(after) },
-    keys: { artifactKeys, catalog: catalogOf(db, clock, devices, new MemoryBlobs()) },
+    keys: { artifactKeys, ...encodingsOf(db, clock, devices, new MemoryBlobs()) },
   });
   return { desired, root };
 }

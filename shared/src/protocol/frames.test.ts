@@ -38,7 +38,7 @@ test("each damaged field is named", () => {
   damaged(() => Buffer.alloc(0), /length: 0 bytes/);
   damaged((bytes) => void bytes.writeUInt16BE(0x1f8b, 0), /magic/);
   damaged((bytes) => void bytes.writeUInt8(2, 2), /version: 2 is not known/);
-  damaged((bytes) => void bytes.writeUInt8(1, 3), /flags: 1 are not known/);
+  damaged((bytes) => void bytes.writeUInt8(2, 3), /flags: 2 are not known/);
   damaged((bytes) => void bytes.writeUInt8(0xff, 12), /offset: \d+ is beyond any blob/);
   damaged((bytes) => void bytes.writeUInt32BE(11, 20), /length: says 11, carries 10/);
   damaged((bytes) => bytes.subarray(0, -1), /length: says 10, carries 9/);
@@ -58,4 +58,10 @@ test("random bytes never pass for a frame, and never throw anything else", () =>
     const bytes = Buffer.from(Array.from({ length: Math.floor(random() * 60) }, () => Math.floor(random() * 256)));
     assert.throws(() => decodeFrame(bytes), { code: "frame/invalid" });
   }
+});
+
+test("a compressed frame says so", () => {
+  const frame = { transfer: 1, request: 2, offset: 3, bytes: Buffer.from("small"), deflated: true };
+  assert.deepEqual(decodeFrame(encodeFrame(frame)), frame);
+  assert.equal(decodeFrame(encodeFrame({ ...frame, deflated: false })).deflated, undefined);
 });

@@ -10,6 +10,8 @@ export interface ChunkFrame {
   /** Bytes from the start of the blob. */
   readonly offset: number;
   readonly bytes: Buffer;
+  /** The bytes are compressed (RFC 1951); their plain length is that of the range asked for. */
+  readonly deflated?: boolean;
 }
 
 /** Bytes in front of the payload. */
@@ -17,15 +19,18 @@ export const frameHeaderBytes = 24;
 const magic = 0x4d73;
 const version = 1;
 
+/** Flags of a frame. */
+const flags = { deflated: 1 };
+
 /**
- * A frame as bytes, big endian: magic u16 `Ms`, version u8, flags u8 (0), transfer u32, request u32,
+ * A frame as bytes, big endian: magic u16 `Ms`, version u8, flags u8 (1: deflated), transfer u32, request u32,
  * offset u64, length u32, then the payload. No digest: the signed index has it.
  */
-export function encodeFrame({ transfer, request, offset, bytes }: ChunkFrame): Buffer {
+export function encodeFrame({ transfer, request, offset, bytes, deflated }: ChunkFrame): Buffer {
   const frame = Buffer.allocUnsafe(frameHeaderBytes + bytes.length);
   frame.writeUInt16BE(magic, 0);
   frame.writeUInt8(version, 2);
-  frame.writeUInt8(0, 3);
+  frame.writeUInt8(deflated === true ? flags.deflated : 0, 3);
   frame.writeUInt32BE(transfer, 4);
   frame.writeUInt32BE(request, 8);
   frame.writeBigUInt64BE(BigInt(offset), 12);
@@ -39,7 +44,8 @@ export function decodeFrame(frame: Buffer): ChunkFrame {
   if (frame.length < frameHeaderBytes) throw damaged(`length: ${frame.length} bytes are less than a header`);
   if (frame.readUInt16BE(0) !== magic) throw damaged("magic: not a Muster frame");
   if (frame.readUInt8(2) !== version) throw damaged(`version: ${frame.readUInt8(2)} is not known; update the agent`);
-  if (frame.readUInt8(3) !== 0) throw damaged(`flags: ${frame.readUInt8(3)} are not known; update the agent`);
+  const flag = frame.readUInt8(3);
+  if (flag > flags.deflated) throw damaged(`flags: ${flag} are not known; update the agent`);
   const offset = frame.readBigUInt64BE(12);
   if (offset > BigInt(Number.MAX_SAFE_INTEGER)) throw damaged(`offset: ${offset} is beyond any blob`);
   const length = frame.readUInt32BE(20);
@@ -51,6 +57,7 @@ export function decodeFrame(frame: Buffer): ChunkFrame {
     request: frame.readUInt32BE(8),
     offset: Number(offset),
     bytes: frame.subarray(frameHeaderBytes),
+    ...(flag === flags.deflated ? { deflated: true } : {}),
   };
 }
 

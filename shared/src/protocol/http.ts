@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { DeviceId, Digest, Labels, ModelName, VersionName } from "../ids.js";
 import { Manifest } from "../model/manifest.js";
+import { TransferHints } from "../signing/desired.js";
 import { Envelope } from "../signing/envelope.js";
 import { Hardware, Reported } from "./messages.js";
 
@@ -153,6 +154,9 @@ export const VersionView = z.object({
   manifest: Manifest,
   /** Devices that have committed it. */
   devices: z.int(),
+  /** How far its shorter forms for the link are made, 0 to 1; only when one version is shown. */
+  prepared: z.number().optional(),
+  encodings: TransferHints.optional(),
 });
 export type VersionView = z.infer<typeof VersionView>;
 export const PushedVersion = VersionView.extend({

@@ -181,6 +181,8 @@ export const ChunkRequest = z.object({
   transfer: z.int().min(0).max(0xffff_ffff),
   request: z.int().min(0).max(0xffff_ffff),
   blob: Digest,
+  /** Whether frames may be compressed, where the hub has them so. */
+  accept: z.literal("deflate").optional(),
   /** Pairs of offset and length in bytes; each is answered by one frame. */
   ranges: z
     .array(
@@ -205,7 +207,7 @@ export type ChunkRequest = z.infer<typeof ChunkRequest>;
 export const ChunkReply = z.object({
   transfer: z.int(),
   request: z.int(),
-  error: z.enum(["gone", "busy", "range", "denied"]),
+  error: z.enum(["gone", "busy", "range", "denied", "superseded"]),
   retryMs: z.int().min(0).optional(),
 });
 export type ChunkReply = z.infer<typeof ChunkReply>;

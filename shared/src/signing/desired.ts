@@ -1,12 +1,29 @@
 import { z } from "zod";
 import { MusterError } from "../errors.js";
 import { DeviceId, Digest, ModelName, VersionName } from "../ids.js";
-import { BlobRef, Manifest, manifestType } from "../model/manifest.js";
+import { Artifact, BlobRef, Manifest, manifestType } from "../model/manifest.js";
 import { openDocument } from "./envelope.js";
 import { type Root, refuseExpired } from "./root.js";
 
 /** The DSSE payload type of a desired document. */
 export const desiredType = "application/vnd.muster.desired.v1+json";
+
+/** Shorter ways to artifacts. They are hints: what comes of them is verified like what comes without. */
+export const TransferHints = z
+  .array(
+    z.object({
+      artifact: Digest,
+      /** Bytes on the link when its chunks travel compressed. */
+      deflatedBytes: z.int().min(0).optional(),
+      /** For a device that has the base. */
+      deltas: z
+        .array(z.object({ base: Digest, delta: Artifact }))
+        .max(8)
+        .optional(),
+    }),
+  )
+  .max(64);
+export type TransferHint = z.infer<typeof TransferHints>[number];
 
 /** A version a device is to run. */
 export const Wanted = z.object({
@@ -18,6 +35,7 @@ export const Wanted = z.object({
   attempt: z.string().min(1).max(100),
   /** How long the version serves under watch before it is kept. */
   probationMs: z.int().min(0),
+  hints: TransferHints.optional(),
   /** The keys of its encrypted artifacts, wrapped for this device alone. */
   keys: z
     .array(z.object({ artifact: Digest, wrapped: z.base64().max(400) }))
@@ -62,11 +80,15 @@ export function verifyDesired(envelope: unknown, root: Root, context: DesiredCon
   if (desired.revision === revision && accepted !== undefined && !sameDocument(accepted, desired)) {
     throw refused(`has revision ${revision}, which this device has accepted with other contents`);
   }
+  if (desired.issuedMs > root.expiresMs) throw refused("was issued after the end of the root that names its key");
   if (desired.expiresMs <= context.nowMs) {
     throw refused(`expired ${new Date(desired.expiresMs).toISOString()}; check the clocks of hub and device`);
   }
   return desired;
 }
+
+/** A release further ahead of the floor is refused: after the highest there would be no next one. */
+export const maxReleaseStep = 1_000_000;
 
 /** What a device holds a manifest against. */
 export interface ManifestContext {
@@ -90,6 +112,11 @@ export function verifyManifest(envelope: unknown, root: Root, context: ManifestC
   if (manifest.model !== context.model || manifest.version !== context.version) {
     throw refused(
       `names ${context.model} ${context.version}, its manifest is of ${manifest.model} ${manifest.version}`,
+    );
+  }
+  if (manifest.release > context.releaseFloor + maxReleaseStep) {
+    throw refused(
+      `wants release ${manifest.release} of ${manifest.model}, which is too far ahead of ${context.releaseFloor}`,
     );
   }
   if (manifest.release < context.releaseFloor && context.digest !== context.lastGood) {

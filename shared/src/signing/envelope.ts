@@ -30,7 +30,10 @@ export type DraftEnvelope = z.infer<typeof DraftEnvelope>;
 export const PublicKey = z
   .object({
     keyid: z.string().regex(/^[0-9a-f]{64}$/),
-    ed25519: z.base64().length(44, "must be the 32 bytes of an Ed25519 public key"),
+    ed25519: z.base64().refine((text) => {
+      const raw = Buffer.from(text, "base64");
+      return raw.length === 32 && raw.toString("base64") === text;
+    }, "must be the 32 bytes of an Ed25519 public key"),
   })
   .refine(({ keyid, ed25519 }) => keyid === keyidOf(Buffer.from(ed25519, "base64")), "the id is not that of the key");
 export type PublicKey = z.infer<typeof PublicKey>;

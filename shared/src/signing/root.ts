@@ -59,9 +59,16 @@ export function openRoot(envelope: unknown): Root {
  * Throws `signature/invalid` for a bad signature and for a gap.
  */
 export function followRoots(trusted: Root, envelopes: readonly unknown[]): Root {
-  return envelopes.reduce<Root>((before, envelope) => {
+  return rootSteps(trusted, envelopes).at(-1) ?? trusted;
+}
+
+/** Every root on the way, the trusted one first. Throws as {@link followRoots}. */
+export function rootSteps(trusted: Root, envelopes: readonly unknown[]): Root[] {
+  const steps = [trusted];
+  for (const envelope of envelopes) {
+    const before = steps.at(-1) ?? trusted;
     const { version } = peekRoot(envelope);
-    if (version <= before.version) return before;
+    if (version <= before.version) continue;
     if (version !== before.version + 1) {
       throw new MusterError(
         "signature/invalid",
@@ -75,8 +82,9 @@ export function followRoots(trusted: Root, envelopes: readonly unknown[]): Root 
       before.roles.root,
       `root ${version}, by the keys of root ${before.version},`,
     );
-    return openRoot(envelope);
-  }, trusted);
+    steps.push(openRoot(envelope));
+  }
+  return steps;
 }
 
 /** Throws `desired/refused` when the root's time is over. */
@@ -86,9 +94,12 @@ export function refuseExpired({ version, expiresMs }: Root, nowMs: number): void
   throw new MusterError("desired/refused", `root ${version} expired ${since}; issue a newer one: muster key renew`);
 }
 
-/** Whether nothing signed by the old keys of a role is worth anything under the new ones. */
-export function replacesEveryKey(before: RoleKeys, after: RoleKeys): boolean {
-  return !before.keys.some(({ ed25519 }) => after.keys.some((key) => key.ed25519 === ed25519));
+/** Whether any key of the role was taken away on the way through the roots. */
+export function lostKey(steps: readonly Root[], role: Role): boolean {
+  return steps.some((root, at) => {
+    const next = steps[at + 1]?.roles[role].keys.map(({ keyid }) => keyid);
+    return next !== undefined && root.roles[role].keys.some(({ keyid }) => !next.includes(keyid));
+  });
 }
 
 /** What tells two roots apart, whoever signed them: the digest of the signed bytes. */

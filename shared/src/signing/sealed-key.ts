@@ -13,7 +13,7 @@ import { z } from "zod";
 import { MusterError } from "../errors.js";
 
 /** The raw 32 bytes of an X25519 public key, base64: what secrets for a device are wrapped with. */
-export const SealingKey = z.base64().length(44, "must be the 32 bytes of an X25519 public key");
+export const SealingKey = z.base64().refine(isUsable, "must be the 32 bytes of an X25519 public key");
 export type SealingKey = z.infer<typeof SealingKey>;
 
 const publicBytes = 32;
@@ -63,6 +63,18 @@ export function unwrapKey(wrapped: string, pem: string, purpose: string): Buffer
     return Buffer.concat([decipher.update(bytes.subarray(publicBytes + nonceBytes, -tagBytes)), decipher.final()]);
   } catch (cause) {
     throw new MusterError("artifact/undecryptable", "the key was not wrapped for this device", { cause });
+  }
+}
+
+/** Whether a secret can be agreed on with the key: not of another length, nor a point that makes every secret the same. */
+function isUsable(text: string): boolean {
+  const raw = Buffer.from(text, "base64");
+  if (raw.length !== publicBytes || raw.toString("base64") !== text) return false;
+  try {
+    diffieHellman({ privateKey: generateKeyPairSync("x25519").privateKey, publicKey: keyOf(raw) });
+    return true;
+  } catch {
+    return false;
   }
 }
 

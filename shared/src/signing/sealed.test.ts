@@ -42,6 +42,9 @@ test("a wrapped key opens for its device and its purpose only", () => {
   const [pem, other] = [newSealingKey(), newSealingKey()];
   const recipient = sealingPublicKey(pem);
   assert.ok(SealingKey.safeParse(recipient).success);
+  for (const bad of [Buffer.alloc(32), Buffer.alloc(33, 9), Buffer.alloc(31, 9)]) {
+    assert.equal(SealingKey.safeParse(bad.toString("base64")).success, false);
+  }
   const secret = newArtifactKey().key;
   const wrapped = wrapKey(secret, recipient, "artifact 1");
   assert.deepEqual(unwrapKey(wrapped, pem, "artifact 1"), secret);

@@ -69,6 +69,19 @@ test("a device whose clock is behind takes the latest time it was told, one whos
   assert.equal(take({ desired: desired({ issuedMs: nowMs + 500 }) }, 0).trustedMs, nowMs + 500);
 });
 
+test("the old key is taken away in two steps, and what it ran ahead is undone all the same", () => {
+  const fresh = generateSigningKey();
+  const stolen: Trust = { root, revision: Number.MAX_SAFE_INTEGER, desired: undefined, trustedMs: nowMs };
+  const both = next(root, [director, fresh]);
+  const roots = [sealRoot(both, signers.root), sealRoot(next(both, [fresh]), signers.root)];
+  assert.equal(take({ roots, desired: desired({}, fresh) }, nowMs, stolen).revision, 6);
+});
+
+test("a document from after the end of its root is refused, so that time cannot be run away with", () => {
+  const issuedMs = root.expiresMs + 1;
+  assert.throws(() => take({ desired: desired({ issuedMs, expiresMs: issuedMs + 1000 }) }), /issued after the end/);
+});
+
 test("under an expired root nothing is accepted", () => {
   const old: Trust = { ...before, root: { ...root, expiresMs: nowMs - 1 } };
   assert.throws(() => take({ desired: desired() }, nowMs, old), { code: "desired/refused", message: /root 1 expired/ });

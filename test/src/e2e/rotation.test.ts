@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { copyFile, mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
-import type { Invite, TrustView } from "@muster/shared";
+import { type Invite, sha256, type TrustView } from "@muster/shared";
 import { isMissing } from "@muster/shared/node";
 import { makeBundle } from "../fixtures/bundles.js";
 import { labelText, renderLabel } from "../fixtures/labels.js";
@@ -78,6 +78,7 @@ test("every role's keys are rotated while a device is away, and it catches up wi
     ] as const) {
       await mkdir(person);
       await copyFile(join(keys, `${name}.key.pem`), join(person, `${name}.key.pem`));
+      await copyFile(join(keys, "root.json"), join(person, "root.json"));
     }
     const file = join(folder, "root.json");
     await muster(
@@ -96,12 +97,22 @@ test("every role's keys are rotated while a device is away, and it catches up wi
       file,
     );
     await refused(/by the keys of root 4, needs 2 trusted signature\(s\) and has 1/, "key", "submit", file);
-    await muster("key", "sign", file, "--key", join(two, "root-3.key.pem"));
+    const { payload } = JSON.parse(await readFile(file, "utf8")) as { payload: string };
+    const digest = sha256(Buffer.from(payload, "base64"));
+    const second = ["--key", join(two, "root-3.key.pem")];
+    await refused(/not signed: the digest/, "key", "sign", file, "--digest", "0".repeat(16), ...second);
+    await muster("key", "sign", file, "--digest", digest.slice(0, 16), ...second);
     await muster("key", "submit", file);
     assert.equal((await trust()).version, 5);
     await refused(/in force already/, "key", "submit", file);
     await muster("key", "renew", "--keys", fresh, "--life", "30d");
     await refused(/no root key signed this root.*--keys/, "key", "renew", "--keys", one);
+    await refused(/does not lie on the hub.*--new-in/, "key", "rotate", "root", "--keys", fresh);
+    await refused(/does not lie on the hub.*--new-in/, "key", "rotate", "release", "--keys", fresh);
+    const elsewhere = await startHub(t);
+    const fooled = await elsewhere.hub.operator.run("key", "renew", "--keys", fresh);
+    assert.notEqual(fooled.code, 0);
+    assert.match(fooled.stderr, /does not follow from that in .*; sign nothing/);
   });
   await t.test("the device that was away follows four roots with its first message", async () => {
     assert.equal(await rootOf(away), 1);

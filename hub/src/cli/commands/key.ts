@@ -1,19 +1,32 @@
 import { join } from "node:path";
 import {
+  type DraftEnvelope,
   MusterError,
   PreparedKey,
+  parseWith,
   Role,
   type RoleKeys,
-  type Root,
+  Root,
+  roles,
+  rootType,
   type SigningKey,
   seal,
+  sha256,
   TrustView,
 } from "@muster/shared";
 import { type Command, durationOption, integerOption, writeDurably } from "@muster/shared/node";
 import { withKey, withoutKey } from "../../core/next-root.js";
 import { withExamples } from "../help.js";
 import { readKeyFile, writeNewKey } from "../key-files.js";
-import { currentRoot, issueRoot, type RootFlags, readEnvelopeFile, submitRoot, trustText } from "../root-change.js";
+import {
+  currentRoot,
+  issueRoot,
+  pinnedRootFile,
+  type RootFlags,
+  readEnvelopeFile,
+  submitRoot,
+  trustText,
+} from "../root-change.js";
 import type { Session } from "../session.js";
 
 /** `muster key …`: whose signatures devices accept. */
@@ -43,11 +56,11 @@ function initCommand(group: Command, session: Session): void {
     .option("--out <file>", "write the root to a file for others to sign, instead of handing it to the hub")
     .action(async (dir: string, { rootKeys = 1, threshold = 1, ...flags }: InitFlags) => {
       if (threshold < 1 || threshold > rootKeys) command.error("error: --threshold is 1 to the number of --root-keys");
-      const before = await currentRoot(session);
+      const before = await currentRoot(session, undefined);
       const rootRole = await newRootKeys(dir, rootKeys, threshold);
       const release = await writeNewKey(join(dir, "release.key.pem"));
       const changed = { root: rootRole.role, release: { keys: [release.public], threshold: 1 } };
-      await issueRoot(session, before, changed, flags, rootRole.keys);
+      await pinRoot(dir, await issueRoot(session, before, changed, flags, rootRole.keys));
       session.note(
         [
           `The private keys are in ${dir}. Keep copies of the root keys in separate places off this machine, and the`,
@@ -90,9 +103,10 @@ function rotateCommand(group: Command, session: Session): void {
   ).action(async (name: string, flags: RotateFlags) => {
     const parsed = Role.safeParse(name);
     if (!parsed.success) return command.error(`error: '${name}' is no role; give root, release or director`);
-    const before = await currentRoot(session);
+    const before = await currentRoot(session, flags.keys);
     const { role, keys = [] } = await rotated(session, parsed.data, before, flags);
-    await issueRoot(session, before, { [parsed.data]: role }, flags, keys);
+    const envelope = await issueRoot(session, before, { [parsed.data]: role }, flags, keys);
+    if (parsed.data === "root" && flags.newIn !== undefined) await pinRoot(flags.newIn, envelope);
   });
   withExamples(
     command,
@@ -124,6 +138,13 @@ async function rotated(
     const key = await writeNewKey(join(newIn, `release-${session.nowMs}.key.pem`));
     return { role: withKey(now, key.public, only) };
   }
+  const hubHasIt = (await (await session.api()).get("/v1/trust", TrustView)).value.roles[role].keys.some(
+    ({ onHub }) => onHub,
+  );
+  if (!hubHasIt && role !== "director") {
+    const message = `the ${role} key does not lie on the hub, and is not to come back there; make the new one outside: --new-in DIR`;
+    throw new MusterError("usage/invalid", message);
+  }
   // The hub signs with one director key, and uses its newest; the one before would only be one more to steal.
   const { value } = await (await session.api()).post("/v1/trust/keys", PreparedKey, { role });
   return { role: withKey(now, value, only || role !== "release") };
@@ -136,7 +157,7 @@ function retireCommand(group: Command, session: Session): void {
       .description("stop trusting a key; versions that only it signed can be installed no longer")
       .argument("<keyid>", "the key, or how its id begins"),
   ).action(async (keyid: string, flags: RootFlags) => {
-    const before = await currentRoot(session);
+    const before = await currentRoot(session, flags.keys);
     const found = Role.options.flatMap((role) =>
       before.roles[role].keys.filter((key) => key.keyid.startsWith(keyid)).map((key) => ({ role, keyid: key.keyid })),
     );
@@ -156,26 +177,37 @@ function retireCommand(group: Command, session: Session): void {
 function renewCommand(group: Command, session: Session): void {
   const command = rootOptions(
     group.command("renew").description("issue the root again with the same keys and a later expiry"),
-  ).action(async (flags: RootFlags) => issueRoot(session, await currentRoot(session), {}, flags));
+  ).action(async (flags: RootFlags) => {
+    await issueRoot(session, await currentRoot(session, flags.keys), {}, flags);
+  });
   withExamples(command, "muster key renew --keys ./keys --life 730d");
 }
 
 function signCommand(group: Command, session: Session): void {
   const command = group
     .command("sign")
-    .description("add a signature to a root in a file; needs no hub")
+    .description("show what a root in a file would change whom devices trust, and add a signature to it; needs no hub")
     .argument("<file>", "the root")
+    .requiredOption("--digest <hex>", "its digest, as whoever made it told you by another way; 16 digits are enough")
     .requiredOption("--key <file>", "the private root key")
-    .action(async (file: string, { key }: { key: string }) => {
+    .action(async (file: string, { key, digest }: { key: string; digest: string }) => {
       const envelope = await readEnvelopeFile(file);
+      const payload = Buffer.from(envelope.payload, "base64");
+      session.note(rootSummary(payload));
+      if (!/^[0-9a-f]{16,64}$/.test(digest) || !sha256(payload).startsWith(digest)) {
+        throw new MusterError(
+          "usage/invalid",
+          `not signed: the digest of ${file} is ${sha256(payload)}, not ${digest}`,
+        );
+      }
       const signer = await readKeyFile(key);
-      const { signatures } = seal(envelope.payloadType, Buffer.from(envelope.payload, "base64"), [signer]);
+      const { signatures } = seal(rootType, payload, [signer]);
       const others = envelope.signatures.filter(({ keyid }) => keyid !== signer.public.keyid);
       const signed = { ...envelope, signatures: [...others, ...signatures] };
       await writeDurably(file, `${JSON.stringify(signed, undefined, 1)}\n`, 0o644);
       session.note(`${file} has ${signed.signatures.length} signature(s).`);
     });
-  withExamples(command, "muster key sign root.json --key /media/usb/root-2.key.pem");
+  withExamples(command, "muster key sign root.json --digest 3f1c2a9b8d7e6f50 --key /media/usb/root-2.key.pem");
 }
 
 function submitCommand(group: Command, session: Session): void {
@@ -199,6 +231,25 @@ function exportCommand(group: Command, session: Session): void {
       else await writeDurably(out, `${text}\n`, 0o644);
     });
   withExamples(command, "muster key export --out root.json");
+}
+
+/** Keeps the root beside the keys that it names, for the next time. */
+async function pinRoot(folder: string, envelope: DraftEnvelope): Promise<void> {
+  await writeDurably(join(folder, pinnedRootFile), `${JSON.stringify(envelope, undefined, 1)}\n`, 0o644);
+}
+
+/** What a root says, for who is to sign it. */
+function rootSummary(payload: Buffer): string {
+  const {
+    version,
+    expiresMs,
+    roles: all,
+  } = parseWith(Root, JSON.parse(payload.toString("utf8")), "usage/invalid", "the root");
+  const lines = roles.map((role) => {
+    const keys = all[role].keys.map(({ keyid }) => keyid.slice(0, 16)).join(", ");
+    return `  ${role.padEnd(9)} ${all[role].threshold} of: ${keys}`;
+  });
+  return [`root ${version}, valid until ${new Date(expiresMs).toISOString()}`, ...lines].join("\n");
 }
 
 async function newRootKeys(

@@ -26,7 +26,7 @@ export function deviceRoutes(app: App, devices: Devices, enrolment: Enrolment, a
       requireInvitation(actor, body.device ?? "", body.labels);
       if (body.again && body.device !== undefined) await scoped(actor, body.device);
       const change = { action: "device.invite", subject: body.device ?? "", after: () => body };
-      return reply.status(201).send(await audit.change(actor, change, () => enrolment.invite(body)));
+      return reply.status(201).send(await audit.change(actor, change, () => enrolment.invite(body, actor)));
     },
   );
   app.get(

@@ -19,15 +19,23 @@ import {
 import { z } from "zod";
 import type { Audit } from "../../audit.js";
 import type { Catalog } from "../../catalog.js";
+import type { Encodings } from "../../encodings.js";
 import type { Publishing } from "../../publishing.js";
 import type { App } from "../server.js";
 
 const ByDigest = z.strictObject({ digest: Digest });
 
+export interface ModelRooms {
+  readonly catalog: Catalog;
+  readonly publishing: Publishing;
+  readonly encodings: Pick<Encodings, "prepared" | "hints">;
+  readonly audit: Audit;
+}
+
 /** /v1/uploads and /v1/models. */
 export function modelRoutes(
   app: App,
-  { catalog, publishing, audit }: { catalog: Catalog; publishing: Publishing; audit: Audit },
+  { catalog, publishing, encodings, audit }: ModelRooms,
   maxArtifactBytes: number,
 ): void {
   const write = { action: "model.write" } as const;
@@ -89,8 +97,10 @@ export function modelRoutes(
         response: { 200: PushedVersion, 201: Draft },
       },
     },
-    async ({ body }, reply) => {
-      const prepared = await publishing.draft(body);
+    async ({ body, actor }, reply) => {
+      const { name, version } = parseBundle(body.bundle);
+      const change = { action: "model.draft", subject: `${name} ${version}` };
+      const prepared = await audit.change(actor, change, () => publishing.draft(body));
       return "payload" in prepared ? reply.status(201).send(prepared) : reply.status(200).send(prepared);
     },
   );
@@ -127,8 +137,10 @@ export function modelRoutes(
       config: write,
       schema: { summary: "The same, to be signed outside of the hub", body: Republish, response: { 201: Draft } },
     },
-    async ({ body: { model, version, as } }, reply) =>
-      reply.status(201).send(await publishing.redraft(model, version, as)),
+    async ({ body: { model, version, as }, actor }, reply) => {
+      const change = { action: "model.draft", subject: `${model} ${as}` };
+      return reply.status(201).send(await audit.change(actor, change, () => publishing.redraft(model, version, as)));
+    },
   );
   app.get(
     "/v1/models/:model/versions/:version/manifest",
@@ -164,7 +176,11 @@ export function modelRoutes(
         response: { 200: VersionView },
       },
     },
-    async ({ params }) => catalog.get(params.model, params.version),
+    async ({ params }) => {
+      const version = await catalog.get(params.model, params.version);
+      const [prepared, encoded] = [await encodings.prepared(version), await encodings.hints(version.manifest)];
+      return { ...version, prepared, encodings: encoded };
+    },
   );
 }
 

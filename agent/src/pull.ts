@@ -1,0 +1,180 @@
+import { inflateRawSync } from "node:zlib";
+import { type ChunkFrame, type ChunkReply, type Clock, type Log, MusterError, sha256 } from "@muster/shared";
+import { TransferWindow } from "./core/transfer-window.js";
+import type { ChunkLink, PartialBlob } from "./ports.js";
+
+export interface PullDeps {
+  readonly link: ChunkLink;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** A piece of a blob to ask for. */
+export interface Piece {
+  readonly offset: number;
+  readonly length: number;
+  /** Known for chunks of an artifact; a manifest or an index is verified as a whole. */
+  readonly sha256: string | undefined;
+}
+
+/** A connected link on which nothing arrives for so long has stalled. */
+const stallMs = 5 * 60_000;
+const supersededPauseMs = 5000;
+/** So many damaged copies of one chunk mean that the source is wrong, not the link. */
+const maxBadCopies = 3;
+
+/** One blob being pulled: asks, waits, verifies, writes, until nothing is missing. */
+export class Pull {
+  readonly #deps: PullDeps;
+  readonly #transfer: number;
+  readonly #blob: string;
+  readonly #pieces: ReadonlyMap<number, Piece>;
+  readonly #partial: PartialBlob;
+  readonly #window: TransferWindow;
+  readonly #accept: boolean;
+  readonly #badCopies = new Map<number, number>();
+  /** Frames that have arrived and are not written yet; bounded by the window. */
+  readonly #frames: ChunkFrame[] = [];
+  #refusal: MusterError | undefined;
+  #sentBytes = 0;
+  #pauseUntilMs = 0;
+  #wake: () => void = () => undefined;
+
+  constructor(deps: PullDeps, transfer: number, blob: string, pieces: readonly Piece[], partial: PartialBlob) {
+    this.#deps = deps;
+    this.#transfer = transfer;
+    this.#blob = blob;
+    this.#pieces = new Map(pieces.map((piece) => [piece.offset, piece]));
+    this.#partial = partial;
+    this.#window = new TransferWindow(pieces);
+    // Only where each piece has a digest can what was inflated be told from what was not.
+    this.#accept = pieces.every((piece) => piece.sha256 !== undefined);
+  }
+
+  /** Bytes that came over the link. */
+  get sentBytes(): number {
+    return this.#sentBytes;
+  }
+
+  async run(signal: AbortSignal, onDone: (doneBytes: number) => void): Promise<void> {
+    const { link, clock } = this.#deps;
+    const stop = link.listen(this.#transfer, {
+      onFrame: (frame) => this.#onFrame(frame),
+      onReply: (reply) => this.#onReply(reply),
+      onConnection: (connected) => this.#onConnection(connected),
+    });
+    const abort = () => this.#wake();
+    signal.addEventListener("abort", abort);
+    try {
+      let doneBytes = 0;
+      let progressMs = clock.now();
+      onDone(0);
+      while (!this.#window.done || this.#frames.length > 0) {
+        signal.throwIfAborted();
+        if (this.#refusal !== undefined) throw this.#refusal;
+        const written = await this.#writeArrived();
+        doneBytes += written;
+        if (written > 0) onDone(doneBytes);
+        if (written > 0 || !link.connected) progressMs = clock.now();
+        if (clock.now() - progressMs > stallMs) {
+          throw new MusterError("transfer/stalled", `no bytes of ${this.#blob.slice(0, 12)} for ${stallMs / 1000} s`);
+        }
+        this.#ask();
+        if (this.#frames.length === 0 && !this.#window.done) await this.#wait();
+      }
+    } finally {
+      signal.removeEventListener("abort", abort);
+      stop();
+    }
+  }
+
+  #ask(): void {
+    const nowMs = this.#deps.clock.now();
+    if (!this.#deps.link.connected || nowMs < this.#pauseUntilMs) return;
+    const overdue = this.#window.expire(nowMs);
+    if (overdue > 0)
+      this.#deps.log.debug("transfer.timeout", { blob: this.#blob, overdue, windowBytes: this.#window.windowBytes });
+    for (let ask = this.#window.ask(nowMs); ask !== undefined; ask = this.#window.ask(nowMs)) {
+      const ranges = ask.ranges.map(({ offset, length }): [number, number] => [offset, length]);
+      const accept = this.#accept ? ({ accept: "deflate" } as const) : {};
+      this.#deps.link.request({ transfer: this.#transfer, request: ask.request, blob: this.#blob, ...accept, ranges });
+    }
+  }
+
+  /** Writes what has arrived and is as it should be; returns how many bytes that were. */
+  async #writeArrived(): Promise<number> {
+    let written = 0;
+    for (let frame = this.#frames.shift(); frame !== undefined; frame = this.#frames.shift()) {
+      const { offset } = frame;
+      const piece = this.#pieces.get(offset);
+      if (piece === undefined) continue;
+      const bytes = plainBytes(frame, piece.length);
+      if (!this.#window.arrived(offset, bytes?.length ?? piece.length, this.#deps.clock.now())) continue;
+      this.#sentBytes += frame.bytes.length;
+      if (bytes === undefined || (piece.sha256 !== undefined && sha256(bytes) !== piece.sha256)) {
+        this.#countBadCopy(piece);
+        continue;
+      }
+      await this.#partial.write(offset, bytes);
+      written += bytes.length;
+    }
+    return written;
+  }
+
+  #countBadCopy(piece: Piece): void {
+    const copies = (this.#badCopies.get(piece.offset) ?? 0) + 1;
+    this.#badCopies.set(piece.offset, copies);
+    this.#deps.log.warn("transfer.chunk.damaged", { blob: this.#blob, offset: piece.offset, copies });
+    if (copies >= maxBadCopies) {
+      const message = `chunk at ${piece.offset} of ${this.#blob} arrived damaged ${copies} times`;
+      this.#refusal = new MusterError("artifact/digest-mismatch", message);
+    }
+    this.#window.again(piece);
+  }
+
+  #onFrame(frame: ChunkFrame): void {
+    this.#frames.push(frame);
+    this.#wake();
+  }
+
+  #onReply({ error, retryMs }: ChunkReply): void {
+    if (error === "busy") {
+      this.#window.lost();
+      this.#pauseUntilMs = this.#deps.clock.now() + (retryMs ?? 1000) * (0.5 + Math.random());
+    } else if (error === "superseded") {
+      // What is wanted has changed; the document that says so is on its way and ends this transfer.
+      this.#pauseUntilMs = this.#deps.clock.now() + supersededPauseMs;
+    } else {
+      this.#refusal = new MusterError("transfer/refused", `the hub does not send ${this.#blob.slice(0, 12)}: ${error}`);
+    }
+    this.#wake();
+  }
+
+  #onConnection(connected: boolean): void {
+    if (!connected) this.#window.lost();
+    this.#wake();
+  }
+
+  /** Until something arrives or it is time to look at the clock again. */
+  async #wait(): Promise<void> {
+    const pauseMs = Math.max(20, Math.min(this.#window.timeoutMs() / 2, 1000));
+    const controller = new AbortController();
+    await new Promise<void>((resolve) => {
+      this.#wake = resolve;
+      this.#deps.clock.sleep(pauseMs, controller.signal).then(resolve, () => undefined);
+    });
+    controller.abort();
+    this.#wake = () => undefined;
+  }
+}
+
+/** The bytes of a frame as they are in the blob; undefined when they cannot be inflated to their length. */
+function plainBytes({ bytes, deflated }: ChunkFrame, length: number): Buffer | undefined {
+  if (deflated !== true) return bytes;
+  try {
+    const plain = inflateRawSync(bytes, { maxOutputLength: length });
+    return plain.length === length ? plain : undefined;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,29 @@
+import { type Artifact, Envelope, Manifest, MusterError, sha256 } from "@muster/shared";
+import type { BlobShelf } from "./ports.js";
+import type { ModelState } from "./state.js";
+
+/**
+ * The manifest of a version that was accepted before. Its signature was verified then; here its digest is, so that what
+ * was accepted goes on serving when its release key is retired later. Throws `artifact/digest-mismatch`,
+ * `artifact/missing`.
+ */
+export async function shelvedManifest(shelf: BlobShelf, digest: string): Promise<Manifest> {
+  const bytes = await shelf.read(digest);
+  if (sha256(bytes) !== digest) {
+    throw new MusterError("artifact/digest-mismatch", `the manifest ${digest} was changed on this device`);
+  }
+  const { payload } = Envelope.parse(JSON.parse(bytes.toString("utf8")));
+  return Manifest.parse(JSON.parse(Buffer.from(payload, "base64").toString("utf8")));
+}
+
+/** Artifacts of this model that lie here whole, the one in service last. */
+export async function seedsOf({ committed, previous }: ModelState, shelf: BlobShelf): Promise<Artifact[]> {
+  const seeds: Artifact[] = [];
+  for (const installed of [previous, committed]) {
+    if (installed === undefined || !(await shelf.has(installed.manifest))) continue;
+    const { variants } = await shelvedManifest(shelf, installed.manifest);
+    const variant = variants.find(({ artifact }) => artifact.sha256 === installed.artifact);
+    if (variant !== undefined) seeds.push(variant.artifact);
+  }
+  return seeds;
+}
