@@ -28,7 +28,7 @@ const widths: Readonly<Record<number, 1 | 2 | 4>> = {
 const windowBytes = 64 * 1024;
 
 /**
- * The places of all initialisers with raw data of at least `minBytes`, in the order of the file. Walks the protobuf
+ * The places of all initialisers and constants with raw data of at least `minBytes`, in the order of the file. Walks the protobuf
  * fields and skips the data, so that a model of 4 GB costs some reads and no memory. Empty for what is no ONNX model.
  */
 export async function tensorPlaces(store: BlobStore, digest: string, minBytes = 256): Promise<TensorPlace[]> {
@@ -38,10 +38,15 @@ export async function tensorPlaces(store: BlobStore, digest: string, minBytes = 
   try {
     for await (const graph of walker.fields(0, sizeBytes)) {
       if (graph.number !== 7 || graph.wire !== 2) continue;
-      for await (const tensor of walker.fields(graph.offset, graph.offset + graph.length)) {
-        if (tensor.number !== 5 || tensor.wire !== 2) continue;
-        const place = await tensorPlace(walker, tensor.offset, tensor.offset + tensor.length);
-        if (place !== undefined && place.length >= minBytes) places.push(place);
+      for await (const part of walker.fields(graph.offset, graph.offset + graph.length)) {
+        if (part.wire !== 2) continue;
+        const found =
+          part.number === 5
+            ? [await tensorPlace(walker, part)]
+            : part.number === 1 && part.length >= minBytes
+              ? await constantPlaces(walker, part)
+              : [];
+        for (const place of found) if (place !== undefined && place.length >= minBytes) places.push(place);
       }
     }
   } catch (error) {
@@ -52,11 +57,11 @@ export async function tensorPlaces(store: BlobStore, digest: string, minBytes = 
 }
 
 /** `TensorProto`: dims 1, data_type 2, name 8, raw_data 9. */
-async function tensorPlace(walker: Walker, from: number, to: number): Promise<TensorPlace | undefined> {
+async function tensorPlace(walker: Walker, { offset, length }: Field): Promise<TensorPlace | undefined> {
   let [name, type, raw]: [string, number, Field | undefined] = ["", 0, undefined];
-  const dims: string[] = [];
-  for await (const field of walker.fields(from, to)) {
-    if (field.number === 1) dims.push(field.wire === 0 ? String(field.value) : await walker.hex(field));
+  const dims: number[] = [];
+  for await (const field of walker.fields(offset, offset + length)) {
+    if (field.number === 1) dims.push(...(field.wire === 0 ? [field.value] : await walker.varints(field)));
     if (field.number === 2) type = field.value;
     if (field.number === 8) name = await walker.text(field);
     if (field.number === 9) raw = field;
@@ -64,6 +69,25 @@ async function tensorPlace(walker: Walker, from: number, to: number): Promise<Te
   const width = widths[type];
   if (raw === undefined || width === undefined || raw.length % width !== 0) return undefined;
   return { name, kind: `${type} ${dims.join(",")}`, offset: raw.offset, length: raw.length, width };
+}
+
+/** `NodeProto`: output 2, attribute 5; `AttributeProto`: t 5. A constant is named by what it puts out. */
+async function constantPlaces(walker: Walker, node: Field): Promise<TensorPlace[]> {
+  let output = "";
+  const tensors: Field[] = [];
+  for await (const field of walker.fields(node.offset, node.offset + node.length)) {
+    if (field.number === 2) output = await walker.text(field);
+    if (field.number !== 5 || field.wire !== 2) continue;
+    for await (const part of walker.fields(field.offset, field.offset + field.length)) {
+      if (part.number === 5 && part.wire === 2) tensors.push(part);
+    }
+  }
+  const places: TensorPlace[] = [];
+  for (const [at, tensor] of tensors.entries()) {
+    const place = await tensorPlace(walker, tensor);
+    if (place !== undefined) places.push({ ...place, name: `${output}#${at}` });
+  }
+  return places;
 }
 
 class NotProtobuf extends Error {}
@@ -118,8 +142,15 @@ class Walker {
     return (await this.#bytes(offset, Math.min(length, 1024))).toString("utf8");
   }
 
-  async hex({ offset, length }: Field): Promise<string> {
-    return (await this.#bytes(offset, Math.min(length, 1024))).toString("hex");
+  /** Packed numbers. */
+  async varints({ offset, length }: Field): Promise<number[]> {
+    const numbers: number[] = [];
+    for (let at = offset; at < offset + length; ) {
+      const { value, end } = await this.#varint(at, offset + length);
+      numbers.push(value);
+      at = end;
+    }
+    return numbers;
   }
 
   async #varint(from: number, to: number): Promise<{ value: number; end: number }> {

@@ -11,6 +11,7 @@ import type { Command } from "@muster/shared/node";
 import { readBundle } from "../bundle-files.js";
 import { withExamples } from "../help.js";
 import { versionTable, versionText } from "../model-view.js";
+import { untilPrepared } from "../preparing.js";
 import { route } from "../route.js";
 import type { Session } from "../session.js";
 import { pushSigned, releaseKeys, republishSigned } from "../signed-push.js";
@@ -28,6 +29,7 @@ export function modelCommands(root: Command, session: Session): void {
 
 interface PushFlags {
   selfTest: boolean;
+  wait: boolean;
   encrypt?: boolean;
   key?: string[];
 }
@@ -38,13 +40,14 @@ function pushCommand(group: Command, session: Session): void {
     .description("push a bundle: check muster.yaml, send the files the hub does not have, and sign a new version")
     .argument("<dir>", "folder with muster.yaml")
     .option("--no-self-test", "do not run the self-test on the hub; devices run it in any case")
+    .option("--no-wait", "do not wait until the hub has made it small for the link; it goes on doing so")
     .option("--encrypt", "encrypt the models; only devices that are to run them get the keys")
     .option(
       "--key <file>",
       "sign here with this release key instead of on the hub; may be given again (variable: MUSTER_RELEASE_KEY, the key itself)",
       collected,
     )
-    .action(async (dir: string, { selfTest, encrypt = false, key }: PushFlags) => {
+    .action(async (dir: string, { selfTest, wait, encrypt = false, key }: PushFlags) => {
       const bundle = await readBundle(dir);
       const api = await session.api();
       const sent = await sendFiles(api, bundle.files, session);
@@ -54,6 +57,7 @@ function pushCommand(group: Command, session: Session): void {
       const keys = await releaseKeys(key, session.io.env);
       const pushed =
         keys.length === 0 ? await api.post("/v1/models", PushedVersion, body) : await pushSigned(api, body, keys);
+      if (wait) await untilPrepared(api, pushed.value, session);
       session.show(pushed, (version) => pushedText(version, session));
     });
   withExamples(command, "muster model push ./defects", "muster model push ./defects --key release.key.pem --encrypt");

@@ -84,7 +84,7 @@ export function modelRoutes(
     async ({ body, actor }, reply) => {
       const { name, version } = parseBundle(body.bundle);
       const made = await audit.change(actor, pushed(`${name} ${version}`), () => publishing.push(body));
-      return reply.status(made.created ? 201 : 200).send(made);
+      return reply.status(made.created ? 201 : 200).send({ ...made, prepared: await encodings.prepared(made) });
     },
   );
   app.post(
@@ -113,7 +113,7 @@ export function modelRoutes(
     async ({ body, actor }, reply) => {
       const digest = sha256(Buffer.from(body.envelope.payload, "base64"));
       const made = await audit.change(actor, pushed(`draft ${digest}`), () => publishing.sign(body.envelope));
-      return reply.status(201).send(made);
+      return reply.status(201).send({ ...made, prepared: await encodings.prepared(made) });
     },
   );
   app.post(
