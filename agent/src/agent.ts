@@ -17,8 +17,10 @@ import { FolderShelf } from "./adapters/folder-shelf.js";
 import { FolderSpool } from "./adapters/folder-spool.js";
 import { openMqttLink } from "./adapters/mqtt-link.js";
 import { newKeyAndRequest } from "./adapters/x509-csr.js";
+import { Allowance, Spent } from "./allowance.js";
 import { encryptedAtRest, inTheClear } from "./at-rest.js";
 import { AgentConfig } from "./config.js";
+import { parseHours } from "./core/allowance.js";
 import { readHardware } from "./hardware.js";
 import { loadIdentity, readCertificate, readIdentity, replaceIdentity, sweepKeys } from "./identity-store.js";
 import { Reconciler } from "./reconciler.js";
@@ -111,6 +113,16 @@ export async function startAgent(options: Partial<AgentConfig>, log: Log): Promi
       await events.add((seq) => ({ seq, atMs: clock.now(), kind, fields }));
       uplink.flush();
     };
+    const rules = {
+      hours: config.transferHours === undefined ? undefined : parseHours(config.transferHours),
+      bytesPerDay: config.transferBytesPerDay,
+    };
+    const allowance = await Allowance.open(
+      rules,
+      new LowdbDoc(join(dataDir, "fetched.json"), Spent, { day: "", bytes: 0 }),
+      clock,
+    );
+    closers.push(() => allowance.close());
     const transfer = new Transfer({
       link: {
         get connected() {
@@ -119,7 +131,7 @@ export async function startAgent(options: Partial<AgentConfig>, log: Log): Promi
         request: (request) => uplink.request(request),
         listen: (number, listener) => uplink.listen(number, listener),
       },
-      ...{ shelf, clock, log, maxArtifactBytes: config.maxArtifactBytes },
+      ...{ shelf, clock, log, allowance, maxArtifactBytes: config.maxArtifactBytes },
     });
     const steps = new Steps({
       ...{ shelf, transfer, runner, trial: runTrial },

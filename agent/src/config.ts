@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { parseHours } from "./core/allowance.js";
 import { FolderSource, JsonLinesSink } from "./runner/protocol.js";
 
 /** What an agent can be told; every key has a default, so a joined device runs without a configuration. */
@@ -24,6 +25,13 @@ export const AgentConfig = z.strictObject({
   encryptAtRest: z.boolean().default(false),
   /** Its key; best on another medium than the data folder, in which it lies by default. */
   atRestKeyFile: z.string().min(1).optional(),
+  /** Fetch artifacts only in these hours of the local day, such as `22:00-06:00`. */
+  transferHours: z
+    .string()
+    .refine((text) => parseHours(text) !== undefined, "must be two times such as 22:00-06:00")
+    .optional(),
+  /** Bytes of artifacts per local day, for metered links; 0 for no limit. */
+  transferBytesPerDay: z.int().min(0).default(0),
   /** The largest artifact this device takes. */
   maxArtifactBytes: z
     .int()

@@ -1,5 +1,6 @@
 import { inflateRawSync } from "node:zlib";
 import { type ChunkFrame, type ChunkReply, type Clock, type Log, MusterError, sha256 } from "@muster/shared";
+import type { Allowance } from "./allowance.js";
 import { TransferWindow } from "./core/transfer-window.js";
 import type { ChunkLink, PartialBlob } from "./ports.js";
 
@@ -7,6 +8,8 @@ export interface PullDeps {
   readonly link: ChunkLink;
   readonly clock: Clock;
   readonly log: Log;
+  /** When and how much may be fetched. */
+  readonly allowance: Pick<Allowance, "paused" | "spend">;
 }
 
 /** A piece of a blob to ask for. */
@@ -37,6 +40,7 @@ export class Pull {
   readonly #frames: ChunkFrame[] = [];
   #refusal: MusterError | undefined;
   #sentBytes = 0;
+  #paused: string | undefined;
   #pauseUntilMs = 0;
   #wake: () => void = () => undefined;
 
@@ -56,7 +60,7 @@ export class Pull {
     return this.#sentBytes;
   }
 
-  async run(signal: AbortSignal, onDone: (doneBytes: number) => void): Promise<void> {
+  async run(signal: AbortSignal, onDone: (doneBytes: number, paused?: string) => void): Promise<void> {
     const { link, clock } = this.#deps;
     const stop = link.listen(this.#transfer, {
       onFrame: (frame) => this.#onFrame(frame),
@@ -66,6 +70,7 @@ export class Pull {
     const abort = () => this.#wake();
     signal.addEventListener("abort", abort);
     try {
+      let told: string | undefined;
       let doneBytes = 0;
       let progressMs = clock.now();
       onDone(0);
@@ -74,8 +79,10 @@ export class Pull {
         if (this.#refusal !== undefined) throw this.#refusal;
         const written = await this.#writeArrived();
         doneBytes += written;
-        if (written > 0) onDone(doneBytes);
-        if (written > 0 || !link.connected) progressMs = clock.now();
+        if (written > 0 || this.#paused !== told) onDone(doneBytes, this.#paused);
+        told = this.#paused;
+        // What is waited for on purpose is no stall.
+        if (written > 0 || !link.connected || this.#paused !== undefined) progressMs = clock.now();
         if (clock.now() - progressMs > stallMs) {
           throw new MusterError("transfer/stalled", `no bytes of ${this.#blob.slice(0, 12)} for ${stallMs / 1000} s`);
         }
@@ -91,6 +98,9 @@ export class Pull {
   #ask(): void {
     const nowMs = this.#deps.clock.now();
     if (!this.#deps.link.connected || nowMs < this.#pauseUntilMs) return;
+    // What describes an artifact is small, and always fetched.
+    this.#paused = this.#accept ? this.#deps.allowance.paused() : undefined;
+    if (this.#paused !== undefined) return;
     const overdue = this.#window.expire(nowMs);
     if (overdue > 0)
       this.#deps.log.debug("transfer.timeout", { blob: this.#blob, overdue, windowBytes: this.#window.windowBytes });
@@ -111,6 +121,7 @@ export class Pull {
       const bytes = plainBytes(frame, piece.length);
       if (!this.#window.arrived(offset, bytes?.length ?? piece.length, this.#deps.clock.now())) continue;
       this.#sentBytes += frame.bytes.length;
+      this.#deps.allowance.spend(frame.bytes.length);
       if (bytes === undefined || (piece.sha256 !== undefined && sha256(bytes) !== piece.sha256)) {
         this.#countBadCopy(piece);
         continue;

@@ -27,7 +27,8 @@ export function statusText(status: AgentStatus): string {
         candidate.totalBytes === undefined
           ? ""
           : ` ${formatBytes(candidate.doneBytes ?? 0)} of ${formatBytes(candidate.totalBytes)}`;
-      lines.push(`             ${candidate.version}: ${candidate.phase}${share}`);
+      const paused = candidate.paused === undefined ? "" : ` (paused: ${candidate.paused})`;
+      lines.push(`             ${candidate.version}: ${candidate.phase}${share}${paused}`);
     }
     const last = finished.at(-1);
     if (last?.error !== undefined)

@@ -108,3 +108,17 @@ test("an index that does not cover the artifact is refused before a chunk is ask
   );
   assert.ok(line.asked.every(({ blob }) => blob === artifact.index.sha256));
 });
+
+test("while nothing may be fetched the transfer waits and says why, and every byte is counted", async () => {
+  const { artifact, shelf, transfer, line } = await bench();
+  line.pause = "only at night";
+  const told: (string | undefined)[] = [];
+  const fetched = transfer.fetchArtifact(artifact, never, ({ paused }) => {
+    told.push(paused);
+    if (paused !== undefined) line.pause = undefined;
+  });
+  await fetched;
+  assert.ok(told.includes("only at night") && told.at(-1) === undefined);
+  assert.equal(await digestOf(shelf.path(artifact.sha256)), artifact.sha256);
+  assert.equal(line.spentBytes, artifact.sizeBytes + artifact.index.sizeBytes);
+});

@@ -12,6 +12,7 @@ import {
   sha256,
   type TransferHint,
 } from "@muster/shared";
+import type { Allowance } from "./allowance.js";
 import { applyDelta } from "./delta.js";
 import type { BlobShelf, ChunkLink, PartialBlob } from "./ports.js";
 import { type Piece, Pull } from "./pull.js";
@@ -22,6 +23,7 @@ export interface TransferDeps {
   readonly shelf: BlobShelf;
   readonly clock: Clock;
   readonly log: Log;
+  readonly allowance: Pick<Allowance, "paused" | "spend">;
   /** Larger artifacts are refused before a byte is asked for. */
   readonly maxArtifactBytes: number;
 }
@@ -30,6 +32,8 @@ export interface TransferDeps {
 export interface TransferProgress {
   readonly doneBytes: number;
   readonly totalBytes: number;
+  /** Why nothing is fetched now. */
+  readonly paused?: string;
 }
 
 /** What may make a transfer shorter. */
@@ -85,8 +89,12 @@ export class Transfer {
     const missing =
       delta === undefined ? reused : await closing(partial, () => this.#rebuild(delta, chunks, reused, partial));
     const doneBefore = progressOf(missing);
-    const sentBytes = await this.#pull(artifact.sha256, missing, partial, signal, (doneBytes) =>
-      onProgress({ doneBytes: doneBefore + doneBytes, totalBytes: artifact.sizeBytes }),
+    const sentBytes = await this.#pull(artifact.sha256, missing, partial, signal, (doneBytes, paused) =>
+      onProgress({
+        doneBytes: doneBefore + doneBytes,
+        totalBytes: artifact.sizeBytes,
+        ...(paused === undefined ? {} : { paused }),
+      }),
     );
     if (delta !== undefined) await shelf.remove(delta.blob);
     const fetchedBytes = sentBytes + (delta?.fetchedBytes ?? 0);
@@ -183,7 +191,7 @@ export class Transfer {
     pieces: readonly Piece[],
     partial: PartialBlob,
     signal: AbortSignal,
-    onDone: (doneBytes: number) => void,
+    onDone: (doneBytes: number, paused?: string) => void,
   ): Promise<number> {
     this.#number = (this.#number + 1) >>> 0;
     const pull = new Pull(this.#deps, this.#number, blob, pieces, partial);

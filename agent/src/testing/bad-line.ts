@@ -22,6 +22,9 @@ export class Line implements ChunkLink {
   readonly asked: ChunkRequest[] = [];
   sentBytes = 0;
   deflate = false;
+  /** Why nothing may be fetched now. */
+  pause: string | undefined;
+  spentBytes = 0;
   mangle: (bytes: Buffer, count: number) => Buffer[] = (bytes) => [bytes];
   #listener: ChunkListener | undefined;
   #count = 0;
@@ -60,6 +63,14 @@ export class Line implements ChunkLink {
     };
   }
 
+  paused(): string | undefined {
+    return this.pause;
+  }
+
+  spend(bytes: number): void {
+    this.spentBytes += bytes;
+  }
+
   cut(): void {
     this.connected = false;
     this.#listener?.onConnection(false);
@@ -94,7 +105,14 @@ export async function bench(bytes = randomBytes(20 * chunkBytes + 123)) {
     const shelf = await FolderShelf.open(folder);
     return {
       shelf,
-      transfer: new Transfer({ link: line, shelf, clock: systemClock, log, maxArtifactBytes: 100_000_000 }),
+      transfer: new Transfer({
+        link: line,
+        shelf,
+        clock: systemClock,
+        log,
+        allowance: line,
+        maxArtifactBytes: 100_000_000,
+      }),
     };
   };
   return { folder, bytes, artifact, line, open, ...(await open()) };

@@ -107,6 +107,8 @@ export const ReportedModel = z.object({
       phase: CandidatePhase,
       doneBytes: z.int().optional(),
       totalBytes: z.int().optional(),
+      /** Why nothing of it is fetched now. */
+      paused: z.string().max(500).optional(),
     })
     .optional(),
   finished: z.array(FinishedAttempt).max(16),
