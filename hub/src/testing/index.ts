@@ -1,4 +1,8 @@
-// What tests need to play a hub that is not honest, with what a thief would find on an honest one.
+// What benchmarks and tests need to have only a part of a hub, or one that is not honest.
 export { openAedesBroker } from "../adapters/aedes-broker.js";
+export { openSqlite } from "../adapters/sqlite-store.js";
 export { openAuthority } from "../adapters/x509-ca.js";
+export { chunkUp } from "../chunking.js";
 export type { DeviceLink } from "../ports.js";
+export { Transfers } from "../transfers.js";
+export { encodingsOf, manifestOf, openDevices } from "./hub-rooms.js";

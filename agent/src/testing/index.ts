@@ -1,0 +1,6 @@
+// What benchmarks and tests need to have only a part of an agent.
+export { FolderShelf } from "../adapters/folder-shelf.js";
+export { openMqttLink } from "../adapters/mqtt-link.js";
+export { Transfer } from "../transfer.js";
+export { Uplink } from "../uplink.js";
+export { MemorySpool } from "./memory-spool.js";
