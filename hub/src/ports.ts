@@ -14,7 +14,8 @@ export interface LinkListener {
 export interface DeviceLink {
   /**
    * Hands a message to the device's connection and resolves when its socket has taken it, so a slow
-   * device slows down only who sends to it. Throws `link/closed` when the device is not connected.
+   * device slows down only who sends to it; from then on the payload's buffer may be used again. Throws `link/closed`
+   * when the device is not connected.
    */
   send(device: string, kind: DownKind, payload: Buffer): Promise<void>;
   /** Keeps the message for the device and hands it over now, if it is connected, and at every later connect. */

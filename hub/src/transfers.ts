@@ -5,15 +5,17 @@ import {
   type ChunkRequest,
   type Clock,
   encode,
-  encodeFrame,
+  frameHeaderBytes,
   type Log,
   MusterError,
+  writeFrameHeader,
 } from "@muster/shared";
 import type { Catalog } from "./catalog.js";
 import { ByteCache } from "./core/byte-cache.js";
 import { Pace } from "./core/pace.js";
 import type { Devices } from "./devices.js";
 import type { Encodings } from "./encodings.js";
+import { FramePool } from "./frame-pool.js";
 import type { DeviceLink } from "./ports.js";
 
 export interface TransfersDeps {
@@ -37,6 +39,8 @@ const maxWaiting = 16;
 /** Devices served at the same time; others are told to come back. */
 const maxActive = 64;
 const busyRetryMs = 1000;
+/** Ranges of a request that are read from disk before their turn to be sent. */
+const readAhead = 4;
 
 /** What is remembered of a connected device. */
 interface Client {
@@ -55,6 +59,7 @@ export class Transfers {
   readonly #lines = new Map<string, ChunkRequest[]>();
   readonly #clients = new Map<string, Client>();
   readonly #pace: Pace;
+  readonly #frames = new FramePool();
   #refused = 0;
   #sentBytes = 0;
 
@@ -111,26 +116,39 @@ export class Transfers {
       return this.#reply(device, request, "range");
     const { transfer, request: number } = request;
     const packing = request.accept === undefined ? undefined : await encodings.packing(request.blob);
-    for (const [offset, length] of request.ranges) {
+    const read = async ([offset, length]: readonly [number, number]) => {
       const packed = packing?.chunks.get(offset);
       const deflated = packing !== undefined && packed?.length === length;
-      const bytes = deflated
-        ? await this.#read(packing.blob, packed.offset, packed.packed)
-        : await this.#read(request.blob, offset, length);
+      const frame = this.#frames.take();
+      const [blob, at, wanted] = deflated
+        ? ([packing.blob, packed.offset, packed.packed] as const)
+        : ([request.blob, offset, length] as const);
+      const bytes = await this.#readInto(blob, at, frame.subarray(frameHeaderBytes, frameHeaderBytes + wanted));
+      writeFrameHeader(frame, { transfer, request: number, offset, deflated }, bytes);
+      return frame.subarray(0, frameHeaderBytes + bytes);
+    };
+    // The next ranges are read while one is on its way.
+    const ahead = request.ranges.slice(0, readAhead).map((range) => quietly(read(range)));
+    for (const at of request.ranges.keys()) {
+      const frame = await (ahead.shift() as Promise<Buffer>);
+      const following = request.ranges[at + readAhead];
+      if (following !== undefined) ahead.push(quietly(read(following)));
       const nowMs = clock.now();
-      const waitMs = Math.max(client.pace.take(bytes.length, nowMs), this.#pace.take(bytes.length, nowMs));
+      const waitMs = Math.max(client.pace.take(frame.length, nowMs), this.#pace.take(frame.length, nowMs));
       if (waitMs > 0) await clock.sleep(waitMs);
-      this.#sentBytes += bytes.length;
-      await link.send(device, "chunk", encodeFrame({ transfer, request: number, offset, bytes, deflated }));
+      this.#sentBytes += frame.length - frameHeaderBytes;
+      await link.send(device, "chunk", frame);
+      this.#frames.give(frame);
     }
   }
 
-  async #read(blob: string, offset: number, length: number): Promise<Buffer> {
-    const key = `${blob}/${offset}/${length}`;
+  /** Fills the target from the cache or the store; returns how many bytes there were. */
+  async #readInto(blob: string, offset: number, target: Buffer): Promise<number> {
+    const key = `${blob}/${offset}/${target.length}`;
     const cached = this.#cache.get(key);
-    if (cached !== undefined) return cached;
-    const bytes = await this.#deps.artifacts.read(blob, offset, length);
-    this.#cache.put(key, bytes);
+    if (cached !== undefined) return cached.copy(target);
+    const bytes = await this.#deps.artifacts.readInto(blob, offset, target);
+    if (this.#cache.wants(key, bytes)) this.#cache.put(key, Buffer.from(target.subarray(0, bytes)));
     return bytes;
   }
 
@@ -180,4 +198,10 @@ export class Transfers {
       if (!(failure instanceof MusterError && failure.code === "link/closed")) throw failure;
     });
   }
+}
+
+/** A promise that is awaited later; until then its failure must not count as unhandled. */
+function quietly<T>(pending: Promise<T>): Promise<T> {
+  pending.catch(() => undefined);
+  return pending;
 }

@@ -56,6 +56,12 @@ class PartialFile implements PartialBlob {
   readonly present: ReadonlySet<number>;
   readonly #options: PartialOptions;
   readonly #files: Files;
+  /** Of the bytes from the start that are there without a hole. */
+  readonly #hash = createHash("sha256");
+  #hashedBytes = 0;
+  #turn: Promise<void> = Promise.resolve();
+  #syncing = false;
+  #failure: unknown;
   #unsynced: number[] = [];
   #unsyncedBytes = 0;
   #syncedMs = Date.now();
@@ -67,20 +73,28 @@ class PartialFile implements PartialBlob {
   }
 
   async write(offset: number, bytes: Uint8Array): Promise<void> {
+    if (this.#failure !== undefined) throw this.#failure;
     await this.#files.file.write(bytes, 0, bytes.length, offset);
+    if (offset === this.#hashedBytes) {
+      this.#hash.update(bytes);
+      this.#hashedBytes += bytes.length;
+    }
     this.#unsynced.push(offset);
     this.#unsyncedBytes += bytes.length;
-    if (this.#unsyncedBytes >= journalBytes || Date.now() - this.#syncedMs >= journalMs) await this.#sync();
+    const due = this.#unsyncedBytes >= journalBytes || Date.now() - this.#syncedMs >= journalMs;
+    // Not waited for: what comes next is written while the disk works on what came before.
+    if (due && !this.#syncing) this.#syncInBackground();
   }
 
   async finish(): Promise<void> {
     const { target, digest, folder } = this.#options;
     const { path, journalPath, file, journal } = this.#files;
     try {
-      const hash = createHash("sha256");
-      for await (const bytes of file.createReadStream({ start: 0, autoClose: false, highWaterMark: 1024 * 1024 }))
-        hash.update(bytes as Buffer);
-      const actual = hash.digest("hex");
+      await this.#turn;
+      // What came in order was hashed on its way; the rest is read again.
+      const rest = file.createReadStream({ start: this.#hashedBytes, autoClose: false, highWaterMark: 1024 * 1024 });
+      for await (const bytes of rest) this.#hash.update(bytes as Buffer);
+      const actual = this.#hash.digest("hex");
       if (actual !== digest) {
         await rm(path, { force: true });
         throw new MusterError("artifact/digest-mismatch", `blob has digest ${actual}, its manifest says ${digest}`);
@@ -98,11 +112,24 @@ class PartialFile implements PartialBlob {
 
   async close(): Promise<void> {
     try {
+      await this.#turn;
       await this.#sync();
     } finally {
       await this.#files.file.close();
       await this.#files.journal.close();
     }
+  }
+
+  #syncInBackground(): void {
+    this.#syncing = true;
+    this.#turn = this.#sync()
+      .catch((error) => {
+        // A full disk, for one; the next write tells.
+        this.#failure = error;
+      })
+      .finally(() => {
+        this.#syncing = false;
+      });
   }
 
   /** The data first, then the journal that claims it. */

@@ -148,7 +148,12 @@ class AedesBroker implements DeviceLink {
         (error) => {
           client.conn.removeListener("close", gone);
           if (error) reject(new MusterError("link/closed", `device ${device} does not read`, { cause: error }));
-          else resolve();
+          else if (client.conn.writableLength === 0) resolve();
+          else {
+            // Part of it still waits in the socket, and would be sent as whatever its buffer holds by then.
+            client.conn.once("close", gone);
+            client.conn.once("drain", resolve);
+          }
         },
       );
     });

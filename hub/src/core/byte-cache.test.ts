@@ -30,3 +30,13 @@ test("a pace keeps the mean rate and lets an idle sender go at once", () => {
   assert.equal(pace.take(100, 10_000), 0);
   assert.equal(new Pace(0, 0).take(1e9, 0), 0);
 });
+
+test("only what is asked for a second time is worth keeping", () => {
+  const cache = new ByteCache(100);
+  assert.equal(cache.wants("a", 10), false);
+  assert.equal(cache.wants("a", 10), true);
+  cache.put("a", Buffer.alloc(10));
+  assert.equal(cache.wants("a", 10), false, "it is here");
+  assert.equal(cache.wants("big", 101), false);
+  assert.equal(cache.wants("big", 101), false);
+});

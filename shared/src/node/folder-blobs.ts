@@ -1,15 +1,17 @@
 import { createHash, randomBytes } from "node:crypto";
-import { constants, copyFile, link, mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
+import { constants, copyFile, type FileHandle, link, mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { MusterError } from "../errors.js";
 import { Digest } from "../ids.js";
 import type { BlobStore } from "../ports.js";
 import { formatBytes } from "../units.js";
 import { isMissing, syncFolder } from "./durable-file.js";
+import { OpenFiles } from "./open-files.js";
 
 /** Blobs as files of a folder, named by their digest. Unfinished writes are `.tmp` files, removed by {@link FolderBlobs.open}. */
 export class FolderBlobs implements BlobStore {
   readonly #folder: string;
+  readonly #files = new OpenFiles();
 
   private constructor(folder: string) {
     this.#folder = folder;
@@ -39,15 +41,16 @@ export class FolderBlobs implements BlobStore {
   }
 
   async read(digest: string, offset: number, length: number): Promise<Buffer> {
-    const file = await open(this.path(digest), "r").catch((error) => {
-      throw isMissing(error) ? missing(digest) : error;
-    });
+    const buffer = Buffer.allocUnsafe(length);
+    return buffer.subarray(0, await this.readInto(digest, offset, buffer));
+  }
+
+  async readInto(digest: string, offset: number, target: Uint8Array): Promise<number> {
     try {
-      const buffer = Buffer.allocUnsafe(length);
-      const { bytesRead } = await file.read(buffer, 0, length, offset);
-      return buffer.subarray(0, bytesRead);
-    } finally {
-      await file.close();
+      const work = (file: FileHandle) => file.read(target, 0, target.length, offset);
+      return (await this.#files.use(this.path(digest), work)).bytesRead;
+    } catch (error) {
+      throw isMissing(error) ? missing(digest) : error;
     }
   }
 
@@ -91,6 +94,7 @@ export class FolderBlobs implements BlobStore {
   }
 
   async delete(digest: string): Promise<void> {
+    this.#files.close(this.path(digest));
     await rm(this.path(digest), { force: true });
     await syncFolder(this.#folder);
   }

@@ -26,17 +26,26 @@ const flags = { deflated: 1 };
  * A frame as bytes, big endian: magic u16 `Ms`, version u8, flags u8 (1: deflated), transfer u32, request u32,
  * offset u64, length u32, then the payload. No digest: the signed index has it.
  */
-export function encodeFrame({ transfer, request, offset, bytes, deflated }: ChunkFrame): Buffer {
-  const frame = Buffer.allocUnsafe(frameHeaderBytes + bytes.length);
+export function encodeFrame(frame: ChunkFrame): Buffer {
+  const encoded = Buffer.allocUnsafe(frameHeaderBytes + frame.bytes.length);
+  frame.bytes.copy(encoded, frameHeaderBytes);
+  writeFrameHeader(encoded, frame, frame.bytes.length);
+  return encoded;
+}
+
+/** Writes the header of a frame whose `length` bytes lie behind it in the same buffer already. */
+export function writeFrameHeader(
+  frame: Buffer,
+  { transfer, request, offset, deflated }: Omit<ChunkFrame, "bytes">,
+  length: number,
+): void {
   frame.writeUInt16BE(magic, 0);
   frame.writeUInt8(version, 2);
   frame.writeUInt8(deflated === true ? flags.deflated : 0, 3);
   frame.writeUInt32BE(transfer, 4);
   frame.writeUInt32BE(request, 8);
   frame.writeBigUInt64BE(BigInt(offset), 12);
-  frame.writeUInt32BE(bytes.length, 20);
-  bytes.copy(frame, frameHeaderBytes);
-  return frame;
+  frame.writeUInt32BE(length, 20);
 }
 
 /** Reads a frame; its bytes are a view, not a copy. Throws `frame/invalid` naming the field that is off. */

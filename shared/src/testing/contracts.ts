@@ -57,6 +57,11 @@ export function blobStoreContract(name: string, open: () => Promise<BlobStore>):
     assert.equal(await store.size(digest), bytes.length);
     assert.deepEqual(await store.read(digest, 1000, 5000), bytes.subarray(1000, 6000));
     assert.deepEqual(await store.read(digest, 299_990, 5000), bytes.subarray(299_990));
+    const target = Buffer.alloc(5000);
+    assert.equal(await store.readInto(digest, 299_990, target), 10);
+    assert.deepEqual(target.subarray(0, 11), Buffer.concat([bytes.subarray(299_990), Buffer.alloc(1)]));
+    assert.equal(await store.readInto(digest, 70_000, target), 5000);
+    assert.deepEqual(target, bytes.subarray(70_000, 75_000));
   });
 
   test(`${name}: bytes whose digest is not known are named by it`, async () => {
@@ -85,6 +90,7 @@ export function blobStoreContract(name: string, open: () => Promise<BlobStore>):
   test(`${name}: a missing blob is named`, async () => {
     const store = await open();
     await assert.rejects(store.read(digest, 0, 1), { code: "artifact/missing" });
+    await assert.rejects(store.readInto(digest, 0, Buffer.alloc(1)), { code: "artifact/missing" });
     await assert.rejects(store.toFile(digest, join(tmpdir(), "never")), { code: "artifact/missing" });
     await store.delete(digest);
   });
@@ -100,7 +106,25 @@ export function blobStoreContract(name: string, open: () => Promise<BlobStore>):
     await store.toFile(digest, join(folder, "copy"));
     assert.deepEqual(await readFile(join(folder, "copy")), bytes);
     await assert.rejects(store.toFile(digest, join(folder, "copy")));
+    await store.read(digest, 0, 10);
     await store.delete(digest);
     assert.equal(await store.size(digest), undefined);
+    await assert.rejects(store.read(digest, 0, 1), { code: "artifact/missing" });
+  });
+
+  test(`${name}: many blobs are read at the same time`, async () => {
+    const store = await open();
+    const blobs = await Promise.all(
+      Array.from({ length: 50 }, async (_, n) => {
+        async function* once() {
+          yield Buffer.alloc(1000, n);
+        }
+        return (await store.add(once(), 1000)).sha256;
+      }),
+    );
+    for (let round = 0; round < 3; round += 1) {
+      const read = await Promise.all(blobs.map((blob) => store.read(blob, 500, 10)));
+      read.forEach((part, n) => void assert.deepEqual(part, Buffer.alloc(10, n)));
+    }
   });
 }

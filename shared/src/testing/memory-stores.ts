@@ -32,6 +32,10 @@ export class MemoryBlobs implements BlobStore {
     return Buffer.from(this.#get(digest).subarray(offset, offset + length));
   }
 
+  async readInto(digest: string, offset: number, target: Uint8Array): Promise<number> {
+    return this.#get(digest).copy(target, 0, offset, offset + target.length);
+  }
+
   async write(digest: string, source: AsyncIterable<Uint8Array>, maxBytes: number): Promise<number> {
     const bytes = await collected(source, maxBytes);
     if (sha256(bytes) !== digest)

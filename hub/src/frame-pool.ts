@@ -1,0 +1,22 @@
+import { frameHeaderBytes, maxChunkBytes } from "@muster/shared";
+
+/** Buffers kept for the next frames; more are left to the collector. */
+const kept = 64;
+
+/**
+ * Buffers for frames, used again and again. A new one per chunk would have the collector run for every 32 MB sent, which
+ * costs more than sending them.
+ */
+export class FramePool {
+  readonly #free: Buffer[] = [];
+
+  /** A buffer for the longest frame; its contents are those of an earlier one. */
+  take(): Buffer {
+    return this.#free.pop() ?? Buffer.allocUnsafeSlow(frameHeaderBytes + maxChunkBytes);
+  }
+
+  /** Gives a frame back that was sent; it must not be used after. */
+  give(frame: Buffer): void {
+    if (this.#free.length < kept) this.#free.push(Buffer.from(frame.buffer, 0, frameHeaderBytes + maxChunkBytes));
+  }
+}
