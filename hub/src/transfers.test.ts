@@ -43,7 +43,7 @@ async function bench() {
       kind === "chunk" ? decodeFrame(payload) : decode(ChunkReply, payload, "reply").error,
     );
   };
-  return { desired, want, ask, transfers };
+  return { desired, want, ask, transfers, clock };
 }
 
 test("a device gets the ranges it asks for of what it is wanted to run, in order", async () => {
@@ -65,12 +65,13 @@ test("a device gets the ranges it asks for of what it is wanted to run, in order
 });
 
 test("a device gets nothing that it is not wanted to run, and loses what is withdrawn", async () => {
-  const { desired, want, ask, transfers } = await bench();
+  const { desired, want, ask, transfers, clock } = await bench();
   assert.deepEqual(await ask("a", sha256(secret)), ["denied"]);
   await desired.want("a", "m", want("1", sha256(secret)));
   assert.deepEqual(await ask("b", sha256(secret)), ["denied"]);
   assert.equal(typeof (await ask("a", sha256(secret)))[0], "object");
   await desired.want("a", "m", undefined);
+  clock.advance(1000);
   assert.deepEqual(await ask("a", sha256(secret)), ["superseded"]);
   assert.equal(transfers.refused, 3);
 });

@@ -39,6 +39,8 @@ const maxWaiting = 16;
 /** Devices served at the same time; others are told to come back. */
 const maxActive = 64;
 const busyRetryMs = 1000;
+/** A device that is fetching is believed to want the same for so long, instead of reading the store for every request. */
+const lookMs = 1000;
 /** Ranges of a request that are read from disk before their turn to be sent. */
 const readAhead = 4;
 
@@ -49,6 +51,10 @@ interface Client {
   allowed: { readonly revision: number; readonly digests: ReadonlySet<string> } | undefined;
   /** What it might fetch under the revision before. */
   before: ReadonlySet<string> | undefined;
+  /** When its desired revision was looked at. */
+  lookedMs: number;
+  /** Sizes of what it fetches; blobs never change. */
+  readonly sizes: Map<string, number>;
 }
 
 /** Answers devices' requests for bytes, out of the artifact store alone, each device in its own line. */
@@ -110,10 +116,11 @@ export class Transfers {
     const client = this.#client(device);
     const refusal = await this.#refusal(device, client, request.blob);
     if (refusal !== undefined) return this.#reply(device, request, refusal);
-    const sizeBytes = await artifacts.size(request.blob);
+    const sizeBytes = client.sizes.get(request.blob) ?? (await artifacts.size(request.blob));
     if (sizeBytes === undefined) return this.#reply(device, request, "gone");
     if (request.ranges.some(([offset, length]) => offset + length > sizeBytes))
       return this.#reply(device, request, "range");
+    client.sizes.set(request.blob, sizeBytes);
     const { transfer, request: number } = request;
     const packing = request.accept === undefined ? undefined : await encodings.packing(request.blob);
     const read = async ([offset, length]: readonly [number, number]) => {
@@ -154,7 +161,10 @@ export class Transfers {
 
   /** A device may fetch what its desired document names, and nothing else; undefined when it may. */
   async #refusal(device: string, client: Client, blob: string): Promise<"denied" | "superseded" | undefined> {
-    const { catalog, devices, encodings } = this.#deps;
+    const { catalog, clock, devices, encodings } = this.#deps;
+    const nowMs = clock.now();
+    if (nowMs - client.lookedMs < lookMs && client.allowed?.digests.has(blob) === true) return undefined;
+    client.lookedMs = nowMs;
     const { wanted, desired } = await devices.get(device);
     if (client.allowed?.revision !== desired.revision) {
       const digests = new Set<string>();
@@ -168,6 +178,7 @@ export class Transfers {
         }
       }
       client.before = client.allowed?.digests;
+      client.sizes.clear();
       client.allowed = { revision: desired.revision, digests };
     }
     if (client.allowed.digests.has(blob)) return undefined;
@@ -180,6 +191,8 @@ export class Transfers {
       pace: new Pace(settings.deviceBytesPerSecond, clock.now()),
       allowed: undefined,
       before: undefined,
+      lookedMs: Number.NEGATIVE_INFINITY,
+      sizes: new Map(),
     };
     this.#clients.set(device, known);
     return known;
