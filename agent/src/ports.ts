@@ -54,7 +54,7 @@ export interface ChunkListener {
 export interface PartialBlob {
   /** Offsets of the ranges that are on disk already and were verified again. */
   readonly present: ReadonlySet<number>;
-  /** Writes a verified range; durable at the latest 2 s or 4 MiB later. */
+  /** Writes a verified range; durable at the latest half a second or 1 MiB later, and the time of a sync. */
   write(offset: number, bytes: Uint8Array): Promise<void>;
   /** Verifies the whole and moves it to its place, durably. Throws `artifact/digest-mismatch`; then the partial is gone. */
   finish(): Promise<void>;

@@ -21,8 +21,8 @@ export interface PartialOptions {
   readonly ranges: readonly PartialRange[];
 }
 
-const journalBytes = 4 * 1024 * 1024;
-const journalMs = 2000;
+const journalBytes = 1024 * 1024;
+const journalMs = 500;
 
 /**
  * Opens a partial file of full length and its journal of ranges. What the journal claims is hashed

@@ -20,15 +20,27 @@ export async function devices(t: TestContext, hub: HubMachine, folder: string, c
 }
 
 /** Makes and pushes a bundle with a small baseline. */
-export async function push(
+export function push(
   hub: HubMachine,
   folder: string,
   version: string,
   kind: BundleKind,
   ...flags: string[]
 ): Promise<void> {
+  return pushLarge(hub, folder, version, kind, 0, ...flags);
+}
+
+/** The same with a model file made larger by so many bytes. */
+export async function pushLarge(
+  hub: HubMachine,
+  folder: string,
+  version: string,
+  kind: BundleKind,
+  ballastBytes: number,
+  ...flags: string[]
+): Promise<void> {
   const bundle = join(folder, "bundles", version);
-  await makeBundle(bundle, { version, kind, referenceImages: 40, samples: 2 });
+  await makeBundle(bundle, { version, kind, referenceImages: 40, samples: 2, ballastBytes });
   const { code, stderr } = await hub.operator.run("model", "push", bundle, ...flags);
   assert.equal(code, 0, stderr);
 }
