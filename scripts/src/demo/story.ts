@@ -246,9 +246,10 @@ export async function killed(line: Line): Promise<void> {
   const fetched = await victim.program.waitFor("transfer.completed", 30_000);
   tell.check(
     "lyon-3 resumes where it was",
+    // Less than what is missing, because chunks travel compressed.
     Number(resumed.presentBytes) > 0 &&
-      Number(fetched.fetchedBytes) + Number(resumed.presentBytes) === resumed.totalBytes,
-    `${resumed.presentBytes} bytes kept, ${fetched.fetchedBytes} asked for`,
+      Number(fetched.fetchedBytes) <= Number(resumed.totalBytes) - Number(resumed.presentBytes),
+    `${resumed.presentBytes} bytes kept, the other ${Number(resumed.totalBytes) - Number(resumed.presentBytes)} fetched as ${fetched.fetchedBytes}`,
   );
   const code = await line.muster("rollout", "watch", rollout.id, "--timeout", "60s");
   tell.check("the rollout goes on after both and completes", code === 0);
