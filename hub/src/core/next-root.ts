@@ -19,10 +19,10 @@ export function withKey(role: RoleKeys, key: PublicKey, only: boolean): RoleKeys
   return { keys: [...others, key], threshold: only ? 1 : role.threshold };
 }
 
-/** The role without a key; its threshold sinks when there would be too few keys. Undefined when none would be left. */
+/** The role without a key; undefined when fewer would be left than have to sign. */
 export function withoutKey(role: RoleKeys, keyid: string): RoleKeys | undefined {
   const keys = role.keys.filter((key) => key.keyid !== keyid);
-  return keys.length === 0 ? undefined : { keys, threshold: Math.min(role.threshold, keys.length) };
+  return keys.length < role.threshold ? undefined : { keys, threshold: role.threshold };
 }
 
 /** Whether a root should be issued anew although nothing changed: half of its life is over. */

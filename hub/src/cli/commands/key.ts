@@ -167,7 +167,10 @@ function retireCommand(group: Command, session: Session): void {
     }
     const role = withoutKey(before.roles[key.role], key.keyid);
     if (role === undefined) {
-      throw new MusterError("usage/invalid", `it is the only ${key.role} key; first: muster key rotate ${key.role}`);
+      throw new MusterError(
+        "usage/invalid",
+        `fewer ${key.role} keys would be left than have to sign; first: muster key rotate ${key.role}`,
+      );
     }
     await issueRoot(session, before, { [key.role]: role }, flags);
   });
