@@ -25,7 +25,8 @@ async function serveMqtt(): Promise<number> {
   const artifacts = await FolderBlobs.open(join(folder, "artifacts"));
   const db = await openSqlite(":memory:");
   const devices = await openDevices(db, systemClock);
-  await devices.add("bench", {});
+  for (const device of ["bench", ...Array.from({ length: 50 }, (_, at) => `bench-${at}`)])
+    await devices.add(device, {});
   const digest = sha256("bench");
   const row = { model: manifest.model, version: manifest.version, release: 1, manifest_digest: digest };
   await db

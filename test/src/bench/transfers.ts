@@ -11,16 +11,13 @@ import { type Readable, Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { connect } from "node:tls";
 import { fileURLToPath } from "node:url";
-import { FolderShelf, MemorySpool, openMqttLink, Transfer, Uplink } from "@muster/agent/testing";
 import { chunkUp, manifestOf } from "@muster/hub/testing";
 import { type Artifact, encodeChunkIndex } from "@muster/shared";
-import { FolderBlobs, systemClock } from "@muster/shared/node";
-import { OpensslCa } from "../fleet/openssl-ca.js";
-import { median } from "./measure.js";
-import { nothing, quiet } from "./quiet.js";
+import { FolderBlobs } from "@muster/shared/node";
+import { comparisonText, median } from "./measure.js";
+import { type Device, newDevice } from "./transfer-device.js";
 
 const megabyte = 1_000_000;
-const never = new AbortController().signal;
 
 /** What a way of getting the file took. */
 interface Figures {
@@ -64,9 +61,48 @@ export async function benchTransfers(): Promise<string> {
   return lines.join("\n");
 }
 
-interface Place {
+/** Where a benchmark's hub and devices keep everything. */
+export interface Place {
   readonly folder: string;
   readonly artifact: Artifact;
+}
+
+/** Many devices fetch the same file at the same time: Muster beside as many HTTPS downloads. */
+export async function benchFanOut(): Promise<string> {
+  const [count, sizeMb, rounds] = [50, 20, 5];
+  const folder = await mkdtemp(join(tmpdir(), "muster-bench-"));
+  try {
+    const place = await prepare(folder, sizeMb * megabyte);
+    const totalMb = count * sizeMb;
+    const everyone = async (work: (at: number) => Promise<unknown>) => {
+      const beginMs = performance.now();
+      await Promise.all(Array.from({ length: count }, (_, at) => work(at)));
+      return performance.now() - beginMs;
+    };
+    const ours = await measure("mqtt", folder, rounds, totalMb, async (port, round) => {
+      const devices: Device[] = [];
+      for (let at = 0; at < count; at += 1) {
+        devices.push(await newDevice(place, port, `bench-${at}`, `round-${round}-${at}`));
+      }
+      const ms = await everyone((at) => devices[at]?.fetch() ?? Promise.resolve());
+      for (const device of devices) await device.close();
+      return ms;
+    });
+    const https = await measure("https", folder, rounds, totalMb, (port, round) =>
+      everyone((at) => overHttps(place, port, round * count + at)),
+    );
+    return comparisonText(
+      `${count} devices fetch the same ${sizeMb} MB at once (all clients in one process)`,
+      "HTTPS",
+      [
+        { what: "all together", ours: ours.mbPerSecond, plain: https.mbPerSecond, unit: "MB/s" },
+        { what: "processor time of the giving process per GB", ours: ours.cpuPerGb, plain: https.cpuPerGb, unit: "s" },
+        { what: "its memory", ours: ours.rssMb, plain: https.rssMb, unit: "MB" },
+      ],
+    );
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
 }
 
 /** The same random bytes as a file and as an artifact with its index. */
@@ -127,45 +163,12 @@ async function ask(child: ChildProcess): Promise<{ cpuUs: number; rssBytes: numb
 }
 
 /** Milliseconds for the artifact over a connection that stands, into an empty shelf. */
-async function overMqtt({ folder, artifact }: Place, port: number, round: number): Promise<number> {
-  const identity = join(folder, "identity");
-  const ca = await readFile(join(identity, "ca.crt.pem"), "utf8");
-  const pair = { certificate: join(identity, "ca.crt.pem"), key: join(identity, "ca.key.pem") };
-  const issued = await (await OpensslCa.of(join(folder, `device-${round}`), pair)).issue("bench");
-  const [certificate, privateKey] = await Promise.all(
-    [issued.certificate, issued.key].map((file) => readFile(file, "utf8")),
-  );
-  const credentials = async () => ({
-    mqttUrl: `mqtts://127.0.0.1:${port}`,
-    ca,
-    certificate: certificate ?? "",
-    privateKey: privateKey ?? "",
-  });
-  const spool = () => new MemorySpool<never>({ stream: "bench", records: [] }, 10);
-  const uplink = new Uplink({
-    open: (handlers) =>
-      openMqttLink({ device: "bench", credentials, bootId: "b", handlers, clock: systemClock, log: quiet }),
-    ...{ events: spool(), windows: spool(), clock: systemClock, log: quiet },
-    say: { hello: async () => ({}) as never, reported: async () => ({}) as never, desired: nothing, renewal: nothing },
-  });
-  uplink.start();
-  while (!uplink.connected) await systemClock.sleep(5);
-  const target = join(folder, "devices", `mqtt-${round}`);
-  const shelf = await FolderShelf.open(target);
-  const allowance = { paused: () => undefined, spend: nothing };
-  const transfer = new Transfer({
-    link: uplink,
-    shelf,
-    clock: systemClock,
-    log: quiet,
-    allowance,
-    maxArtifactBytes: 5e9,
-  });
+async function overMqtt(place: Place, port: number, round: number): Promise<number> {
+  const device = await newDevice(place, port, "bench", `round-${round}`);
   const beginMs = performance.now();
-  await transfer.fetchArtifact(artifact, never, nothing);
+  await device.fetch();
   const ms = performance.now() - beginMs;
-  await uplink.close();
-  await rm(target, { recursive: true });
+  await device.close();
   return ms;
 }
 

@@ -1,0 +1,51 @@
+import { readFile, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { FolderShelf, MemorySpool, openMqttLink, Transfer, Uplink } from "@muster/agent/testing";
+import { systemClock } from "@muster/shared/node";
+import { OpensslCa } from "../fleet/openssl-ca.js";
+import { nothing, quiet } from "./quiet.js";
+import type { Place } from "./transfers.js";
+
+/** A device of a benchmark: the agent's own link and transfer, without the rest of it. */
+export interface Device {
+  /** Fetches the artifact into its shelf. */
+  fetch(): Promise<void>;
+  /** Disconnects and empties the shelf. */
+  close(): Promise<void>;
+}
+
+/** A device that is connected, with an empty shelf in a folder of that name. */
+export async function newDevice(
+  { folder, artifact }: Place,
+  port: number,
+  device: string,
+  name: string,
+): Promise<Device> {
+  const identity = join(folder, "identity");
+  const pair = { certificate: join(identity, "ca.crt.pem"), key: join(identity, "ca.key.pem") };
+  const issued = await (await OpensslCa.of(join(folder, "certificates", name), pair)).issue(device);
+  const [ca = "", certificate = "", privateKey = ""] = await Promise.all(
+    [pair.certificate, issued.certificate, issued.key].map((file) => readFile(file, "utf8")),
+  );
+  const credentials = async () => ({ mqttUrl: `mqtts://127.0.0.1:${port}`, ca, certificate, privateKey });
+  const spool = () => new MemorySpool<never>({ stream: "bench", records: [] }, 10);
+  const uplink = new Uplink({
+    open: (handlers) => openMqttLink({ device, credentials, bootId: "b", handlers, clock: systemClock, log: quiet }),
+    ...{ events: spool(), windows: spool(), clock: systemClock, log: quiet },
+    say: { hello: async () => ({}) as never, reported: async () => ({}) as never, desired: nothing, renewal: nothing },
+  });
+  uplink.start();
+  while (!uplink.connected) await systemClock.sleep(5);
+  const target = join(folder, "devices", name);
+  const shelf = await FolderShelf.open(target);
+  const allowance = { paused: () => undefined, spend: nothing };
+  const deps = { link: uplink, shelf, clock: systemClock, log: quiet, allowance, maxArtifactBytes: 5e9 };
+  const transfer = new Transfer(deps);
+  return {
+    fetch: () => transfer.fetchArtifact(artifact, new AbortController().signal, nothing),
+    close: async () => {
+      await uplink.close();
+      await rm(target, { recursive: true });
+    },
+  };
+}
