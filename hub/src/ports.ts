@@ -14,7 +14,7 @@ export interface LinkListener {
 export interface DeviceLink {
   /**
    * Hands a message to the device's connection and resolves when its socket has taken it, so a slow
-   * device slows down only who sends to it; from then on the payload's buffer may be used again. Throws `link/closed`
+   * device slows down only who sends to it; from then on the buffer of a chunk may be used again. Throws `link/closed`
    * when the device is not connected.
    */
   send(device: string, kind: DownKind, payload: Buffer): Promise<void>;

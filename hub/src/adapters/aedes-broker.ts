@@ -139,21 +139,25 @@ class AedesBroker implements DeviceLink {
     const client = this.#clients.get(device);
     if (client === undefined) throw new MusterError("link/closed", `device ${device} is not connected`);
     const qos = kind === "chunk" || kind === "reply" ? 0 : 1;
+    const { conn } = client;
     await new Promise<void>((resolve, reject) => {
       const gone = () => reject(new MusterError("link/closed", `device ${device} went away`));
+      const taken = () => {
+        conn.removeListener("close", gone);
+        resolve();
+      };
       if (client.closed) return gone();
-      client.conn.once("close", gone);
+      conn.once("close", gone);
       client.publish(
         { cmd: "publish", topic: downTopic(device, kind), payload, qos, retain: false, dup: false },
         (error) => {
-          client.conn.removeListener("close", gone);
-          if (error) reject(new MusterError("link/closed", `device ${device} does not read`, { cause: error }));
-          else if (client.conn.writableLength === 0) resolve();
-          else {
-            // Part of it still waits in the socket, and would be sent as whatever its buffer holds by then.
-            client.conn.once("close", gone);
-            client.conn.once("drain", resolve);
-          }
+          if (error) {
+            conn.removeListener("close", gone);
+            reject(new MusterError("link/closed", `device ${device} does not read`, { cause: error }));
+          } else if (kind !== "chunk" || conn.writableLength === 0) taken();
+          // Part of a chunk still waits in the socket, and would be sent as whatever its buffer holds by then.
+          else if (conn.writableNeedDrain) conn.once("drain", taken);
+          else conn.write("", taken);
         },
       );
     });
