@@ -60,8 +60,8 @@ export const HubConfig = z.strictObject({
   /** MQTT connections of one address, and of all, at the same time. */
   connectionsPerAddress: z.int().min(1).default(10_000),
   maxConnections: z.int().min(1).default(20_000),
-  /** A device that sends more has to wait. 0 for no limit. */
-  messagesPerSecondPerDevice: z.number().min(0).default(200),
+  /** A device that sends more has to wait; a transfer asks up to 800 times at 200 MB/s. 0 for no limit. */
+  messagesPerSecondPerDevice: z.number().min(0).default(1000),
   /** The largest model file that can be pushed. */
   maxArtifactBytes: z
     .int()

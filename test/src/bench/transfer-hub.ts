@@ -5,6 +5,7 @@ import { createServer as createHttps } from "node:https";
 import type { AddressInfo, Server } from "node:net";
 import { join } from "node:path";
 import { createServer as createTls } from "node:tls";
+import { HubConfig } from "@muster/hub";
 import { encodingsOf, openAedesBroker, openAuthority, openDevices, openSqlite, Transfers } from "@muster/hub/testing";
 import { ChunkRequest, decode, type Manifest, sha256 } from "@muster/shared";
 import { FolderBlobs, systemClock } from "@muster/shared/node";
@@ -52,7 +53,7 @@ async function serveMqtt(): Promise<number> {
     door: { refusal: () => undefined, entered: nothing },
     limits: {
       ...{ connectsPerSecondPerAddress: 0, connectionsPerAddress: 1000, maxConnections: 1000 },
-      messagesPerSecondPerDevice: 0,
+      messagesPerSecondPerDevice: HubConfig.parse({}).messagesPerSecondPerDevice,
     },
     listener: {
       onAlive: nothing,

@@ -77,7 +77,8 @@ test("a device killed anywhere in a renewal comes back with an identity that wor
   }
   await agent.start();
   await agent.program.waitFor("link.connected", 10_000);
-  await agent.program.waitFor("identity.renewed", 10_000);
+  // At once, or, when the last kill came just after the renewal, at the next one.
+  await agent.program.waitFor("identity.renewed", 40_000);
   await eventually("online with the new one", async () => (times(agent, "link.connected") >= 2 ? true : undefined));
   assert.equal(times(agent, "link.lost"), 0);
 });
