@@ -121,6 +121,7 @@ export async function startAgent(options: Partial<AgentConfig>, log: Log): Promi
       rules,
       new LowdbDoc(join(dataDir, "fetched.json"), Spent, { day: "", bytes: 0 }),
       clock,
+      log,
     );
     closers.push(() => allowance.close());
     const transfer = new Transfer({

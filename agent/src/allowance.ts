@@ -1,4 +1,4 @@
-import type { Clock, DocStore } from "@muster/shared";
+import type { Clock, DocStore, Log } from "@muster/shared";
 import { z } from "zod";
 import { type AllowanceRules, type LocalTime, pauseReason, withSpent } from "./core/allowance.js";
 
@@ -14,19 +14,21 @@ export class Allowance {
   readonly #rules: AllowanceRules;
   readonly #store: DocStore<Spent>;
   readonly #clock: Clock;
+  readonly #log: Log;
   #spent: Spent;
   #unsavedBytes = 0;
   #saving: Promise<void> = Promise.resolve();
 
-  private constructor(rules: AllowanceRules, store: DocStore<Spent>, clock: Clock, spent: Spent) {
+  private constructor(rules: AllowanceRules, store: DocStore<Spent>, clock: Clock, log: Log, spent: Spent) {
     this.#rules = rules;
     this.#store = store;
     this.#clock = clock;
+    this.#log = log;
     this.#spent = spent;
   }
 
-  static async open(rules: AllowanceRules, store: DocStore<Spent>, clock: Clock): Promise<Allowance> {
-    return new Allowance(rules, store, clock, await store.read());
+  static async open(rules: AllowanceRules, store: DocStore<Spent>, clock: Clock, log: Log): Promise<Allowance> {
+    return new Allowance(rules, store, clock, log, await store.read());
   }
 
   /** Why nothing may be fetched now; undefined when it may. */
@@ -49,8 +51,10 @@ export class Allowance {
 
   #save(): void {
     this.#unsavedBytes = 0;
-    // A disk that is full is told by the transfer itself; a count that is not saved only allows some bytes more.
-    this.#saving = this.#saving.then(() => this.#store.write(this.#spent)).catch(() => undefined);
+    // A count that is not saved only allows some bytes more after a restart.
+    this.#saving = this.#saving
+      .then(() => this.#store.write(this.#spent))
+      .catch((error) => this.#log.warn("allowance.unsaved", { error }));
   }
 }
 

@@ -10,8 +10,11 @@ export async function neededBlobs(state: ModelState, shelf: BlobShelf): Promise<
   for (const digest of manifests.filter((entry) => entry !== undefined)) {
     needed.add(digest);
     if (!(await shelf.has(digest))) continue;
-    // One that was changed on the disk names nothing that is worth keeping.
-    const manifest = await shelvedManifest(shelf, digest).catch(() => undefined);
+    const manifest = await shelvedManifest(shelf, digest).catch((error) => {
+      // One that was changed on the disk names nothing that is worth keeping. Whatever else fails must not cost a model.
+      if (error instanceof MusterError && error.code === "artifact/digest-mismatch") return undefined;
+      throw error;
+    });
     for (const { sha256 } of manifest === undefined ? [] : blobsOf(manifest)) needed.add(sha256);
   }
   return needed;

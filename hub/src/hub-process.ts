@@ -15,12 +15,16 @@ export async function runHub(flags: Record<string, unknown>, configFile: string 
   });
   const log = jsonLog((line) => process.stderr.write(line), config.logLevel);
   const hub = await startHub(config, log);
+  // Once, and on a terminal only: what goes elsewhere may be kept by whoever collects logs.
+  const token =
+    process.stdout.isTTY && hub.newToken !== undefined ? [`  admin      ${hub.newToken}  (shown only now)`] : [];
   process.stdout.write(
     [
       `Muster hub is running. Its data is in ${config.dataDir}.`,
       `  API        ${hub.apiUrl}  (token in ${config.dataDir}/admin.token)`,
       `  devices    ${hub.mqttUrl}`,
       `  joining    ${hub.enrolmentUrl}`,
+      ...token,
       "",
     ].join("\n"),
   );

@@ -49,6 +49,8 @@ export interface Hub {
   readonly apiUrl: string;
   readonly mqttUrl: string;
   readonly enrolmentUrl: string;
+  /** The admin's token, when it was made at this start. */
+  readonly newToken: string | undefined;
   close(): Promise<void>;
 }
 
@@ -73,7 +75,7 @@ export async function startHub(options: Partial<HubConfig>, log: Log): Promise<H
     closers.push(() => db.destroy());
     const access = new Access(db, clock);
     const audit = await Audit.open(db, clock, log);
-    await admitAdmin(access, audit, join(config.dataDir, "admin.token"), config.newAdminToken);
+    const newToken = await admitAdmin(access, audit, join(config.dataDir, "admin.token"), config.newAdminToken);
     const artifacts = await FolderBlobs.open(join(config.dataDir, "artifacts"));
     const uploads = await FolderBlobs.open(join(config.dataDir, "uploads"));
 
@@ -224,20 +226,21 @@ export async function startHub(options: Partial<HubConfig>, log: Log): Promise<H
     encodings.kick();
     await events.append(undefined, "hub.started", { version: hubVersion });
     log.info("hub.started", { apiUrl, mqttUrl: link.url, enrolmentUrl: address.enrolmentUrl, dataDir: config.dataDir });
-    return { apiUrl, mqttUrl: link.url, enrolmentUrl: address.enrolmentUrl, close };
+    return { apiUrl, mqttUrl: link.url, enrolmentUrl: address.enrolmentUrl, newToken, close };
   } catch (error) {
     await close();
     throw error;
   }
 }
 
-/** Lets the first admin in, with a token in a file of mode 0600; again when the operator asks for a new one. */
-async function admitAdmin(access: Access, audit: Audit, path: string, again: boolean): Promise<void> {
+/** Lets the first admin in, with a token in a file of mode 0600; again when the operator asks for a new one. Returns one that was made. */
+async function admitAdmin(access: Access, audit: Audit, path: string, again: boolean): Promise<string | undefined> {
   const first = await access.isNew();
-  if (!first && !again) return;
+  if (!first && !again) return undefined;
   const known = first ? await readIfThere(path) : undefined;
   const secret = known?.trim() ?? `muster_${randomBytes(24).toString("hex")}`;
   // The file first: a token that nobody can read would lock everybody out.
   await writeDurably(path, `${secret}\n`);
   await audit.change({ user: "hub" }, { action: "user.admit", subject: firstAdmin }, () => access.admit(secret));
+  return secret;
 }

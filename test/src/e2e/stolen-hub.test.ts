@@ -38,7 +38,7 @@ async function fleet(t: TestContext) {
   }
   await push(hub, folder, "4.0.0", "fp32", "--no-self-test", ...sign);
   const release = readSigningKey(await readFile(join(keys, "release.key.pem"), "utf8"));
-  return { hub, folder, agent, release };
+  return { hub, agent, release };
 }
 
 function shown(hub: HubMachine, version: string): Promise<VersionView> {
@@ -52,7 +52,7 @@ async function answeredBy(agent: AgentMachine, jpeg: Uint8Array): Promise<string
 }
 
 test("a stolen hub makes no device run, forget or accept what its keys do not vouch for", async (t) => {
-  const { hub, folder, agent, release } = await fleet(t);
+  const { hub, agent, release } = await fleet(t);
   const views = new Map<string, VersionView>();
   for (const version of ["1.0.0", "3.0.0", "4.0.0"]) views.set(version, await shown(hub, version));
   const view = (version: string) => views.get(version) as VersionView;
@@ -201,7 +201,6 @@ test("a stolen hub makes no device run, forget or accept what its keys do not vo
     const rollout = await ended(hub, (await rollOut(hub, "4.0.0")).id, 120_000);
     assert.equal(rollout.state, "completed", rollout.reason);
     assert.equal(await answeredBy(agent, jpeg), "4.0.0");
-    assert.ok(folder.length > 0);
   });
 });
 
