@@ -72,7 +72,7 @@ export class Pull {
     try {
       let told: string | undefined;
       let doneBytes = 0;
-      let progressMs = clock.now();
+      let progressMs = clock.steady();
       onDone(0);
       while (!this.#window.done || this.#frames.length > 0) {
         signal.throwIfAborted();
@@ -82,8 +82,8 @@ export class Pull {
         if (written > 0 || this.#paused !== told) onDone(doneBytes, this.#paused);
         told = this.#paused;
         // What is waited for on purpose is no stall.
-        if (written > 0 || !link.connected || this.#paused !== undefined) progressMs = clock.now();
-        if (clock.now() - progressMs > stallMs) {
+        if (written > 0 || !link.connected || this.#paused !== undefined) progressMs = clock.steady();
+        if (clock.steady() - progressMs > stallMs) {
           throw new MusterError("transfer/stalled", `no bytes of ${this.#blob.slice(0, 12)} for ${stallMs / 1000} s`);
         }
         this.#ask();
@@ -96,7 +96,7 @@ export class Pull {
   }
 
   #ask(): void {
-    const nowMs = this.#deps.clock.now();
+    const nowMs = this.#deps.clock.steady();
     if (!this.#deps.link.connected || nowMs < this.#pauseUntilMs) return;
     // What describes an artifact is small, and always fetched.
     this.#paused = this.#accept ? this.#deps.allowance.paused() : undefined;
@@ -119,7 +119,7 @@ export class Pull {
       const piece = this.#pieces.get(offset);
       if (piece === undefined) continue;
       const bytes = plainBytes(frame, piece.length);
-      if (!this.#window.arrived(offset, bytes?.length ?? piece.length, this.#deps.clock.now())) continue;
+      if (!this.#window.arrived(offset, bytes?.length ?? piece.length, this.#deps.clock.steady())) continue;
       this.#sentBytes += frame.bytes.length;
       this.#deps.allowance.spend(frame.bytes.length);
       if (bytes === undefined || (piece.sha256 !== undefined && sha256(bytes) !== piece.sha256)) {
@@ -151,10 +151,10 @@ export class Pull {
   #onReply({ error, retryMs }: ChunkReply): void {
     if (error === "busy") {
       this.#window.lost();
-      this.#pauseUntilMs = this.#deps.clock.now() + (retryMs ?? 1000) * (0.5 + Math.random());
+      this.#pauseUntilMs = this.#deps.clock.steady() + (retryMs ?? 1000) * (0.5 + Math.random());
     } else if (error === "superseded") {
       // What is wanted has changed; the document that says so is on its way and ends this transfer.
-      this.#pauseUntilMs = this.#deps.clock.now() + supersededPauseMs;
+      this.#pauseUntilMs = this.#deps.clock.steady() + supersededPauseMs;
     } else {
       this.#refusal = new MusterError("transfer/refused", `the hub does not send ${this.#blob.slice(0, 12)}: ${error}`);
     }

@@ -48,7 +48,7 @@ export class RunnerSupervisor implements Runner {
   async start(): Promise<void> {
     const { process, restore, clock } = this.#deps;
     this.#state = "starting";
-    this.#startedMs = clock.now();
+    this.#startedMs = clock.steady();
     await process.start();
     for (const choices of restore()) await this.#serveFirst(choices);
     this.#state = "serving";
@@ -101,7 +101,7 @@ export class RunnerSupervisor implements Runner {
   #onExit(code: number | null, signal: NodeJS.Signals | null): void {
     if (this.#stop.signal.aborted) return;
     const { clock, log, onCrash } = this.#deps;
-    if (clock.now() - this.#startedMs > settledMs) this.#attempt = 0;
+    if (clock.steady() - this.#startedMs > settledMs) this.#attempt = 0;
     this.#state = "down";
     this.#restarts += 1;
     log.error("runner.crashed", { code, signal, restarts: this.#restarts });

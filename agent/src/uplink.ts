@@ -167,8 +167,8 @@ export class Uplink implements ChunkLink {
 
   async #untilAcknowledged(of: "events" | "windows", seq: number): Promise<void> {
     const { clock } = this.#deps;
-    const untilMs = clock.now() + ackTimeoutMs;
-    while (this.#acknowledged[of] < seq && this.connected && !this.#stop.signal.aborted && clock.now() < untilMs) {
+    const untilMs = clock.steady() + ackTimeoutMs;
+    while (this.#acknowledged[of] < seq && this.connected && !this.#stop.signal.aborted && clock.steady() < untilMs) {
       const pause = new AbortController();
       const wake = () => pause.abort();
       this.#waiters.add(wake);

@@ -72,7 +72,7 @@ export class Transfers {
   constructor(deps: TransfersDeps) {
     this.#deps = deps;
     this.#cache = new ByteCache(deps.settings.chunkCacheBytes);
-    this.#pace = new Pace(deps.settings.totalBytesPerSecond, deps.clock.now());
+    this.#pace = new Pace(deps.settings.totalBytesPerSecond, deps.clock.steady());
   }
 
   /** Bytes of artifacts sent since the start. */
@@ -140,7 +140,7 @@ export class Transfers {
       const frame = await (ahead.shift() as Promise<Buffer>);
       const following = request.ranges[at + readAhead];
       if (following !== undefined) ahead.push(quietly(read(following)));
-      const nowMs = clock.now();
+      const nowMs = clock.steady();
       const waitMs = Math.max(client.pace.take(frame.length, nowMs), this.#pace.take(frame.length, nowMs));
       if (waitMs > 0) await clock.sleep(waitMs);
       this.#sentBytes += frame.length - frameHeaderBytes;
@@ -162,7 +162,7 @@ export class Transfers {
   /** A device may fetch what its desired document names, and nothing else; undefined when it may. */
   async #refusal(device: string, client: Client, blob: string): Promise<"denied" | "superseded" | undefined> {
     const { catalog, clock, devices, encodings } = this.#deps;
-    const nowMs = clock.now();
+    const nowMs = clock.steady();
     if (nowMs - client.lookedMs < lookMs && client.allowed?.digests.has(blob) === true) return undefined;
     client.lookedMs = nowMs;
     const { wanted, desired } = await devices.get(device);
@@ -188,7 +188,7 @@ export class Transfers {
   #client(device: string): Client {
     const { clock, settings } = this.#deps;
     const known = this.#clients.get(device) ?? {
-      pace: new Pace(settings.deviceBytesPerSecond, clock.now()),
+      pace: new Pace(settings.deviceBytesPerSecond, clock.steady()),
       allowed: undefined,
       before: undefined,
       lookedMs: Number.NEGATIVE_INFINITY,

@@ -1,7 +1,9 @@
 /** Time, so that tests can move it by hand. */
 export interface Clock {
-  /** Milliseconds since the epoch. */
+  /** Milliseconds since the epoch; jumps when somebody sets the clock. For moments that others are told of. */
   now(): number;
+  /** Milliseconds that only go forward, whatever becomes of the time of day. For how long something takes. */
+  steady(): number;
   /** Resolves after `ms`; rejects with the signal's reason when it is aborted first. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
 }

@@ -64,7 +64,7 @@ class PartialFile implements PartialBlob {
   #failure: unknown;
   #unsynced: number[] = [];
   #unsyncedBytes = 0;
-  #syncedMs = Date.now();
+  #syncedMs = performance.now();
 
   constructor(options: PartialOptions, files: Files, present: ReadonlySet<number>) {
     this.#options = options;
@@ -81,7 +81,7 @@ class PartialFile implements PartialBlob {
     }
     this.#unsynced.push(offset);
     this.#unsyncedBytes += bytes.length;
-    const due = this.#unsyncedBytes >= journalBytes || Date.now() - this.#syncedMs >= journalMs;
+    const due = this.#unsyncedBytes >= journalBytes || performance.now() - this.#syncedMs >= journalMs;
     // Not waited for: what comes next is written while the disk works on what came before.
     if (due && !this.#syncing) this.#syncInBackground();
   }
@@ -134,7 +134,7 @@ class PartialFile implements PartialBlob {
 
   /** The data first, then the journal that claims it. */
   async #sync(): Promise<void> {
-    this.#syncedMs = Date.now();
+    this.#syncedMs = performance.now();
     if (this.#unsynced.length === 0) return;
     const lines = this.#unsynced.map((offset) => `${offset}\n`).join("");
     this.#unsynced = [];

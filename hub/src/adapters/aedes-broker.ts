@@ -64,7 +64,7 @@ class AedesBroker implements DeviceLink {
   readonly #paces: MessagePaces;
   readonly #asked = new WeakMap<Client, number>();
   readonly #listener: DeviceListener;
-  readonly #logPace = new Pace(logLines.perSecond, Date.now(), logLines.burst);
+  readonly #logPace = new Pace(logLines.perSecond, performance.now(), logLines.burst);
   #unlogged = 0;
   #broker: Aedes | undefined;
   #port = 0;
@@ -228,11 +228,11 @@ class AedesBroker implements DeviceLink {
   }
 
   #warn(event: string, fields: LogFields): void {
-    if (!this.#logPace.free(Date.now())) {
+    if (!this.#logPace.free(performance.now())) {
       this.#unlogged += 1;
       return;
     }
-    this.#logPace.take(1, Date.now());
+    this.#logPace.take(1, performance.now());
     this.#options.log.warn(event, this.#unlogged === 0 ? fields : { ...fields, notLoggedBefore: this.#unlogged });
     this.#unlogged = 0;
   }

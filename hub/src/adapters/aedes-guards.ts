@@ -61,7 +61,7 @@ export class MessagePaces {
 
   /** Goes on with the client's message at once or after a while; not at all when that while is too long. */
   wait(client: Client, goOn: () => void): "at-once" | "delayed" | "flood" {
-    const nowMs = Date.now();
+    const nowMs = performance.now();
     const pace = new Pace(this.#perSecond, nowMs, 2 * this.#perSecond);
     const line = this.#lines.get(client.id) ?? { pace, waiting: [] };
     this.#lines.set(client.id, line);
@@ -79,14 +79,14 @@ export class MessagePaces {
 
   #later(line: Line, waitMs: number): void {
     const timer = setTimeout(() => {
-      const nowMs = Date.now();
+      const nowMs = performance.now();
       const due = line.waiting.findIndex(({ dueMs }) => dueMs > nowMs);
       const now = line.waiting.slice(0, due < 0 ? line.waiting.length : due);
       // They stay in line until they went on, so that one that comes meanwhile goes behind them.
       for (const { client, goOn } of now) if (!client.closed) goOn();
       line.waiting.splice(0, now.length);
       const [first] = line.waiting;
-      if (first !== undefined) this.#later(line, first.dueMs - Date.now());
+      if (first !== undefined) this.#later(line, first.dueMs - performance.now());
     }, waitMs);
     // What waits of a closed broker keeps nobody.
     timer.unref();

@@ -60,7 +60,7 @@ export class DeviceListener {
     });
     this.#tcp = createTcpServer((socket) => {
       const address = socket.remoteAddress ?? "";
-      const not = this.#admission.enter(networkOf(address), Date.now());
+      const not = this.#admission.enter(networkOf(address), performance.now());
       if (not !== undefined) {
         this.#refused(not, "too many connections", address);
         socket.resetAndDestroy();
@@ -70,7 +70,7 @@ export class DeviceListener {
       this.#sockets.add(socket);
       socket.once("close", () => {
         this.#sockets.delete(socket);
-        this.#admission.leave(networkOf(address), Date.now());
+        this.#admission.leave(networkOf(address), performance.now());
       });
       this.#tls.emit("connection", socket);
     });

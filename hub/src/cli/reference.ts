@@ -98,6 +98,6 @@ function sentence(text: string): string {
 /** An outside world in which nothing is done, because no command is run. */
 function silentIo(write: (text: string) => void): Io {
   const output: Output = { write, isTerminal: false, columns: 100 };
-  const clock = { now: () => 0, sleep: () => Promise.resolve() };
+  const clock = { now: () => 0, steady: () => 0, sleep: () => Promise.resolve() };
   return { out: output, err: output, env: {}, home: "", clock, interrupted: () => new AbortController().signal };
 }

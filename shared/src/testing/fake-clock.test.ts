@@ -45,9 +45,28 @@ test("a sleep that was given up is not woken, one without a signal is", async ()
   assert.equal(await given, "given up");
 });
 
+test("a jump moves the time of day, and neither wakes nor delays who sleeps", async () => {
+  const clock = new FakeClock(10_000_000);
+  let woken = false;
+  const asleep = clock.sleep(1000).then(() => {
+    woken = true;
+  });
+  clock.jump(7_200_000);
+  clock.advance(999);
+  await Promise.resolve();
+  assert.deepEqual([clock.now(), clock.steady(), woken], [17_200_999, 999, false]);
+  clock.jump(-14_400_000);
+  clock.advance(1);
+  await asleep;
+  assert.deepEqual([clock.now(), clock.steady()], [2_801_000, 1000]);
+});
+
 test("the machine's clock tells and sleeps real time", async () => {
   const before = systemClock.now();
   assert.ok(Math.abs(before - Date.now()) < 1000);
   await systemClock.sleep(2);
   assert.ok(systemClock.now() >= before + 1);
+  const steady = systemClock.steady();
+  await systemClock.sleep(2);
+  assert.ok(systemClock.steady() >= steady + 1);
 });

@@ -3,6 +3,7 @@ import type { Clock } from "../ports.js";
 /** A clock that stands still until it is moved. */
 export class FakeClock implements Clock {
   #nowMs: number;
+  #steadyMs = 0;
   readonly #sleepers = new Set<{ untilMs: number; wake: () => void }>();
 
   constructor(nowMs = 1_700_000_000_000) {
@@ -13,10 +14,14 @@ export class FakeClock implements Clock {
     return this.#nowMs;
   }
 
+  steady(): number {
+    return this.#steadyMs;
+  }
+
   sleep(ms: number, signal?: AbortSignal): Promise<void> {
     return new Promise((resolve, reject) => {
       if (signal?.aborted) return reject(signal.reason);
-      const sleeper = { untilMs: this.#nowMs + ms, wake: resolve };
+      const sleeper = { untilMs: this.#steadyMs + ms, wake: resolve };
       this.#sleepers.add(sleeper);
       signal?.addEventListener("abort", () => {
         if (this.#sleepers.delete(sleeper)) reject(signal.reason);
@@ -24,11 +29,17 @@ export class FakeClock implements Clock {
     });
   }
 
+  /** Sets the time of day forward, or back; nothing that waits is nearer to its end. */
+  jump(ms: number): void {
+    this.#nowMs += ms;
+  }
+
   /** Moves time on and wakes whoever slept until then. */
   advance(ms: number): void {
     this.#nowMs += ms;
+    this.#steadyMs += ms;
     for (const sleeper of [...this.#sleepers].sort((a, b) => a.untilMs - b.untilMs)) {
-      if (sleeper.untilMs > this.#nowMs) continue;
+      if (sleeper.untilMs > this.#steadyMs) continue;
       this.#sleepers.delete(sleeper);
       sleeper.wake();
     }

@@ -43,6 +43,7 @@ export async function runCliHere(argv: readonly string[], circumstances: Circums
     home: "/nonexistent",
     clock: {
       now: () => clockMs,
+      steady: () => clockMs,
       sleep: async (ms, signal) => {
         signal?.throwIfAborted();
         clockMs += ms;
