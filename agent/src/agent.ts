@@ -34,6 +34,7 @@ import { Steps } from "./steps.js";
 import { RunnerSupervisor } from "./supervisor.js";
 import { Telemetry } from "./telemetry.js";
 import { Transfer } from "./transfer.js";
+import { Upkeep } from "./upkeep.js";
 import { Uplink } from "./uplink.js";
 
 /** The version of this agent. */
@@ -94,9 +95,8 @@ export async function startAgent(options: Partial<AgentConfig>, log: Log): Promi
         ),
       onUnusable: (error) => {
         log.error("model.unusable", { error });
-        tell("model.unusable", { reason: messageOf(error) }).catch((cause) =>
-          log.error("event.unspooled", { error: cause }),
-        );
+        tell("model.unusable", { reason: messageOf(error) }).catch(unspooled);
+        upkeep.look();
       },
       onCrash: () => {
         reconciler.runnerCrashed();
@@ -108,6 +108,7 @@ export async function startAgent(options: Partial<AgentConfig>, log: Log): Promi
     });
     const hardware = async () => readHardware(dataDir, (await runner.status()).providers);
 
+    const unspooled = (error: unknown) => log.error("event.unspooled", { error });
     // Uplink, transfer and reconciler need each other; nothing is called before all three are there.
     const tell = async (kind: string, fields: Record<string, unknown>) => {
       await events.add((seq) => ({ seq, atMs: clock.now(), kind, fields }));
@@ -146,6 +147,11 @@ export async function startAgent(options: Partial<AgentConfig>, log: Log): Promi
       store: new LowdbDoc(join(dataDir, "state.json"), AgentState, initialState),
       ...{ steps, shelf, clock, log },
       device: { id: credentials.device, joined: credentials.root, onEvent: tell, onChange: () => uplink.report() },
+    });
+    const upkeep = new Upkeep({
+      ...{ shelf, clock, log },
+      state: () => reconciler.state,
+      onDamaged: (model) => void reconciler.damaged(model).catch(unspooled),
     });
 
     let seq = 0;
@@ -227,8 +233,10 @@ export async function startAgent(options: Partial<AgentConfig>, log: Log): Promi
     });
     closers.push(() => telemetry.close());
     closers.push(() => reconciler.close());
+    closers.push(() => upkeep.close());
     telemetry.start();
     reconciler.start();
+    upkeep.start();
     uplink.start();
     renewal.start();
     const inferenceUrl = (await runner.status()).url ?? "";

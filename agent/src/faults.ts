@@ -33,11 +33,17 @@ const faults: Partial<Record<ErrorCode, readonly [Outcome, DeviceErrorCode]>> = 
   "runner/crashed": ["rolled-back", "E_CRASH"],
 };
 
+/** Whether an error of the file system says that there is no room. */
+export function isDiskFull(error: unknown): boolean {
+  const { code } = error as NodeJS.ErrnoException;
+  return code === "ENOSPC" || code === "EDQUOT";
+}
+
 /** How an attempt ends because of what was thrown, and what the hub is told. */
 export function outcomeOf(error: unknown): [Outcome, DeviceError] {
   const detail = messageOf(error).slice(0, 2000);
   if (error instanceof DeviceFault) return [error.outcome, { code: error.code, detail }];
-  if ((error as NodeJS.ErrnoException).code === "ENOSPC")
+  if (isDiskFull(error))
     return ["failed", { code: "E_DISK", detail: "the disk is full; make room in the data folder" }];
   const [outcome, code] = (error instanceof MusterError ? faults[error.code] : undefined) ?? ["failed", "E_INTERNAL"];
   return [outcome, { code, detail }];

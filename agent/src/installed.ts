@@ -1,4 +1,4 @@
-import { blobsOf, type Manifest, type ManifestVariant, MusterError } from "@muster/shared";
+import { blobsOf, type Manifest, type ManifestVariant, MusterError, type Wanted } from "@muster/shared";
 import type { BlobShelf } from "./ports.js";
 import { shelvedManifest } from "./shelved.js";
 import { type Candidate, type Installed, type ModelState, withFinished } from "./state.js";
@@ -6,6 +6,9 @@ import { type Candidate, type Installed, type ModelState, withFinished } from ".
 /** Every blob that the model's state still needs, besides the blobs its manifests name. */
 export async function neededBlobs(state: ModelState, shelf: BlobShelf): Promise<Set<string>> {
   const needed = new Set<string>();
+  for (const { deltas = [] } of state.candidate?.hints ?? []) {
+    for (const { delta } of deltas) needed.add(delta.sha256).add(delta.index.sha256);
+  }
   const manifests = [state.committed?.manifest, state.previous?.manifest, state.candidate?.manifest.sha256];
   for (const digest of manifests.filter((entry) => entry !== undefined)) {
     needed.add(digest);
@@ -18,6 +21,16 @@ export async function neededBlobs(state: ModelState, shelf: BlobShelf): Promise<
     for (const { sha256 } of manifest === undefined ? [] : blobsOf(manifest)) needed.add(sha256);
   }
   return needed;
+}
+
+/** What is wanted, as a candidate nothing was done for yet. */
+export function offered({ attempt, version, manifest, probationMs, keys, hints }: Wanted, nowMs: number): Candidate {
+  return {
+    ...{ attempt, version, manifest, probationMs },
+    ...{ phase: "offered", phaseSinceMs: nowMs, trialStarts: 0 },
+    ...(keys === undefined ? {} : { wrappedKeys: keys }),
+    ...(hints === undefined ? {} : { hints }),
+  };
 }
 
 /** The state in which the candidate has become the committed version, and that one the way back. */
@@ -45,8 +58,8 @@ export function withCandidate(state: ModelState, change: (candidate: Candidate) 
   return { ...state, candidate: change(candidateOf(state)) };
 }
 
-/** The variant that was chosen for the candidate. */
-export function variantOf(manifest: Manifest, { variant }: Candidate): ManifestVariant {
+/** The variant that was chosen for a version. */
+export function variantOf(manifest: Manifest, { variant }: Pick<Candidate, "variant">): ManifestVariant {
   const found = manifest.variants.find(({ name }) => name === variant);
   if (found === undefined) throw new MusterError("internal", `manifest has no variant ${variant}`);
   return found;

@@ -56,7 +56,10 @@ export interface PartialBlob {
   readonly present: ReadonlySet<number>;
   /** Writes a verified range; durable at the latest half a second or 1 MiB later, and the time of a sync. */
   write(offset: number, bytes: Uint8Array): Promise<void>;
-  /** Verifies the whole and moves it to its place, durably. Throws `artifact/digest-mismatch`; then the partial is gone. */
+  /**
+   * Verifies the whole and moves it to its place, durably. Throws `artifact/digest-mismatch`, and the partial is gone
+   * then; after any other failure it stays for a later try.
+   */
   finish(): Promise<void>;
   /** Stops writing and keeps what is there for a later try. */
   close(): Promise<void>;
@@ -67,12 +70,19 @@ export interface BlobShelf {
   /** Where a blob lies. */
   path(digest: string): string;
   has(digest: string): Promise<boolean>;
+  /** Whether a blob is there and is what its digest says; reads all of it. */
+  isWhole(digest: string): Promise<boolean>;
+  /** Bytes of the disk that a blob takes, or what there is of it in part. */
+  diskBytes(digest: string): Promise<number>;
   read(digest: string): Promise<Buffer>;
   /** Bytes of a blob; fewer at its end. Throws `artifact/missing`. */
   slice(digest: string, offset: number, length: number): Promise<Buffer>;
-  /** Removes a blob; no error when it is not there. */
+  /** Removes a blob, and what there is of it in part; no error when there is nothing. */
   remove(digest: string): Promise<void>;
-  /** Opens a blob for writing and picks up what an earlier try left. `ranges` name the verifiable pieces. */
+  /**
+   * Opens a blob for writing and picks up what an earlier try left, or what is good of a blob that lies damaged in its
+   * place. `ranges` name the verifiable pieces.
+   */
   begin(
     digest: string,
     sizeBytes: number,

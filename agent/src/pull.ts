@@ -1,7 +1,15 @@
 import { inflateRawSync } from "node:zlib";
-import { type ChunkFrame, type ChunkReply, type Clock, type Log, MusterError, sha256 } from "@muster/shared";
+import {
+  type ChunkFrame,
+  type ChunkReply,
+  type Clock,
+  frameHeaderBytes,
+  type Log,
+  MusterError,
+  sha256,
+} from "@muster/shared";
 import type { Allowance } from "./allowance.js";
-import { TransferWindow } from "./core/transfer-window.js";
+import { TransferWindow, windowLimits } from "./core/transfer-window.js";
 import type { ChunkLink, PartialBlob } from "./ports.js";
 
 export interface PullDeps {
@@ -25,6 +33,8 @@ const stallMs = 5 * 60_000;
 const supersededPauseMs = 5000;
 /** So many damaged copies of one chunk mean that the source is wrong, not the link. */
 const maxBadCopies = 3;
+/** What may have arrived and not be written: twice what is ever asked for, because frames may come again. */
+const maxHeldBytes = 2 * windowLimits.maxBytes;
 
 /** One blob being pulled: asks, waits, verifies, writes, until nothing is missing. */
 export class Pull {
@@ -36,12 +46,16 @@ export class Pull {
   readonly #window: TransferWindow;
   readonly #accept: boolean;
   readonly #badCopies = new Map<number, number>();
-  /** Frames that have arrived and are not written yet; bounded by the window. */
+  /** Frames that have arrived and are not written yet. */
   readonly #frames: ChunkFrame[] = [];
+  #heldBytes = 0;
+  #droppedFrames = 0;
   #refusal: MusterError | undefined;
   #sentBytes = 0;
   #paused: string | undefined;
   #pauseUntilMs = 0;
+  /** When the transfer last came on, or was told why it does not. */
+  #progressMs = 0;
   #wake: () => void = () => undefined;
 
   constructor(deps: PullDeps, transfer: number, blob: string, pieces: readonly Piece[], partial: PartialBlob) {
@@ -72,7 +86,7 @@ export class Pull {
     try {
       let told: string | undefined;
       let doneBytes = 0;
-      let progressMs = clock.steady();
+      this.#progressMs = clock.steady();
       onDone(0);
       while (!this.#window.done || this.#frames.length > 0) {
         signal.throwIfAborted();
@@ -82,14 +96,16 @@ export class Pull {
         if (written > 0 || this.#paused !== told) onDone(doneBytes, this.#paused);
         told = this.#paused;
         // What is waited for on purpose is no stall.
-        if (written > 0 || !link.connected || this.#paused !== undefined) progressMs = clock.steady();
-        if (clock.steady() - progressMs > stallMs) {
+        if (written > 0 || !link.connected || this.#paused !== undefined) this.#progressMs = clock.steady();
+        if (clock.steady() - this.#progressMs > stallMs) {
           throw new MusterError("transfer/stalled", `no bytes of ${this.#blob.slice(0, 12)} for ${stallMs / 1000} s`);
         }
         this.#ask();
         if (this.#frames.length === 0 && !this.#window.done) await this.#wait();
       }
     } finally {
+      if (this.#droppedFrames > 0)
+        this.#deps.log.warn("transfer.frames.dropped", { blob: this.#blob, frames: this.#droppedFrames });
       signal.removeEventListener("abort", abort);
       stop();
     }
@@ -116,10 +132,11 @@ export class Pull {
     let written = 0;
     for (let frame = this.#frames.shift(); frame !== undefined; frame = this.#frames.shift()) {
       const { offset } = frame;
+      this.#heldBytes -= heldBytes(frame);
       const piece = this.#pieces.get(offset);
       if (piece === undefined) continue;
       const bytes = plainBytes(frame, piece.length);
-      if (!this.#window.arrived(offset, bytes?.length ?? piece.length, this.#deps.clock.steady())) continue;
+      if (!this.#window.arrived(offset, piece.length, this.#deps.clock.steady())) continue;
       this.#sentBytes += frame.bytes.length;
       this.#deps.allowance.spend(frame.bytes.length);
       if (bytes === undefined || (piece.sha256 !== undefined && sha256(bytes) !== piece.sha256)) {
@@ -144,6 +161,12 @@ export class Pull {
   }
 
   #onFrame(frame: ChunkFrame): void {
+    // A hub sends no more than was asked for; one that does must not fill this device's memory.
+    if (this.#heldBytes + heldBytes(frame) > maxHeldBytes) {
+      this.#droppedFrames += 1;
+      return;
+    }
+    this.#heldBytes += heldBytes(frame);
     this.#frames.push(frame);
     this.#wake();
   }
@@ -151,6 +174,8 @@ export class Pull {
   #onReply({ error, retryMs }: ChunkReply): void {
     if (error === "busy") {
       this.#window.lost();
+      // A hub that says so is there, and has others to serve first.
+      this.#progressMs = this.#deps.clock.steady();
       this.#pauseUntilMs = this.#deps.clock.steady() + (retryMs ?? 1000) * (0.5 + Math.random());
     } else if (error === "superseded") {
       // What is wanted has changed; the document that says so is on its way and ends this transfer.
@@ -179,9 +204,14 @@ export class Pull {
   }
 }
 
-/** The bytes of a frame as they are in the blob; undefined when they cannot be inflated to their length. */
+/** What a frame takes of memory while it waits. */
+function heldBytes({ bytes }: ChunkFrame): number {
+  return frameHeaderBytes + bytes.length;
+}
+
+/** The bytes of a frame as they are in the blob; undefined when there are more or fewer, or they cannot be inflated. */
 function plainBytes({ bytes, deflated }: ChunkFrame, length: number): Buffer | undefined {
-  if (deflated !== true) return bytes;
+  if (deflated !== true) return bytes.length === length ? bytes : undefined;
   try {
     const plain = inflateRawSync(bytes, { maxOutputLength: length });
     return plain.length === length ? plain : undefined;

@@ -1,4 +1,12 @@
-import type { Clock, DocStore, Envelope, Log, ReportedModel, Root } from "@muster/shared";
+import {
+  backoffMs,
+  type Clock,
+  type DocStore,
+  type Envelope,
+  type Log,
+  type ReportedModel,
+  type Root,
+} from "@muster/shared";
 import { crashLoopMs, type Facts, nextStep } from "./core/next-step.js";
 import { DesiredInbox } from "./desired-inbox.js";
 import { neededBlobs } from "./installed.js";
@@ -7,6 +15,7 @@ import { reportModel } from "./report-model.js";
 import { type AgentState, emptyModel, type ModelState, recovered } from "./state.js";
 import type { Steps } from "./steps.js";
 import type { TransferProgress } from "./transfer.js";
+import { Watch } from "./watch.js";
 
 export interface ReconcilerDeps {
   readonly store: DocStore<AgentState>;
@@ -25,21 +34,10 @@ export interface ReconcilerDeps {
   };
 }
 
-/** What is known of a model besides its durable state. */
-interface Watch {
-  loop: Promise<void> | undefined;
-  /** Ends the running step when what is wanted changes. */
-  abort: AbortController;
-  attempt: string | undefined;
-  again: boolean;
-  progress: TransferProgress | undefined;
-  probation: { crashes: number; inputs: number; errors: number };
-}
-
 /** How often a model with a candidate is looked at when nothing else happens. */
 const lookMs = 500;
-/** The pause after a step that could not even be stored. */
-const failurePauseMs = 5000;
+/** The pause after a step that could not even be stored, longer each time. */
+const failurePause = { baseMs: 10_000, capMs: 60_000 };
 
 /** Brings the device to what the hub wants, one durable step at a time, each model in a loop of its own. */
 export class Reconciler {
@@ -112,7 +110,7 @@ export class Reconciler {
 
   /** The runner process ended by itself. */
   runnerCrashed(): void {
-    const nowMs = this.#deps.clock.now();
+    const nowMs = this.#deps.clock.steady();
     this.#crashes.push(nowMs);
     while (this.#crashes[0] !== undefined && nowMs - this.#crashes[0] > crashLoopMs) this.#crashes.shift();
     for (const [model, watch] of this.#watches) {
@@ -131,6 +129,16 @@ export class Reconciler {
     probation.inputs += inputs;
     probation.errors += errors;
     this.#kick(model);
+  }
+
+  /** A file of the committed version is not as it should be: it is fetched again when nothing else is under way. */
+  async damaged(model: string): Promise<void> {
+    const watch = this.#watch(model);
+    const version = this.#state.models[model]?.committed?.version;
+    if (watch.damaged || version === undefined) return;
+    watch.damaged = true;
+    this.#kick(model);
+    await this.#deps.device.onEvent("model.damaged", { model, version });
   }
 
   /** What the hub is told of every model. */
@@ -173,8 +181,10 @@ export class Reconciler {
   /** What fails here is the device itself, such as a full disk: told, and tried again after a pause. */
   async #afterFailure(model: string, watch: Watch, error: unknown): Promise<void> {
     if (this.#stop.signal.aborted) return;
-    this.#deps.log.error("reconciler.failed", { model, error, retryInMs: failurePauseMs });
-    await this.#deps.clock.sleep(failurePauseMs, this.#stop.signal).catch(() => undefined);
+    const retryInMs = Math.round(backoffMs(failurePause, watch.failures, Math.random()));
+    watch.failures += 1;
+    this.#deps.log.error("reconciler.failed", { model, error, retryInMs });
+    await this.#deps.clock.sleep(retryInMs, this.#stop.signal).catch(() => undefined);
     watch.again = true;
   }
 
@@ -186,14 +196,14 @@ export class Reconciler {
       watch.again = false;
       const state = this.#state.models[model] ?? emptyModel;
       const wanted = this.#state.desired?.models.find((entry) => entry.model === model);
-      const step = nextStep(wanted, state, this.#facts(watch));
+      const step = nextStep(wanted, state, this.#facts(watch, state));
       if (step === undefined) {
         if (state.candidate === undefined) return;
         await clock.sleep(lookMs, this.#stop.signal);
         continue;
       }
       watch.abort = new AbortController();
-      watch.attempt = state.candidate?.attempt;
+      watch.attempt = step.do === "repair" ? step.wanted.attempt : state.candidate?.attempt;
       const signal = AbortSignal.any([watch.abort.signal, this.#stop.signal]);
       const onProgress = (progress: TransferProgress) => {
         watch.progress = progress;
@@ -201,12 +211,21 @@ export class Reconciler {
       };
       try {
         await this.#store(model, state, await steps.run(step, { model, state, signal, onProgress }), watch);
+        watch.failures = 0;
+        if (step.do === "repair") await this.#repaired(model, watch);
       } catch (error) {
         if (!watch.abort.signal.aborted || this.#stop.signal.aborted) throw error;
       } finally {
         watch.attempt = undefined;
       }
     }
+  }
+
+  async #repaired(model: string, watch: Watch): Promise<void> {
+    watch.damaged = false;
+    const version = this.#state.models[model]?.committed?.version;
+    this.#deps.log.info("model.repaired", { model, version });
+    await this.#deps.device.onEvent("model.repaired", { model, version });
   }
 
   async #store(model: string, before: ModelState, after: ModelState, watch: Watch): Promise<void> {
@@ -236,41 +255,42 @@ export class Reconciler {
     device.onChange();
   }
 
-  /** Exactly what current, last good and candidate need stays on disk. */
-  async #clean(): Promise<void> {
-    const needed = new Set<string>();
-    for (const state of Object.values(this.#state.models)) {
-      for (const digest of await neededBlobs(state, this.#deps.shelf)) needed.add(digest);
-    }
-    await this.#deps.shelf.keepOnly(needed);
+  /** Exactly what current, last good and candidate need stays on disk. No state changes meanwhile, so none is missed. */
+  #clean(): Promise<void> {
+    return this.#alone(async () => {
+      const needed = new Set<string>();
+      for (const state of Object.values(this.#state.models)) {
+        for (const digest of await neededBlobs(state, this.#deps.shelf)) needed.add(digest);
+      }
+      await this.#deps.shelf.keepOnly(needed);
+    });
   }
 
-  #facts({ probation }: Watch): Facts {
-    const nowMs = this.#deps.clock.now();
-    const recentCrashes = this.#crashes.filter((atMs) => nowMs - atMs <= crashLoopMs).length;
-    return { nowMs, probation, recentCrashes, expired: this.#inbox.expired };
+  #facts(watch: Watch, { candidate }: ModelState): Facts {
+    const { clock } = this.#deps;
+    const { probation, damaged } = watch;
+    const recentCrashes = this.#crashes.filter((atMs) => clock.steady() - atMs <= crashLoopMs).length;
+    const phaseMs = watch.phaseMs(candidate, clock);
+    return { phaseMs, probation, recentCrashes, expired: this.#inbox.expired, damaged };
   }
 
   #watch(model: string): Watch {
-    const known = this.#watches.get(model) ?? {
-      loop: undefined,
-      abort: new AbortController(),
-      attempt: undefined,
-      again: false,
-      progress: undefined,
-      probation: { crashes: 0, inputs: 0, errors: 0 },
-    };
+    const known = this.#watches.get(model) ?? new Watch();
     this.#watches.set(model, known);
     return known;
   }
 
   /** One change after the other; memory follows only what is on disk. */
   #update(change: (state: AgentState) => AgentState): Promise<void> {
-    const done = this.#writing.then(async () => {
+    return this.#alone(async () => {
       const next = change(this.#state);
       await this.#deps.store.write(next);
       this.#state = next;
     });
+  }
+
+  #alone(work: () => Promise<void>): Promise<void> {
+    const done = this.#writing.then(work);
     this.#writing = done.catch(() => undefined);
     return done;
   }

@@ -16,13 +16,14 @@ export async function shelvedManifest(shelf: BlobShelf, digest: string): Promise
   return Manifest.parse(JSON.parse(Buffer.from(payload, "base64").toString("utf8")));
 }
 
-/** Artifacts of this model that lie here whole, the one in service last. */
+/** Artifacts of this model that lie here, the one in service last. */
 export async function seedsOf({ committed, previous }: ModelState, shelf: BlobShelf): Promise<Artifact[]> {
   const seeds: Artifact[] = [];
   for (const installed of [previous, committed]) {
-    if (installed === undefined || !(await shelf.has(installed.manifest))) continue;
-    const { variants } = await shelvedManifest(shelf, installed.manifest);
-    const variant = variants.find(({ artifact }) => artifact.sha256 === installed.artifact);
+    if (installed === undefined) continue;
+    // A manifest that is missing or damaged only costs the bytes it would have saved.
+    const manifest = await shelvedManifest(shelf, installed.manifest).catch(() => undefined);
+    const variant = manifest?.variants.find(({ artifact }) => artifact.sha256 === installed.artifact);
     if (variant !== undefined) seeds.push(variant.artifact);
   }
   return seeds;

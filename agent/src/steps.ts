@@ -1,4 +1,5 @@
 import {
+  type Artifact,
   type DeviceError,
   type Hardware,
   type Manifest,
@@ -7,11 +8,12 @@ import {
   type Root,
   unwrapKey,
   verifyManifest,
+  type Wanted,
 } from "@muster/shared";
 import type { Step } from "./core/next-step.js";
 import { chooseVariant, incompatibility, planProviders } from "./core/provider-plan.js";
 import { DeviceFault, outcomeOf } from "./faults.js";
-import { candidateOf, commit, installedOf, variantOf, withCandidate, wrappedKeyOf } from "./installed.js";
+import { candidateOf, commit, installedOf, offered, variantOf, withCandidate, wrappedKeyOf } from "./installed.js";
 import type { BlobShelf, Runner, RunTrial } from "./ports.js";
 import type { Slot } from "./runner/protocol.js";
 import { seedsOf, shelvedManifest } from "./shelved.js";
@@ -43,7 +45,7 @@ export interface StepContext {
   readonly onProgress: (progress: TransferProgress) => void;
 }
 
-/** Carries out one step and returns the state it leads to. A step that fails ends the attempt; only an abort is thrown. */
+/** Carries out one step and returns the state it leads to. A step that fails ends the attempt; only an abort, and what keeps a repair from being done, is thrown. */
 export class Steps {
   readonly #deps: StepDeps;
 
@@ -55,7 +57,8 @@ export class Steps {
     try {
       return await this.#do(step, context);
     } catch (error) {
-      if (context.signal.aborted) throw error;
+      // A repair is no attempt that could end.
+      if (context.signal.aborted || step.do === "repair") throw error;
       return this.#giveUp(context.model, context.state, ...outcomeOf(error));
     }
   }
@@ -75,27 +78,16 @@ export class Steps {
     const { model, state } = context;
     const nowMs = this.#deps.now();
     switch (step.do) {
-      case "begin": {
-        const { attempt, version, manifest, probationMs, keys, hints } = step.wanted;
-        const candidate = {
-          attempt,
-          version,
-          manifest,
-          probationMs,
-          phase: "offered",
-          phaseSinceMs: nowMs,
-          trialStarts: 0,
-          ...(keys === undefined ? {} : { wrappedKeys: keys }),
-          ...(hints === undefined ? {} : { hints }),
-        } as const;
-        return { ...state, candidate };
-      }
+      case "begin":
+        return { ...state, candidate: offered(step.wanted, nowMs) };
       case "acknowledge": {
         const { attempt, version, manifest } = step.wanted;
         const { committed } = state;
         const known = committed === undefined ? state : { ...state, committed: { ...committed, attempt } };
         return withFinished(known, { attempt, version, manifest: manifest.sha256, outcome: "committed", atMs: nowMs });
       }
+      case "repair":
+        return this.#repair(context, step.wanted);
       case "describe":
         return this.#describe(context);
       case "download":
@@ -144,23 +136,40 @@ export class Steps {
     }));
   }
 
-  async #download({ model, state, signal, onProgress }: StepContext): Promise<ModelState> {
-    const { transfer, shelf, device } = this.#deps;
+  async #download(context: StepContext): Promise<ModelState> {
+    const { model, state } = context;
     const candidate = candidateOf(state);
     const manifest = await this.#manifest(model, candidate.version, candidate.manifest.sha256, state);
-    const { artifact } = variantOf(manifest, candidate);
+    await this.#fetch(manifest, variantOf(manifest, candidate).artifact, candidate.hints, context);
+    return withCandidate(state, (before) => ({ ...before, phase: "verified", phaseSinceMs: this.#deps.now() }));
+  }
+
+  /** Fetches what is damaged of the committed version, and puts it back in service. */
+  async #repair(context: StepContext, wanted: Wanted): Promise<ModelState> {
+    const { transfer, shelf, runner } = this.#deps;
+    const { model, state, signal } = context;
+    if (state.committed === undefined) return state;
+    await transfer.fetchSmall(wanted.manifest, signal);
+    const manifest = await shelvedManifest(shelf, state.committed.manifest);
+    await this.#fetch(manifest, variantOf(manifest, state.committed).artifact, wanted.hints, context);
+    await runner.load(await this.slot(model, state.committed));
+    await runner.activate(state.committed.manifest);
+    return state;
+  }
+
+  /** Brings an artifact and the samples of its manifest here, if there is room. */
+  async #fetch(manifest: Manifest, artifact: Artifact, hints: Wanted["hints"], context: StepContext): Promise<void> {
+    const { transfer, shelf, device } = this.#deps;
+    const { state, signal, onProgress } = context;
     const { freeDiskBytes } = await device.hardware();
-    if (artifact.sizeBytes * 1.1 > freeDiskBytes) {
-      throw new DeviceFault(
-        "failed",
-        "E_DISK",
-        `needs ${artifact.sizeBytes} bytes, ${freeDiskBytes} are free; make room in the data folder`,
-      );
+    const neededBytes = artifact.sizeBytes * 1.1 - (await shelf.diskBytes(artifact.sha256));
+    if (neededBytes > freeDiskBytes) {
+      const sizes = `needs ${Math.ceil(neededBytes)} more bytes, ${freeDiskBytes} are free`;
+      throw new DeviceFault("failed", "E_DISK", `${sizes}; make room in the data folder`);
     }
-    const hint = candidate.hints?.find((entry) => entry.artifact === artifact.sha256);
+    const hint = hints?.find((entry) => entry.artifact === artifact.sha256);
     await transfer.fetchArtifact(artifact, signal, onProgress, { seeds: await seedsOf(state, shelf), hint });
     for (const { input } of manifest.selfTest.samples) await transfer.fetchSmall(input, signal);
-    return withCandidate(state, (before) => ({ ...before, phase: "verified", phaseSinceMs: this.#deps.now() }));
   }
 
   async #trial({ model, state, signal }: StepContext): Promise<ModelState> {

@@ -14,9 +14,10 @@ import {
 } from "@muster/shared";
 import type { Allowance } from "./allowance.js";
 import { applyDelta } from "./delta.js";
+import { isDiskFull } from "./faults.js";
 import type { BlobShelf, ChunkLink, PartialBlob } from "./ports.js";
 import { type Piece, Pull } from "./pull.js";
-import { reuseChunks } from "./reuse.js";
+import { chunksOf, reuseChunks } from "./reuse.js";
 
 export interface TransferDeps {
   readonly link: ChunkLink;
@@ -46,6 +47,8 @@ export interface Shortcuts {
 
 /** Metadata above this is not metadata. */
 const maxSmallBytes = 64 * 1024 * 1024;
+/** So many times metadata is fetched that arrives damaged: only the whole of it can be verified. */
+const maxSmallTries = 3;
 /** A delta has to be this much smaller than what is missing: it costs reading the base and writing all again. */
 const deltaMargin = 0.9;
 
@@ -53,6 +56,8 @@ const deltaMargin = 0.9;
 export class Transfer {
   readonly #deps: TransferDeps;
   #number = Math.floor(Math.random() * 0x7fff_ffff);
+  /** The latest fetch of each blob that is under way. */
+  readonly #turns = new Map<string, Promise<unknown>>();
 
   constructor(deps: TransferDeps) {
     this.#deps = deps;
@@ -61,17 +66,35 @@ export class Transfer {
   /**
    * Fetches an artifact, resuming what an earlier try left, the shortest way there is: what is here already is copied,
    * a delta is fetched when it is smaller than what is missing, and the rest comes chunk by chunk, compressed where the
-   * hub has it so. Throws `artifact/digest-mismatch`, `artifact/index-invalid`, `artifact/too-large`,
-   * `transfer/refused`, `transfer/stalled`, or the signal's reason; what has arrived stays for the next try.
+   * hub has it so. Of one that is here and was damaged, what is damaged is fetched. Throws `artifact/digest-mismatch`,
+   * `artifact/index-invalid`, `artifact/too-large`, `transfer/refused`, `transfer/stalled`, what the disk says, or the
+   * signal's reason; what has arrived stays for the next try, unless the disk is full.
    */
   async fetchArtifact(
     artifact: Artifact,
     signal: AbortSignal,
     onProgress: (progress: TransferProgress) => void,
-    { seeds = [], hint }: Shortcuts = {},
+    shortcuts: Shortcuts = {},
+  ): Promise<void> {
+    await this.#inTurn(artifact.sha256, signal, async () => {
+      if (await this.#isThere(artifact.sha256)) return;
+      try {
+        await this.#fetch(artifact, signal, onProgress, shortcuts);
+      } catch (error) {
+        // Without room for its state, the device could not even say so.
+        if (isDiskFull(error)) await this.#deps.shelf.remove(artifact.sha256);
+        throw error;
+      }
+    });
+  }
+
+  async #fetch(
+    artifact: Artifact,
+    signal: AbortSignal,
+    onProgress: (progress: TransferProgress) => void,
+    { seeds = [], hint }: Shortcuts,
   ): Promise<void> {
     const { shelf, maxArtifactBytes, log } = this.#deps;
-    if (await shelf.has(artifact.sha256)) return;
     if (artifact.sizeBytes > maxArtifactBytes) {
       const sizes = `${formatBytes(artifact.sizeBytes)}, this device takes ${formatBytes(maxArtifactBytes)}`;
       throw new MusterError("artifact/too-large", `artifact has ${sizes}; raise maxArtifactBytes`);
@@ -85,9 +108,11 @@ export class Transfer {
     const presentBytes = progressOf(holes);
     if (presentBytes > 0)
       log.info("transfer.resumed", { blob: artifact.sha256, presentBytes, totalBytes: artifact.sizeBytes });
-    const reused = await closing(partial, () => reuseChunks(holes, seeds, shelf, partial));
+    const reused = await closing(partial, () => reuseChunks(holes, seeds, shelf, partial, signal));
     const missing =
-      delta === undefined ? reused : await closing(partial, () => this.#rebuild(delta, chunks, reused, partial));
+      delta === undefined
+        ? reused
+        : await closing(partial, () => this.#rebuild(delta, chunks, reused, partial, signal));
     const doneBefore = progressOf(missing);
     const sentBytes = await this.#pull(artifact.sha256, missing, partial, signal, (doneBytes, paused) =>
       onProgress({
@@ -109,7 +134,6 @@ export class Transfer {
 
   /** Fetches a manifest, an index or a sample, which is verified as a whole. Throws as {@link fetchArtifact}. */
   async fetchSmall(blob: BlobRef, signal: AbortSignal): Promise<void> {
-    if (await this.#deps.shelf.has(blob.sha256)) return;
     if (blob.sizeBytes > maxSmallBytes) {
       throw new MusterError(
         "artifact/too-large",
@@ -120,8 +144,40 @@ export class Transfer {
     for (let offset = 0; offset < blob.sizeBytes; offset += maxChunkBytes) {
       pieces.push({ offset, length: Math.min(maxChunkBytes, blob.sizeBytes - offset), sha256: undefined });
     }
-    const partial = await this.#deps.shelf.begin(blob.sha256, blob.sizeBytes, []);
-    await this.#pull(blob.sha256, pieces, partial, signal, () => undefined);
+    await this.#inTurn(blob.sha256, signal, async () => {
+      for (let tries = 1; !(await this.#isThere(blob.sha256)); tries += 1) {
+        try {
+          const partial = await this.#deps.shelf.begin(blob.sha256, blob.sizeBytes, []);
+          await this.#pull(blob.sha256, pieces, partial, signal, () => undefined);
+        } catch (error) {
+          const damaged = error instanceof MusterError && error.code === "artifact/digest-mismatch";
+          if (!damaged || tries >= maxSmallTries) throw error;
+          this.#deps.log.warn("transfer.blob.damaged", { blob: blob.sha256, tries });
+        }
+      }
+    });
+  }
+
+  /** Two models may need the same blob at the same time, and it has one partial file: one fetch after the other. */
+  async #inTurn(blob: string, signal: AbortSignal, fetch: () => Promise<void>): Promise<void> {
+    const before = this.#turns.get(blob) ?? Promise.resolve();
+    const mine = before.then(() => {
+      signal.throwIfAborted();
+      return fetch();
+    });
+    const over = mine.catch(() => undefined);
+    this.#turns.set(blob, over);
+    await mine.finally(() => {
+      if (this.#turns.get(blob) === over) this.#turns.delete(blob);
+    });
+  }
+
+  async #isThere(blob: string): Promise<boolean> {
+    const { shelf, log } = this.#deps;
+    if (!(await shelf.has(blob))) return false;
+    const whole = await shelf.isWhole(blob);
+    if (!whole) log.warn("transfer.blob.damaged", { blob });
+    return whole;
   }
 
   /** Fetches the delta that is worth it, if there is one; one that cannot be had only means the longer way. */
@@ -136,8 +192,7 @@ export class Transfer {
     const { shelf, log } = this.#deps;
     const known = new Set<string>();
     for (const { index, sizeBytes } of seeds) {
-      const bytes = await shelf.read(index.sha256).catch(() => undefined);
-      if (bytes !== undefined) for (const chunk of decodeChunkIndex(bytes, sizeBytes)) known.add(chunk.sha256);
+      for (const chunk of await chunksOf(index.sha256, sizeBytes, shelf)) known.add(chunk.sha256);
     }
     const share = hint?.deflatedBytes === undefined ? 1 : hint.deflatedBytes / artifact.sizeBytes;
     const cost = bytesOf(chunks.filter((chunk) => !known.has(chunk.sha256))) * share;
@@ -149,6 +204,7 @@ export class Transfer {
       } catch (error) {
         signal.throwIfAborted();
         log.warn("transfer.delta.unusable", { blob: artifact.sha256, base, reason: messageOf(error) });
+        await shelf.remove(delta.sha256);
       }
     }
     return undefined;
@@ -160,6 +216,7 @@ export class Transfer {
     chunks: readonly Chunk[],
     missing: readonly Chunk[],
     partial: PartialBlob,
+    signal: AbortSignal,
   ): Promise<Chunk[]> {
     const { shelf, log } = this.#deps;
     const left = new Map(missing.map((chunk) => [chunk.offset, chunk]));
@@ -167,6 +224,7 @@ export class Transfer {
       let made = Buffer.alloc(0);
       let at = 0;
       for await (const { bytes } of applyDelta(shelf, delta.blob, delta)) {
+        signal.throwIfAborted();
         made = Buffer.concat([made, bytes]);
         for (let chunk = chunks[at]; chunk !== undefined && made.length >= chunk.length; chunk = chunks[at]) {
           const whole = made.subarray(0, chunk.length);

@@ -1,9 +1,11 @@
+import { createHash } from "node:crypto";
+import { createReadStream } from "node:fs";
 import { mkdir, open, readdir, readFile, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { Digest, MusterError } from "@muster/shared";
 import { isMissing } from "@muster/shared/node";
 import type { BlobShelf, PartialBlob } from "../ports.js";
-import { openPartial, type PartialRange } from "./partial-file.js";
+import { openPartial, type PartialRange, partialFiles } from "./partial-file.js";
 
 /** Blobs as files named by their digest, and beside them the partial ones with their journals. */
 export class FolderShelf implements BlobShelf {
@@ -35,6 +37,30 @@ export class FolderShelf implements BlobShelf {
     }
   }
 
+  async isWhole(digest: string): Promise<boolean> {
+    const hash = createHash("sha256");
+    try {
+      const file = createReadStream(this.path(digest), { highWaterMark: 1024 * 1024 });
+      for await (const bytes of file) hash.update(bytes as Buffer);
+    } catch (error) {
+      if (isMissing(error)) return false;
+      throw error;
+    }
+    return hash.digest("hex") === digest;
+  }
+
+  async diskBytes(digest: string): Promise<number> {
+    let bytes = 0;
+    for (const path of [this.path(digest), partialFiles(this.#partials, digest).path]) {
+      const found = await stat(path).catch((error) => {
+        if (!isMissing(error)) throw error;
+      });
+      // A partial file has its full length from the start, and takes what was written.
+      bytes += (found?.blocks ?? 0) * 512;
+    }
+    return bytes;
+  }
+
   async read(digest: string): Promise<Buffer> {
     try {
       return await readFile(this.path(digest));
@@ -60,7 +86,8 @@ export class FolderShelf implements BlobShelf {
   }
 
   async remove(digest: string): Promise<void> {
-    await rm(this.path(digest), { force: true });
+    const { path, journalPath } = partialFiles(this.#partials, digest);
+    for (const file of [this.path(digest), path, journalPath]) await rm(file, { force: true });
   }
 
   begin(digest: string, sizeBytes: number, ranges: readonly PartialRange[]): Promise<PartialBlob> {

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { type FileHandle, open, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { MusterError, sha256 } from "@muster/shared";
-import { readIfThere, syncFolder } from "@muster/shared/node";
+import { isMissing, readIfThere, syncFolder } from "@muster/shared/node";
 import type { PartialBlob } from "../ports.js";
 
 /** A piece of a blob that can be verified by itself. */
@@ -24,25 +24,66 @@ export interface PartialOptions {
 const journalBytes = 1024 * 1024;
 const journalMs = 500;
 
+/** Where a blob lies while it is not whole, and what tells which of its ranges are there. */
+export function partialFiles(folder: string, digest: string): { path: string; journalPath: string } {
+  return { path: join(folder, `${digest}.part`), journalPath: join(folder, `${digest}.journal`) };
+}
+
 /**
  * Opens a partial file of full length and its journal of ranges. What the journal claims is hashed
- * again, because a power cut may have kept the journal and lost the data.
+ * again, because a power cut may have kept the journal and lost the data. A blob in the target's place is damaged, or
+ * nobody would fetch it: it is taken back, and each of its ranges is looked at.
  */
 export async function openPartial(options: PartialOptions): Promise<PartialBlob> {
-  const path = join(options.folder, `${options.digest}.part`);
-  const journalPath = join(options.folder, `${options.digest}.journal`);
-  const claimed = new Set((await readIfThere(journalPath))?.split("\n").map(Number) ?? []);
-  const file = await open(path, claimed.size === 0 ? "w+" : "r+", 0o600).catch(() => open(path, "w+", 0o600));
-  const journal = await open(journalPath, "a", 0o600);
-  await file.truncate(options.sizeBytes);
-  const present = new Set<number>();
-  for (const { offset, length, sha256: wanted } of options.ranges) {
-    if (!claimed.has(offset)) continue;
-    const bytes = Buffer.allocUnsafe(length);
-    await file.read(bytes, 0, length, offset);
-    if (sha256(bytes) === wanted) present.add(offset);
+  const { folder, digest, ranges, sizeBytes } = options;
+  const { path, journalPath } = partialFiles(folder, digest);
+  const back = await takenBack(options.target, path);
+  const claimed = back
+    ? new Set(ranges.map(({ offset }) => offset))
+    : new Set((await readIfThere(journalPath))?.split("\n").map(Number) ?? []);
+  const file = await openBlob(path, claimed.size > 0);
+  let journal: FileHandle | undefined;
+  try {
+    journal = await open(journalPath, "a", 0o600);
+    await file.truncate(sizeBytes);
+    const present = new Set<number>();
+    for (const { offset, length, sha256: wanted } of ranges) {
+      if (!claimed.has(offset)) continue;
+      const bytes = Buffer.allocUnsafe(length);
+      await file.read(bytes, 0, length, offset);
+      if (sha256(bytes) === wanted) present.add(offset);
+    }
+    if (back) await journal.appendFile(journalText([...present]));
+    return new PartialFile(options, { path, journalPath, file, journal }, present);
+  } catch (error) {
+    await file.close();
+    await journal?.close();
+    throw error;
   }
-  return new PartialFile(options, { path, journalPath, file, journal }, present);
+}
+
+async function takenBack(target: string, path: string): Promise<boolean> {
+  try {
+    await rename(target, path);
+    return true;
+  } catch (error) {
+    if (isMissing(error)) return false;
+    throw error;
+  }
+}
+
+/** Opens what is there, or begins anew; never empties a file only because it could not be opened. */
+async function openBlob(path: string, keep: boolean): Promise<FileHandle> {
+  if (!keep) return open(path, "w+", 0o600);
+  return open(path, "r+", 0o600).catch((error) => {
+    if (isMissing(error)) return open(path, "w+", 0o600);
+    throw error;
+  });
+}
+
+/** Each offset behind a line's end, so that a line that a power cut left unfinished spoils no other. */
+function journalText(offsets: readonly number[]): string {
+  return offsets.map((offset) => `\n${offset}`).join("");
 }
 
 interface Files {
@@ -91,22 +132,24 @@ class PartialFile implements PartialBlob {
     const { path, journalPath, file, journal } = this.#files;
     try {
       await this.#turn;
+      if (this.#failure !== undefined) throw this.#failure;
       // What came in order was hashed on its way; the rest is read again.
       const rest = file.createReadStream({ start: this.#hashedBytes, autoClose: false, highWaterMark: 1024 * 1024 });
       for await (const bytes of rest) this.#hash.update(bytes as Buffer);
       const actual = this.#hash.digest("hex");
       if (actual !== digest) {
         await rm(path, { force: true });
+        await rm(journalPath, { force: true });
         throw new MusterError("artifact/digest-mismatch", `blob has digest ${actual}, its manifest says ${digest}`);
       }
       await file.sync();
       await rename(path, target);
       await syncFolder(dirname(target));
+      await rm(journalPath, { force: true });
+      await syncFolder(folder);
     } finally {
       await file.close();
       await journal.close();
-      await rm(journalPath, { force: true });
-      await syncFolder(folder);
     }
   }
 
@@ -136,7 +179,7 @@ class PartialFile implements PartialBlob {
   async #sync(): Promise<void> {
     this.#syncedMs = performance.now();
     if (this.#unsynced.length === 0) return;
-    const lines = this.#unsynced.map((offset) => `${offset}\n`).join("");
+    const lines = journalText(this.#unsynced);
     this.#unsynced = [];
     this.#unsyncedBytes = 0;
     await this.#files.file.datasync();

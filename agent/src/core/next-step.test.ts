@@ -18,10 +18,11 @@ const installed: Installed = {
 };
 const committed: ModelState = { releaseFloor: 1, committed: installed, finished: [] };
 const facts = (over: Partial<Facts> = {}): Facts => ({
-  nowMs: 0,
+  phaseMs: 0,
   probation: { crashes: 0, inputs: 0, errors: 0 },
   recentCrashes: 0,
   expired: false,
+  damaged: false,
   ...over,
 });
 const candidate = (phase: Candidate["phase"], over: Partial<Candidate> = {}): ModelState => ({
@@ -45,15 +46,15 @@ test("a wanted version goes through every phase in order", () => {
 });
 
 test("a version is committed only after its full probation", () => {
-  assert.equal(did(candidate("probation"), wanted, { nowMs: 999 }), undefined);
-  assert.equal(did(candidate("probation"), wanted, { nowMs: 1000 }), "commit");
+  assert.equal(did(candidate("probation"), wanted, { phaseMs: 999 }), undefined);
+  assert.equal(did(candidate("probation"), wanted, { phaseMs: 1000 }), "commit");
 });
 
 test("a crash on probation sends the version back at once", () => {
   const step = nextStep(
     wanted,
     candidate("probation"),
-    facts({ nowMs: 5000, probation: { crashes: 1, inputs: 0, errors: 0 } }),
+    facts({ phaseMs: 500, probation: { crashes: 1, inputs: 0, errors: 0 } }),
   );
   assert.deepEqual(step?.do === "give-up" && [step.outcome, step.error.code], ["rolled-back", "E_CRASH"]);
 });
@@ -81,7 +82,7 @@ test("a candidate that is no longer wanted is given up in every phase", () => {
 
 test("every phase has an end", () => {
   for (const [phase, limitMs] of Object.entries(phaseLimitMs)) {
-    const step = nextStep(wanted, candidate(phase as Candidate["phase"]), facts({ nowMs: limitMs + 1 }));
+    const step = nextStep(wanted, candidate(phase as Candidate["phase"]), facts({ phaseMs: limitMs + 1 }));
     assert.equal(step?.do === "give-up" && step.outcome, "timed-out", phase);
   }
 });
@@ -105,6 +106,15 @@ test("a model that is not wanted is removed, once", () => {
   assert.equal(nextStep(undefined, { releaseFloor: 3, finished: [] }, facts()), undefined);
 });
 
+test("a committed version that is damaged on the disk is made whole, if it is still the one that is wanted", () => {
+  const same = { ...wanted, manifest: { sha256: installed.manifest, sizeBytes: 1 } };
+  assert.equal(did(committed, same, { damaged: true }), "repair");
+  assert.equal(did(committed, same, { damaged: true, expired: true }), "repair");
+  assert.equal(did(committed, wanted, { damaged: true }), "begin", "the next version takes its place");
+  assert.equal(did(committed, undefined, { damaged: true }), "remove");
+  assert.equal(did(candidate("downloading"), wanted, { damaged: true }), "download");
+});
+
 test("when what is wanted has expired nothing new begins, and what serves is watched on", () => {
   const expired = { expired: true };
   assert.equal(did(committed, wanted, expired), undefined);
@@ -114,7 +124,7 @@ test("when what is wanted has expired nothing new begins, and what serves is wat
   }
   const probation = { crashes: 1, inputs: 0, errors: 0 };
   assert.equal(did(candidate("probation"), wanted, { ...expired, probation }), "give-up");
-  assert.equal(did(candidate("probation"), wanted, { ...expired, nowMs: 1000 }), "commit");
+  assert.equal(did(candidate("probation"), wanted, { ...expired, phaseMs: 1000 }), "commit");
   const crashing = { ...committed, previous: installed };
   assert.equal(did(crashing, wanted, { ...expired, recentCrashes: 3 }), "fall-back");
 });

@@ -3,19 +3,23 @@ import type { Candidate, ModelState } from "../state.js";
 
 /** What can be seen from outside of the durable state. */
 export interface Facts {
-  readonly nowMs: number;
+  /** How long the candidate has been in its phase. */
+  readonly phaseMs: number;
   /** What the version on probation did since it was activated. */
   readonly probation: { readonly crashes: number; readonly inputs: number; readonly errors: number };
   /** Crashes of the runner in the last {@link crashLoopMs} while the committed version served. */
   readonly recentCrashes: number;
   /** What is wanted is too old to act on: what serves goes on, and nothing new begins. */
   readonly expired: boolean;
+  /** A file of the committed version is not on the disk as it should be. */
+  readonly damaged: boolean;
 }
 
 /** One thing to do for one model. Every step is durable when it is done, and may be repeated after a crash. */
 export type Step =
   | { readonly do: "begin"; readonly wanted: Wanted }
   | { readonly do: "acknowledge"; readonly wanted: Wanted }
+  | { readonly do: "repair"; readonly wanted: Wanted }
   | { readonly do: "describe" }
   | { readonly do: "download" }
   | { readonly do: "begin-trial" }
@@ -54,6 +58,9 @@ export function nextStep(wanted: Wanted | undefined, state: ModelState, facts: F
     const detail = `the runner crashed ${facts.recentCrashes} times within ${crashLoopMs / 1000} s`;
     return { do: "fall-back", error: { code: "E_CRASH", detail } };
   }
+  // What was accepted once may be made whole again whatever has expired; the hub sends only what it wants now.
+  if (facts.damaged && wanted !== undefined && committed?.manifest === wanted.manifest.sha256)
+    return { do: "repair", wanted };
   if (facts.expired) return undefined;
   if (wanted === undefined)
     return committed === undefined && state.previous === undefined ? undefined : { do: "remove" };
@@ -64,7 +71,7 @@ export function nextStep(wanted: Wanted | undefined, state: ModelState, facts: F
 function candidateStep(
   candidate: Candidate,
   wanted: Wanted | undefined,
-  { nowMs, probation, expired }: Facts,
+  { phaseMs, probation, expired }: Facts,
 ): Step | undefined {
   const { phase } = candidate;
   if (phase === "probation" && probation.crashes > 0) {
@@ -82,9 +89,9 @@ function candidateStep(
   if (wanted.attempt !== candidate.attempt)
     return giveUp("superseded", "E_CANCEL", `superseded by ${wanted.version} (${wanted.attempt})`);
   if (phase === "probation") {
-    return nowMs - candidate.phaseSinceMs < candidate.probationMs ? undefined : { do: "commit" };
+    return phaseMs < candidate.probationMs ? undefined : { do: "commit" };
   }
-  if (nowMs - candidate.phaseSinceMs > phaseLimitMs[phase]) {
+  if (phaseMs > phaseLimitMs[phase]) {
     return giveUp("timed-out", "E_TIMEOUT", `still ${phase} after ${Math.round(phaseLimitMs[phase] / 60_000)} min`);
   }
   switch (phase) {
