@@ -111,7 +111,7 @@ test("a committed version that is damaged on the disk is made whole, if it is st
   assert.equal(did(committed, same, { damaged: true }), "repair");
   assert.equal(did(committed, same, { damaged: true, expired: true }), "repair");
   assert.equal(did(committed, wanted, { damaged: true }), "begin", "the next version takes its place");
-  assert.equal(did(committed, undefined, { damaged: true }), "remove");
+  assert.equal(nextStep(undefined, committed, facts({ damaged: true }))?.do, "remove");
   assert.equal(did(candidate("downloading"), wanted, { damaged: true }), "download");
 });
 

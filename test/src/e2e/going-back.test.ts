@@ -1,7 +1,5 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { readFile, writeFile } from "node:fs/promises";
-import { join } from "node:path";
 import { test } from "node:test";
 import { promisify } from "node:util";
 import type { EventList, PushedVersion } from "@muster/shared";
@@ -9,11 +7,6 @@ import { labelText, renderLabel } from "../fixtures/labels.js";
 import { eventually } from "../fleet/fleet.js";
 import { committed, device, devices, ended, model, push, rollOut } from "./line.js";
 import { startHub } from "./place.js";
-
-/** What the tests need of the file the agent keeps its state in. */
-interface AgentStateFile {
-  readonly models: Readonly<Record<string, { readonly committed: { readonly artifact: string } }>>;
-}
 
 /** The runner process of an agent. */
 async function runnerOf(agentPid: number): Promise<number> {
@@ -94,26 +87,6 @@ test("a version goes back by itself, whether its runner crashes on probation or 
     assert.match(old.reason ?? "", /release 1 of .* has had 3/);
     assert.deepEqual(await committed(hub), { d1: "1.0.1", d2: "1.0.1" });
   });
-
-  await t.test(
-    "a committed model whose file is damaged on disk never runs; the one before serves, and the hub is told",
-    async () => {
-      await first.program.stop();
-      const state = JSON.parse(await readFile(join(first.dataDir, "state.json"), "utf8")) as AgentStateFile;
-      const path = join(first.dataDir, "models", "blobs", state.models[model]?.committed.artifact ?? "");
-      const bytes = await readFile(path);
-      bytes.writeUInt8(bytes.readUInt8(1000) ^ 1, 1000);
-      await writeFile(path, bytes);
-      await first.start();
-      assert.equal((await answers(first))?.model_version, "2.0.0");
-      await eventually("the hub is told", async () => {
-        const { events } = await hub.operator.json<EventList>("telemetry", "events", "--kind", "model.unusable");
-        return events.some(({ fields }) => String(fields.reason).includes("digest")) ? true : undefined;
-      });
-      const serving = (await device(hub, first.device)).reported?.models[0]?.serving;
-      assert.equal(serving, "2.0.0");
-    },
-  );
 
   await t.test("a removed device is cut off at once, tries again with growing pauses, and keeps serving", async () => {
     assert.equal((await hub.operator.run("device", "rm", second.device)).code, 0);

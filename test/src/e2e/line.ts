@@ -4,15 +4,25 @@ import type { TestContext } from "node:test";
 import type { Device, DeviceList, Rollout } from "@muster/shared";
 import { type BundleKind, makeBundle } from "../fixtures/bundles.js";
 import { AgentMachine, eventually, type HubMachine } from "../fleet/fleet.js";
+import type { WeakLink } from "../fleet/weak-link.js";
 
 /** The model of every journey. */
 export const model = "label-orientation";
+/** The most that a device keeps in flight, and that a fault may cost. */
+export const windowBytes = 4 * 1024 * 1024;
 
-/** Joins and starts devices `d1`, `d2` … with the label `site=lyon`. */
-export async function devices(t: TestContext, hub: HubMachine, folder: string, count: number): Promise<AgentMachine[]> {
+/** Joins and starts devices `d1`, `d2` … with the label `site=lyon`, over a link if there is one. */
+export async function devices(
+  t: TestContext,
+  hub: HubMachine,
+  folder: string,
+  count: number,
+  link?: WeakLink,
+): Promise<AgentMachine[]> {
   const machines = Array.from({ length: count }, (_, at) => new AgentMachine(folder, `d${at + 1}`));
   for (const machine of machines) {
     await machine.join(hub, "site=lyon", { windowMs: 500 });
+    if (link !== undefined) await machine.useLink(link);
     await machine.start();
     t.after(() => machine.program.stop());
   }

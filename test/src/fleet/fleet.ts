@@ -4,6 +4,7 @@ import { join } from "node:path";
 import type { Invite } from "@muster/shared";
 import { Operator, programs, runCommand } from "./cli.js";
 import { Program } from "./process.js";
+import type { WeakLink } from "./weak-link.js";
 
 /** A hub as a process; killing and starting it again keeps its ports and its data. */
 export class HubMachine {
@@ -13,12 +14,14 @@ export class HubMachine {
   program: Program;
   readonly apiUrl: string;
   readonly enrolmentUrl: string;
+  /** Where devices connect. */
+  readonly mqttPort: number;
   readonly operator: Operator;
 
   private constructor(
     options: { dataDir: string; flags: string[]; logFile: string },
     program: Program,
-    urls: { apiUrl: string; enrolmentUrl: string },
+    urls: { apiUrl: string; enrolmentUrl: string; mqttPort: number },
     token: string,
   ) {
     this.dataDir = options.dataDir;
@@ -27,6 +30,7 @@ export class HubMachine {
     this.program = program;
     this.apiUrl = urls.apiUrl;
     this.enrolmentUrl = urls.enrolmentUrl;
+    this.mqttPort = urls.mqttPort;
     this.operator = new Operator(urls.apiUrl, token);
   }
 
@@ -47,7 +51,8 @@ export class HubMachine {
     });
     const started = await program.waitFor("hub.started", 1000);
     const token = (await readFile(join(dataDir, "admin.token"), "utf8")).trim();
-    const urls = { apiUrl: String(started.apiUrl), enrolmentUrl: String(started.enrolmentUrl) };
+    const { mqttPort } = ports;
+    const urls = { apiUrl: String(started.apiUrl), enrolmentUrl: String(started.enrolmentUrl), mqttPort };
     return new HubMachine(options, program, urls, token);
   }
 
@@ -106,6 +111,15 @@ export class AgentMachine {
       this.device,
     ]);
     if (code !== 0) throw new Error(`${this.device} could not join: ${stderr}`);
+  }
+
+  /** Has it reach its hub over a link, from its next start on. */
+  async useLink({ port }: WeakLink): Promise<void> {
+    const file = join(this.dataDir, "identity", "identity.json");
+    const identity = JSON.parse(await readFile(file, "utf8")) as { mqttUrl: string };
+    const url = new URL(identity.mqttUrl);
+    url.port = String(port);
+    await writeFile(file, JSON.stringify({ ...identity, mqttUrl: url.href }));
   }
 
   async start(): Promise<void> {

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { createWriteStream } from "node:fs";
-import { mkdir } from "node:fs/promises";
-import { dirname } from "node:path";
+import { mkdir, readdir, readFile, readlink } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 
 /** A line of a program's JSON log. */
@@ -68,6 +68,16 @@ export class Program {
     }
   }
 
+  /** What the processes that it has started have open, as Linux tells it. */
+  async openFilesOfChildren(): Promise<string[]> {
+    const files = (await childrenOf(this.pid)).map(async (pid) => {
+      const folder = `/proc/${pid}/fd`;
+      const open = await readdir(folder).catch(gone);
+      return Promise.all(open.map((fd) => readlink(join(folder, fd)).catch(() => "")));
+    });
+    return (await Promise.all(files)).flat();
+  }
+
   /** Ends it as an operator does; resolves with its exit code. */
   async stop(): Promise<number | null> {
     this.#child.kill("SIGTERM");
@@ -82,4 +92,19 @@ export class Program {
     this.#child.kill("SIGKILL");
     await this.#ended;
   }
+}
+
+/** The processes that a process has started, and those that these have. */
+async function childrenOf(pid: number): Promise<number[]> {
+  const threads = await readdir(`/proc/${pid}/task`).catch(gone);
+  const texts = await Promise.all(
+    threads.map((thread) => readFile(`/proc/${pid}/task/${thread}/children`, "utf8").catch(() => "")),
+  );
+  const children = texts.flatMap((text) => text.split(" ").filter((part) => part !== "")).map(Number);
+  return [...children, ...(await Promise.all(children.map(childrenOf))).flat()];
+}
+
+/** A process may end while one looks. */
+function gone(): string[] {
+  return [];
 }
