@@ -1,4 +1,4 @@
-import { readdir, readFile } from "node:fs/promises";
+import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { sha256 } from "@muster/shared";
 import type { AgentMachine } from "./fleet.js";
@@ -12,6 +12,12 @@ export async function shelfFiles({ dataDir }: AgentMachine): Promise<{ blobs: st
 /** Where a blob of a device lies. */
 export function blobPath({ dataDir }: AgentMachine, digest: string): string {
   return join(dataDir, "models", "blobs", digest);
+}
+
+/** Bytes that a device has written of a blob which is not whole yet. */
+export async function partialBytes({ dataDir }: AgentMachine, digest: string): Promise<number> {
+  const found = await stat(join(dataDir, "models", "partials", `${digest}.part`)).catch(() => undefined);
+  return (found?.blocks ?? 0) * 512;
 }
 
 /** Blobs of a device whose bytes are not what their names say. */
