@@ -48,6 +48,18 @@ test("chunks that are on the device already are copied, and what is damaged ther
   );
 });
 
+test("what describes the version before may be damaged: that only costs the bytes it would have saved", async () => {
+  const { artifact, shelf, transfer, line } = await bench();
+  await transfer.fetchArtifact(artifact, never, () => undefined);
+  for (const damaged of [Buffer.from("no index"), Buffer.alloc(0)]) {
+    await writeFile(shelf.path(artifact.index.sha256), damaged);
+    const next = offer(line, randomBytes(5 * chunkBytes));
+    const hint = { artifact: next.sha256, deltas: [{ base: artifact.sha256, delta: offer(line, randomBytes(500)) }] };
+    await transfer.fetchArtifact(next, never, () => undefined, { seeds: [artifact], hint });
+    assert.equal(await digestOf(shelf.path(next.sha256)), next.sha256);
+  }
+});
+
 /** A version whose every weight moved a little, and the delta to it. */
 async function moved() {
   const place = await bench(Buffer.from(Int8Array.from({ length: 20 * chunkBytes }, (_, at) => (at * 31) % 97).buffer));

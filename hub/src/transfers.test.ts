@@ -9,7 +9,7 @@ const secret = Buffer.from("weights that only some devices may have");
 const manifest = "1".repeat(64);
 
 /** Device `a` is wanted version 1; the store holds a blob named like its manifest, and one nobody is wanted. */
-async function bench() {
+async function bench(deviceBytesPerSecond = 0) {
   const { db, clock, devices } = await rooms();
   const link = new RecordedLink();
   const artifacts = new MemoryBlobs();
@@ -34,7 +34,7 @@ async function bench() {
     devices,
     link,
     clock,
-    settings: { log: silent, deviceBytesPerSecond: 0, totalBytesPerSecond: 0, chunkCacheBytes: 1000 },
+    settings: { log: silent, deviceBytesPerSecond, totalBytesPerSecond: 0, chunkCacheBytes: 1000 },
   });
   const ask = async (device: string, blob: string, ranges: [number, number][] = [[0, 10]]) => {
     link.sent.length = 0;
@@ -94,4 +94,31 @@ test("a device that asks faster than it is answered is told to come back", async
   );
   await Promise.all(requests);
   assert.equal(transfers.refused - before, 40 - 17);
+});
+
+test("a time of day that is set back or forward neither holds a paced device nor lets it keep what was withdrawn", async () => {
+  const { desired, want, ask, clock } = await bench(10);
+  await desired.want("a", "m", want("1", sha256(secret)));
+  const asked = async () => {
+    let over = false;
+    const frames = ask("a", sha256(secret)).finally(() => {
+      over = true;
+    });
+    const beforeMs = clock.steady();
+    while (!over) {
+      clock.advance(100);
+      await new Promise(setImmediate);
+    }
+    return { frames: await frames, tookMs: clock.steady() - beforeMs };
+  };
+  for (const jumpMs of [0, -5 * 3_600_000, 10 * 3_600_000]) {
+    clock.jump(jumpMs);
+    const { frames, tookMs } = await asked();
+    assert.equal(typeof frames[0], "object");
+    assert.ok(tookMs < 60_000, `it took ${tookMs} ms after a jump of ${jumpMs} ms`);
+  }
+  await desired.want("a", "m", undefined);
+  clock.jump(-5 * 3_600_000);
+  clock.advance(1000);
+  assert.deepEqual((await asked()).frames, ["superseded"]);
 });

@@ -3,8 +3,18 @@ import { mkdtemp, readFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { deflateRawSync } from "node:zlib";
-import { type Artifact, type ChunkRequest, encodeChunkIndex, type Log, sha256 } from "@muster/shared";
+import {
+  type Artifact,
+  type ChunkFrame,
+  type ChunkReply,
+  type ChunkRequest,
+  type Clock,
+  encodeChunkIndex,
+  type Log,
+  sha256,
+} from "@muster/shared";
 import { systemClock } from "@muster/shared/node";
+import type { FakeClock } from "@muster/shared/testing";
 import { FolderShelf } from "../adapters/folder-shelf.js";
 import type { ChunkLink, ChunkListener } from "../ports.js";
 import { Transfer } from "../transfer.js";
@@ -26,6 +36,8 @@ export class Line implements ChunkLink {
   pause: string | undefined;
   spentBytes = 0;
   mangle: (bytes: Buffer, count: number) => Buffer[] = (bytes) => [bytes];
+  /** Gives a frame to the device; now, later, more than once, changed or never. */
+  carry: (frame: ChunkFrame, deliver: (frame: ChunkFrame) => void) => void = (frame, deliver) => deliver(frame);
   #listener: ChunkListener | undefined;
   #count = 0;
 
@@ -44,13 +56,8 @@ export class Line implements ChunkLink {
           const deflated = this.deflate && request.accept === "deflate";
           const sent = deflated ? deflateRawSync(bytes) : bytes;
           this.sentBytes += sent.length;
-          this.#listener?.onFrame({
-            transfer,
-            request: number,
-            offset,
-            bytes: sent,
-            ...(deflated ? { deflated } : {}),
-          });
+          const frame = { transfer, request: number, offset, bytes: sent, ...(deflated ? { deflated } : {}) };
+          this.carry(frame, (carried) => this.#listener?.onFrame(carried));
         }
       });
     }
@@ -69,6 +76,11 @@ export class Line implements ChunkLink {
 
   spend(bytes: number): void {
     this.spentBytes += bytes;
+  }
+
+  /** Answers as a hub does that has no bytes to give now. */
+  answer(reply: ChunkReply): void {
+    this.#listener?.onReply(reply);
   }
 
   cut(): void {
@@ -97,7 +109,7 @@ export function offer(line: Line, bytes: Buffer): Artifact {
 }
 
 /** A device with a shelf of its own, and an artifact at the other end of its line. */
-export async function bench(bytes = randomBytes(20 * chunkBytes + 123)) {
+export async function bench(bytes = randomBytes(20 * chunkBytes + 123), clock: Clock = systemClock) {
   const folder = await mkdtemp(join(tmpdir(), "muster-transfer-"));
   const line = new Line();
   const artifact = offer(line, bytes);
@@ -108,14 +120,28 @@ export async function bench(bytes = randomBytes(20 * chunkBytes + 123)) {
       transfer: new Transfer({
         link: line,
         shelf,
-        clock: systemClock,
-        log,
+        ...{ clock, log },
         allowance: line,
         maxArtifactBytes: 100_000_000,
       }),
     };
   };
   return { folder, bytes, artifact, line, open, ...(await open()) };
+}
+
+/** Lets a fake clock run, far ahead of the real one, until the work is done. */
+export async function hurried<T>(clock: FakeClock, work: Promise<T>, stepMs = 50): Promise<T> {
+  let over = false;
+  const end = () => {
+    over = true;
+  };
+  work.then(end, end);
+  while (!over) {
+    // A turn of the event loop and more, so that what the disk has done is seen.
+    await new Promise((resolve) => setTimeout(resolve, 1));
+    clock.advance(stepMs);
+  }
+  return work;
 }
 
 /** The digest of a file. */
