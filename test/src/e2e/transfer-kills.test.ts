@@ -8,7 +8,7 @@ import { WeakLink } from "../fleet/weak-link.js";
 import { committed, device, devices, ended, model, pushLarge, rollOut, windowBytes } from "./line.js";
 import { startHub } from "./place.js";
 
-/** `MUSTER_KILLS=50` for a long run. */
+/** `MUSTER_KILLS=50` for a long run, with a longer `--test-timeout`. */
 const kills = Number(process.env.MUSTER_KILLS ?? 4);
 const hubKills = Math.ceil(0.4 * kills);
 /** More than can be fetched between the kills. */
