@@ -19,7 +19,6 @@ import { FolderShelf } from "../adapters/folder-shelf.js";
 import type { ChunkLink, ChunkListener } from "../ports.js";
 import { Transfer } from "../transfer.js";
 
-const log: Log = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
 /** Length of a chunk of every artifact here. */
 export const chunkBytes = 64 * 1024;
 /** A signal that is never given. */
@@ -35,6 +34,8 @@ export class Line implements ChunkLink {
   /** Why nothing may be fetched now. */
   pause: string | undefined;
   spentBytes = 0;
+  /** Warnings of the device. */
+  readonly warned: string[] = [];
   mangle: (bytes: Buffer, count: number) => Buffer[] = (bytes) => [bytes];
   /** Gives a frame to the device; now, later, more than once, changed or never. */
   carry: (frame: ChunkFrame, deliver: (frame: ChunkFrame) => void) => void = (frame, deliver) => deliver(frame);
@@ -113,6 +114,12 @@ export async function bench(bytes = randomBytes(20 * chunkBytes + 123), clock: C
   const folder = await mkdtemp(join(tmpdir(), "muster-transfer-"));
   const line = new Line();
   const artifact = offer(line, bytes);
+  const log: Log = {
+    debug: () => undefined,
+    info: () => undefined,
+    warn: (event) => line.warned.push(event),
+    error: () => undefined,
+  };
   const open = async () => {
     const shelf = await FolderShelf.open(folder);
     return {
