@@ -1,20 +1,11 @@
 import assert from "node:assert/strict";
-import { execFile } from "node:child_process";
 import { test } from "node:test";
-import { promisify } from "node:util";
 import type { EventList, PushedVersion } from "@muster/shared";
 import { labelText, renderLabel } from "../fixtures/labels.js";
 import { eventually } from "../fleet/fleet.js";
 import { committed, device, devices, ended, model, push, rollOut } from "./line.js";
 import { startHub } from "./place.js";
-
-/** The runner process of an agent. */
-async function runnerOf(agentPid: number): Promise<number> {
-  const { stdout } = await promisify(execFile)("ps", ["-o", "pid=,args=", "--ppid", String(agentPid)]);
-  const line = stdout.split("\n").find((text) => text.includes("runner/main.js"));
-  assert.ok(line !== undefined, `agent ${agentPid} has no runner: ${stdout}`);
-  return Number.parseInt(line, 10);
-}
+import { runnerOf } from "./runner-process.js";
 
 test("a version goes back by itself, whether its runner crashes on probation or later, or its operator halts it", async (t) => {
   const { hub, folder } = await startHub(t);

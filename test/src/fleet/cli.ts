@@ -14,14 +14,15 @@ export const programs = {
   agent: fileURLToPath(import.meta.resolve("@muster/agent/bin/muster-agent.js")),
 };
 
-/** Runs one command to its end, as a process. */
+/** Runs one command to its end, as a process of this Node or of another. */
 export function runCommand(
   script: string,
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
+  node = process.execPath,
 ): Promise<CliResult> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [script, ...args], {
+    const child = spawn(node, [script, ...args], {
       env: { ...process.env, ...env },
       stdio: ["ignore", "pipe", "pipe"],
     });

@@ -65,6 +65,19 @@ export class HubMachine {
   }
 }
 
+/** What an agent runs on. */
+export interface Board {
+  /** Its Node. */
+  readonly node: string;
+  /** The file behind `muster-agent` there. */
+  readonly agent: string;
+  /** How long an agent may take to start. */
+  readonly startMs: number;
+}
+
+/** This machine, and the agent of this checkout. */
+const thisMachine: Board = { node: process.execPath, agent: programs.agent, startMs: 30_000 };
+
 /** A device as a process, with a camera folder; killing and starting it again keeps its data. */
 export class AgentMachine {
   readonly device: string;
@@ -73,12 +86,14 @@ export class AgentMachine {
   readonly inbox: string;
   /** Where its answers go. */
   readonly answers: string;
+  readonly #board: Board;
   readonly #config: string;
   readonly #logFile: string;
   #program: Program | undefined;
 
-  constructor(folder: string, device: string) {
+  constructor(folder: string, device: string, board: Board = thisMachine) {
     this.device = device;
+    this.#board = board;
     this.dataDir = join(folder, device, "data");
     this.inbox = join(folder, device, "inbox");
     this.answers = join(folder, device, "answers.jsonl");
@@ -101,15 +116,8 @@ export class AgentMachine {
         ...settings,
       }),
     );
-    const { code, stderr } = await runCommand(programs.agent, [
-      "--config",
-      this.#config,
-      "join",
-      invite.url,
-      invite.token,
-      "--device",
-      this.device,
-    ]);
+    const args = ["--config", this.#config, "join", invite.url, invite.token, "--device", this.device];
+    const { code, stderr } = await runCommand(this.#board.agent, args, {}, this.#board.node);
     if (code !== 0) throw new Error(`${this.device} could not join: ${stderr}`);
   }
 
@@ -124,8 +132,9 @@ export class AgentMachine {
 
   async start(): Promise<void> {
     const args = ["--config", this.#config, "run", "--log-level", "debug"];
-    this.#program = await Program.start(this.device, programs.agent, args, {
-      logFile: this.#logFile,
+    const { node, agent, startMs } = this.#board;
+    this.#program = await Program.start(this.device, agent, args, {
+      ...{ logFile: this.#logFile, node, startMs },
       ready: "agent.started",
     });
   }

@@ -8,7 +8,7 @@ import { createInterface } from "node:readline";
 export type LogLine = Readonly<Record<string, unknown>> & { readonly event: string };
 
 const stopMs = 15_000;
-const startMs = 30_000;
+const defaultStartMs = 30_000;
 
 /** One of our programs as a process of its own, its log kept in a file and in memory. */
 export class Program {
@@ -33,15 +33,16 @@ export class Program {
     });
   }
 
-  /** Starts `node script args…` and waits for the event that says it is up. */
+  /** Starts `node script args…` on this Node or another, and waits for the event that says it is up. */
   static async start(
     name: string,
     script: string,
     args: readonly string[],
-    options: { logFile: string; ready: string },
+    options: { logFile: string; ready: string; node?: string; startMs?: number },
   ): Promise<Program> {
+    const { node = process.execPath, startMs = defaultStartMs } = options;
     await mkdir(dirname(options.logFile), { recursive: true });
-    const child = spawn(process.execPath, [script, ...args], { stdio: ["ignore", "pipe", "pipe"] });
+    const child = spawn(node, [script, ...args], { stdio: ["ignore", "pipe", "pipe"] });
     const program = new Program(name, child, options.logFile);
     await program.waitFor(options.ready, startMs);
     return program;
