@@ -35,11 +35,6 @@ export const HubConfig = z.strictObject({
   deviceBytesPerSecond: z.int().min(0).default(0),
   /** Bytes per second of artifacts sent to all devices together; 0 for no limit. */
   totalBytesPerSecond: z.int().min(0).default(0),
-  /** Memory for chunks that many devices ask for. */
-  chunkCacheBytes: z
-    .int()
-    .min(0)
-    .default(64 * 1024 * 1024),
   /** How long a device's certificate is valid; it is renewed by the device itself long before. */
   deviceCertificateMs: z
     .int()

@@ -10,14 +10,21 @@ export interface LinkListener {
   onGone(device: string): void;
 }
 
+/** Bytes in front of a frame that a link may fill with a header of its own: the longest topic, and what surrounds it. */
+export const linkRoomBytes = 128;
+
 /** The way to the devices: an embedded or an external broker. */
 export interface DeviceLink {
   /**
    * Hands a message to the device's connection and resolves when its socket has taken it, so a slow
-   * device slows down only who sends to it; from then on the buffer of a chunk may be used again. Throws `link/closed`
-   * when the device is not connected.
+   * device slows down only who sends to it. Throws `link/closed` when the device is not connected.
    */
   send(device: string, kind: DownKind, payload: Buffer): Promise<void>;
+  /**
+   * Sends a chunk as {@link send} does, but copies nothing: the frame lies behind {@link linkRoomBytes} that the link may
+   * overwrite. When it resolves, the buffer may be used again; when it throws, it may not.
+   */
+  sendFrame(device: string, roomy: Buffer): Promise<void>;
   /** Keeps the message for the device and hands it over now, if it is connected, and at every later connect. */
   retain(device: string, kind: DownKind, payload: Buffer): Promise<void>;
   /** Ends the device's connection, if there is one. */

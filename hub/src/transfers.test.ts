@@ -34,7 +34,7 @@ async function bench(deviceBytesPerSecond = 0) {
     devices,
     link,
     clock,
-    settings: { log: silent, deviceBytesPerSecond, totalBytesPerSecond: 0, chunkCacheBytes: 1000 },
+    settings: { log: silent, deviceBytesPerSecond, totalBytesPerSecond: 0 },
   });
   const ask = async (device: string, blob: string, ranges: [number, number][] = [[0, 10]]) => {
     link.sent.length = 0;

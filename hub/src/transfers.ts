@@ -11,12 +11,12 @@ import {
   writeFrameHeader,
 } from "@muster/shared";
 import type { Catalog } from "./catalog.js";
-import { ByteCache } from "./core/byte-cache.js";
 import { Pace } from "./core/pace.js";
+import { joinReads, type Piece } from "./core/reads.js";
 import type { Devices } from "./devices.js";
 import type { Encodings } from "./encodings.js";
 import { FramePool } from "./frame-pool.js";
-import type { DeviceLink } from "./ports.js";
+import { type DeviceLink, linkRoomBytes } from "./ports.js";
 
 export interface TransfersDeps {
   readonly artifacts: BlobStore;
@@ -30,7 +30,6 @@ export interface TransfersDeps {
     readonly deviceBytesPerSecond: number;
     /** To all devices together; 0 for no limit. */
     readonly totalBytesPerSecond: number;
-    readonly chunkCacheBytes: number;
   };
 }
 
@@ -41,8 +40,17 @@ const maxActive = 64;
 const busyRetryMs = 1000;
 /** A device that is fetching is believed to want the same for so long, instead of reading the store for every request. */
 const lookMs = 1000;
-/** Ranges of a request that are read from disk before their turn to be sent. */
-const readAhead = 4;
+/** Chunks that are read from disk in one go; as many more are read while they are sent. */
+const chunksPerRead = 4;
+/** Where the bytes of a chunk begin in a pooled buffer. */
+const payloadAt = linkRoomBytes + frameHeaderBytes;
+
+/** A chunk as it lies on the disk. */
+interface Chunk extends Piece {
+  /** Where its plain bytes begin in the blob that was asked for. */
+  readonly of: number;
+  readonly deflated: boolean;
+}
 
 /** What is remembered of a connected device. */
 interface Client {
@@ -60,7 +68,6 @@ interface Client {
 /** Answers devices' requests for bytes, out of the artifact store alone, each device in its own line. */
 export class Transfers {
   readonly #deps: TransfersDeps;
-  readonly #cache: ByteCache;
   /** Requests that wait, of every device that is being served. */
   readonly #lines = new Map<string, ChunkRequest[]>();
   readonly #clients = new Map<string, Client>();
@@ -71,7 +78,6 @@ export class Transfers {
 
   constructor(deps: TransfersDeps) {
     this.#deps = deps;
-    this.#cache = new ByteCache(deps.settings.chunkCacheBytes);
     this.#pace = new Pace(deps.settings.totalBytesPerSecond, deps.clock.steady());
   }
 
@@ -112,7 +118,7 @@ export class Transfers {
   }
 
   async #serve(device: string, request: ChunkRequest): Promise<void> {
-    const { artifacts, encodings, link, clock } = this.#deps;
+    const { artifacts, encodings } = this.#deps;
     const client = this.#client(device);
     const refusal = await this.#refusal(device, client, request.blob);
     if (refusal !== undefined) return this.#reply(device, request, refusal);
@@ -121,42 +127,48 @@ export class Transfers {
     if (request.ranges.some(([offset, length]) => offset + length > sizeBytes))
       return this.#reply(device, request, "range");
     client.sizes.set(request.blob, sizeBytes);
-    const { transfer, request: number } = request;
     const packing = request.accept === undefined ? undefined : await encodings.packing(request.blob);
-    const read = async ([offset, length]: readonly [number, number]) => {
+    const chunks = request.ranges.map(([offset, length]): Chunk => {
       const packed = packing?.chunks.get(offset);
-      const deflated = packing !== undefined && packed?.length === length;
-      const frame = this.#frames.take();
-      const [blob, at, wanted] = deflated
-        ? ([packing.blob, packed.offset, packed.packed] as const)
-        : ([request.blob, offset, length] as const);
-      const bytes = await this.#readInto(blob, at, frame.subarray(frameHeaderBytes, frameHeaderBytes + wanted));
-      writeFrameHeader(frame, { transfer, request: number, offset, deflated }, bytes);
-      return frame.subarray(0, frameHeaderBytes + bytes);
-    };
-    // The next ranges are read while one is on its way.
-    const ahead = request.ranges.slice(0, readAhead).map((range) => quietly(read(range)));
-    for (const at of request.ranges.keys()) {
-      const frame = await (ahead.shift() as Promise<Buffer>);
-      const following = request.ranges[at + readAhead];
-      if (following !== undefined) ahead.push(quietly(read(following)));
-      const nowMs = clock.steady();
-      const waitMs = Math.max(client.pace.take(frame.length, nowMs), this.#pace.take(frame.length, nowMs));
-      if (waitMs > 0) await clock.sleep(waitMs);
-      this.#sentBytes += frame.length - frameHeaderBytes;
-      await link.send(device, "chunk", frame);
-      this.#frames.give(frame);
+      if (packing === undefined || packed?.length !== length)
+        return { blob: request.blob, offset, length, of: offset, deflated: false };
+      return { blob: packing.blob, offset: packed.offset, length: packed.packed, of: offset, deflated: true };
+    });
+    const reads = joinReads(chunks, chunksPerRead);
+    // The next chunks are read while those before are on their way.
+    let ahead = this.#read(request, reads[0] ?? []);
+    for (const at of reads.keys()) {
+      const frames = await ahead;
+      ahead = quietly(this.#read(request, reads[at + 1] ?? []));
+      for (const frame of frames) await this.#send(device, client, frame);
     }
   }
 
-  /** Fills the target from the cache or the store; returns how many bytes there were. */
-  async #readInto(blob: string, offset: number, target: Buffer): Promise<number> {
-    const key = `${blob}/${offset}/${target.length}`;
-    const cached = this.#cache.get(key);
-    if (cached !== undefined) return cached.copy(target);
-    const bytes = await this.#deps.artifacts.readInto(blob, offset, target);
-    if (this.#cache.wants(key, bytes)) this.#cache.put(key, Buffer.from(target.subarray(0, bytes)));
-    return bytes;
+  /** Frames of chunks that lie behind each other. */
+  async #read({ transfer, request }: ChunkRequest, chunks: readonly Chunk[]): Promise<Buffer[]> {
+    const [first] = chunks;
+    if (first === undefined) return [];
+    const frames = chunks.map(({ length }) => this.#frames.take(length));
+    const targets = frames.map((frame) => frame.subarray(payloadAt));
+    const wanted = targets.reduce((sum, { length }) => sum + length, 0);
+    const bytes = await this.#deps.artifacts.readInto(first.blob, first.offset, targets);
+    if (bytes !== wanted)
+      throw new MusterError("artifact/missing", `blob ${first.blob} ends before ${first.offset + wanted} bytes`);
+    for (const [at, { of: offset, length, deflated }] of chunks.entries()) {
+      const header = frames[at]?.subarray(linkRoomBytes);
+      if (header !== undefined) writeFrameHeader(header, { transfer, request, offset, deflated }, length);
+    }
+    return frames;
+  }
+
+  async #send(device: string, client: Client, frame: Buffer): Promise<void> {
+    const { clock, link } = this.#deps;
+    const nowMs = clock.steady();
+    const waitMs = Math.max(client.pace.take(frame.length, nowMs), this.#pace.take(frame.length, nowMs));
+    if (waitMs > 0) await clock.sleep(waitMs);
+    this.#sentBytes += frame.length - payloadAt;
+    await link.sendFrame(device, frame);
+    this.#frames.give(frame);
   }
 
   /** A device may fetch what its desired document names, and nothing else; undefined when it may. */

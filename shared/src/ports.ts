@@ -31,8 +31,8 @@ export interface BlobStore {
   size(digest: string): Promise<number | undefined>;
   /** `length` bytes from `offset`; fewer only at the end. Throws `artifact/missing`. */
   read(digest: string, offset: number, length: number): Promise<Buffer>;
-  /** The same into a buffer of one's own, up to its length; returns how many bytes there were. Throws `artifact/missing`. */
-  readInto(digest: string, offset: number, target: Uint8Array): Promise<number>;
+  /** The same into buffers of one's own, one filled after the other; returns how many bytes there were. Throws `artifact/missing`. */
+  readInto(digest: string, offset: number, targets: readonly Uint8Array[]): Promise<number>;
   /**
    * Stores the bytes under their digest and returns their size. Throws `artifact/digest-mismatch`
    * or, past `maxBytes`, `artifact/too-large`; then nothing is stored. Storing a blob again is a no-op.

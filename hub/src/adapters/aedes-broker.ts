@@ -15,6 +15,7 @@ import { Pace } from "../core/pace.js";
 import type { DeviceLink, Door, LinkListener, ListenerTls } from "../ports.js";
 import { disableDuplicateFilter, limitPackets, MessagePaces } from "./aedes-guards.js";
 import { DeviceListener, type Peer } from "./device-listener.js";
+import { framePacket } from "./frame-packet.js";
 
 export interface AedesBrokerOptions {
   readonly host: string;
@@ -38,6 +39,8 @@ export interface BrokerLimits extends AdmissionLimits {
 const maxKeepaliveSeconds = 600;
 /** Refusals that are logged; a flood of them is counted in full, but must not fill the disk. */
 const logLines = { perSecond: 20, burst: 200 };
+/** A device that reads nothing for so long is cut off. */
+const drainTimeoutMs = 15_000;
 /** Topics asked for on one connection; a device has four. */
 const maxSubscriptions = 32;
 
@@ -98,7 +101,7 @@ class AedesBroker implements DeviceLink {
     // concurrency 0: one device that does not read must not hold up the others (aedes PR 1060).
     const broker = await Aedes.createBroker({
       concurrency: 0,
-      drainTimeout: 15_000,
+      drainTimeout: drainTimeoutMs,
       maxTopicLevels: 8,
       connectTimeout: 10_000,
       preConnect: (client, { keepalive = 0 }, done) => {
@@ -154,12 +157,24 @@ class AedesBroker implements DeviceLink {
           if (error) {
             conn.removeListener("close", gone);
             reject(new MusterError("link/closed", `device ${device} does not read`, { cause: error }));
-          } else if (kind !== "chunk" || conn.writableLength === 0) taken();
-          // Part of a chunk still waits in the socket, and would be sent as whatever its buffer holds by then.
-          else if (conn.writableNeedDrain) conn.once("drain", taken);
-          else conn.write("", taken);
+          } else taken();
         },
       );
+    });
+  }
+
+  async sendFrame(device: string, roomy: Buffer): Promise<void> {
+    const client = this.#clients.get(device);
+    if (client === undefined) throw new MusterError("link/closed", `device ${device} is not connected`);
+    const { conn } = client;
+    await new Promise<void>((resolve, reject) => {
+      const timer = setTimeout(() => conn.destroy(), drainTimeoutMs);
+      // One buffer in one write: TLS copies several into a new one, which costs more than all else a hub does for a chunk.
+      conn.write(framePacket(roomy, downTopic(device, "chunk")), (error) => {
+        clearTimeout(timer);
+        if (error == null) resolve();
+        else reject(new MusterError("link/closed", `device ${device} went away`, { cause: error }));
+      });
     });
   }
 

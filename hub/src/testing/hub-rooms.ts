@@ -17,7 +17,7 @@ import { Catalog } from "../catalog.js";
 import { DesiredDocuments } from "../desired.js";
 import { Devices } from "../devices.js";
 import { Encodings } from "../encodings.js";
-import type { DeviceLink } from "../ports.js";
+import { type DeviceLink, linkRoomBytes } from "../ports.js";
 import type { Database } from "../store/sql.js";
 
 /** A log that says nothing. */
@@ -53,6 +53,10 @@ export class RecordedLink implements DeviceLink {
   async send(device: string, kind: string, payload: Buffer): Promise<void> {
     if (this.gone.has(device)) throw new Error("gone");
     this.sent.push({ device, kind, payload });
+  }
+
+  async sendFrame(device: string, roomy: Buffer): Promise<void> {
+    await this.send(device, "chunk", Buffer.from(roomy.subarray(linkRoomBytes)));
   }
 
   async retain(device: string, kind: string, payload: Buffer): Promise<void> {

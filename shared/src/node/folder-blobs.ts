@@ -42,12 +42,12 @@ export class FolderBlobs implements BlobStore {
 
   async read(digest: string, offset: number, length: number): Promise<Buffer> {
     const buffer = Buffer.allocUnsafe(length);
-    return buffer.subarray(0, await this.readInto(digest, offset, buffer));
+    return buffer.subarray(0, await this.readInto(digest, offset, [buffer]));
   }
 
-  async readInto(digest: string, offset: number, target: Uint8Array): Promise<number> {
+  async readInto(digest: string, offset: number, targets: readonly Uint8Array[]): Promise<number> {
     try {
-      const work = (file: FileHandle) => file.read(target, 0, target.length, offset);
+      const work = (file: FileHandle) => file.readv(targets, offset);
       return (await this.#files.use(this.path(digest), work)).bytesRead;
     } catch (error) {
       throw isMissing(error) ? missing(digest) : error;

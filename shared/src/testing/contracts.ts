@@ -58,10 +58,13 @@ export function blobStoreContract(name: string, open: () => Promise<BlobStore>):
     assert.deepEqual(await store.read(digest, 1000, 5000), bytes.subarray(1000, 6000));
     assert.deepEqual(await store.read(digest, 299_990, 5000), bytes.subarray(299_990));
     const target = Buffer.alloc(5000);
-    assert.equal(await store.readInto(digest, 299_990, target), 10);
+    assert.equal(await store.readInto(digest, 299_990, [target]), 10);
     assert.deepEqual(target.subarray(0, 11), Buffer.concat([bytes.subarray(299_990), Buffer.alloc(1)]));
-    assert.equal(await store.readInto(digest, 70_000, target), 5000);
-    assert.deepEqual(target, bytes.subarray(70_000, 75_000));
+    const [one, two] = [Buffer.alloc(3000), Buffer.alloc(2000)];
+    assert.equal(await store.readInto(digest, 70_000, [one, two]), 5000);
+    assert.deepEqual(Buffer.concat([one, two]), bytes.subarray(70_000, 75_000));
+    assert.equal(await store.readInto(digest, 296_000, [one, two]), 4000);
+    assert.deepEqual(Buffer.concat([one, two.subarray(0, 1000)]), bytes.subarray(296_000));
   });
 
   test(`${name}: bytes whose digest is not known are named by it`, async () => {
@@ -90,7 +93,7 @@ export function blobStoreContract(name: string, open: () => Promise<BlobStore>):
   test(`${name}: a missing blob is named`, async () => {
     const store = await open();
     await assert.rejects(store.read(digest, 0, 1), { code: "artifact/missing" });
-    await assert.rejects(store.readInto(digest, 0, Buffer.alloc(1)), { code: "artifact/missing" });
+    await assert.rejects(store.readInto(digest, 0, [Buffer.alloc(1)]), { code: "artifact/missing" });
     await assert.rejects(store.toFile(digest, join(tmpdir(), "never")), { code: "artifact/missing" });
     await store.delete(digest);
   });

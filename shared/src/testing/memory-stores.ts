@@ -32,8 +32,11 @@ export class MemoryBlobs implements BlobStore {
     return Buffer.from(this.#get(digest).subarray(offset, offset + length));
   }
 
-  async readInto(digest: string, offset: number, target: Uint8Array): Promise<number> {
-    return this.#get(digest).copy(target, 0, offset, offset + target.length);
+  async readInto(digest: string, offset: number, targets: readonly Uint8Array[]): Promise<number> {
+    const bytes = this.#get(digest);
+    let read = 0;
+    for (const target of targets) read += bytes.copy(target, 0, offset + read);
+    return read;
   }
 
   async write(digest: string, source: AsyncIterable<Uint8Array>, maxBytes: number): Promise<number> {

@@ -65,7 +65,7 @@ async function serveMqtt(): Promise<number> {
   });
   const transfers = new Transfers({
     ...{ artifacts, devices, link, clock: systemClock, ...encodingsOf(db, systemClock, devices, artifacts) },
-    settings: { log: quiet, deviceBytesPerSecond: 0, totalBytesPerSecond: 0, chunkCacheBytes: 64 * 1024 * 1024 },
+    settings: { log: quiet, deviceBytesPerSecond: 0, totalBytesPerSecond: 0 },
   });
   return Number(new URL(link.url).port);
 }

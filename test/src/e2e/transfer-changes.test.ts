@@ -13,7 +13,7 @@ const ballastBytes = 10_000_000;
 
 test("a transfer whose version is cancelled, superseded or wrong at the hub ends where it is, and leaves nothing behind", async (t) => {
   // Without a cache, so that the hub reads what lies on its disk now.
-  const { hub, folder } = await startHub(t, { deviceBytesPerSecond: 3_000_000, chunkCacheBytes: 0 });
+  const { hub, folder } = await startHub(t, { deviceBytesPerSecond: 3_000_000 });
   const [agent] = await devices(t, hub, folder, 1);
   assert.ok(agent !== undefined);
   await push(hub, folder, "1.0.0", "fp32");
