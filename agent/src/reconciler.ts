@@ -6,6 +6,7 @@ import {
   type Log,
   type ReportedModel,
   type Root,
+  Turns,
 } from "@muster/shared";
 import { crashLoopMs, type Facts, nextStep } from "./core/next-step.js";
 import { DesiredInbox } from "./desired-inbox.js";
@@ -47,7 +48,7 @@ export class Reconciler {
   readonly #stop = new AbortController();
   readonly #inbox: DesiredInbox;
   #state: AgentState;
-  #writing: Promise<unknown> = Promise.resolve();
+  readonly #writing = new Turns();
 
   private constructor(deps: ReconcilerDeps, state: AgentState) {
     this.#deps = deps;
@@ -152,7 +153,7 @@ export class Reconciler {
   async close(): Promise<void> {
     this.#stop.abort(new Error("the agent is stopping"));
     await Promise.allSettled([...this.#watches.values()].map(({ loop }) => loop));
-    await this.#writing;
+    await this.#writing.over();
   }
 
   #models(): string[] {
@@ -257,7 +258,7 @@ export class Reconciler {
 
   /** Exactly what current, last good and candidate need stays on disk. No state changes meanwhile, so none is missed. */
   #clean(): Promise<void> {
-    return this.#alone(async () => {
+    return this.#writing.take(async () => {
       const needed = new Set<string>();
       for (const state of Object.values(this.#state.models)) {
         for (const digest of await neededBlobs(state, this.#deps.shelf)) needed.add(digest);
@@ -282,16 +283,10 @@ export class Reconciler {
 
   /** One change after the other; memory follows only what is on disk. */
   #update(change: (state: AgentState) => AgentState): Promise<void> {
-    return this.#alone(async () => {
+    return this.#writing.take(async () => {
       const next = change(this.#state);
       await this.#deps.store.write(next);
       this.#state = next;
     });
-  }
-
-  #alone(work: () => Promise<void>): Promise<void> {
-    const done = this.#writing.then(work);
-    this.#writing = done.catch(() => undefined);
-    return done;
   }
 }

@@ -15,6 +15,7 @@ import {
   type SigningKey,
   seal,
   sha256,
+  Turns,
 } from "@muster/shared";
 import type { BundleIntake, Unreleased } from "./bundle-intake.js";
 import type { Catalog } from "./catalog.js";
@@ -49,7 +50,7 @@ const unusedMs = 86_400_000;
 export class Publishing {
   readonly #deps: PublishingDeps;
   /** One after the other: release numbers rise without gaps. */
-  #turn: Promise<unknown> = Promise.resolve();
+  readonly #turns = new Turns();
 
   constructor(deps: PublishingDeps) {
     this.#deps = deps;
@@ -70,7 +71,7 @@ export class Publishing {
    * Throws `bundle/…` with every problem, `model/exists`, or `signature/key-needed`.
    */
   push(request: PushVersion): Promise<PushedVersion> {
-    return this.#exclusive(async () => {
+    return this.#turns.take(async () => {
       const checked = await this.#check(request);
       if (checked.known !== undefined) return checked.known;
       this.#releaseKey();
@@ -81,7 +82,7 @@ export class Publishing {
 
   /** The same up to the signature: what release keys outside of the hub have to sign. Throws as {@link push}. */
   draft(request: PushVersion): Promise<Draft | PushedVersion> {
-    return this.#exclusive(async () => {
+    return this.#turns.take(async () => {
       const checked = await this.#check(request);
       if (checked.known !== undefined) return checked.known;
       const manifest = await this.#released(await this.#deps.intake.take(checked.bundle, checked.used, request));
@@ -94,7 +95,7 @@ export class Publishing {
    * devices have left behind. Signed by the hub's release key. Throws `model/unknown`, `model/exists`, `signature/key-needed`.
    */
   republish(model: string, version: string, as: string): Promise<PushedVersion> {
-    return this.#exclusive(async () => {
+    return this.#turns.take(async () => {
       const { manifest, contentDigest } = await this.#again(model, version, as);
       return this.#record(manifest, this.#seal(manifest), { used: {}, contentDigest });
     });
@@ -102,7 +103,7 @@ export class Publishing {
 
   /** The same up to the signature. Throws as {@link republish}. */
   redraft(model: string, version: string, as: string): Promise<Draft> {
-    return this.#exclusive(async () => {
+    return this.#turns.take(async () => {
       const { manifest, contentDigest } = await this.#again(model, version, as);
       return this.#keepDraft(manifest, { used: {}, contentDigest });
     });
@@ -113,7 +114,7 @@ export class Publishing {
    * not sign it, `model/unknown` when there is no such draft, `model/exists` when another push came between.
    */
   sign(envelope: Envelope): Promise<PushedVersion> {
-    return this.#exclusive(async () => {
+    return this.#turns.take(async () => {
       const { db, catalog, trust } = this.#deps;
       const manifest = openDocument(Manifest, envelope, manifestType, trust.root.roles.release, "signed draft");
       const digest = sha256(Buffer.from(envelope.payload, "base64"));
@@ -221,11 +222,5 @@ export class Publishing {
     const signedBy = envelope.signatures.map(({ keyid }) => keyid.slice(0, 12));
     settings.log.info("model.pushed", { model, version, release, signedBy });
     return { ...pushed, created: true };
-  }
-
-  #exclusive<T>(work: () => Promise<T>): Promise<T> {
-    const done = this.#turn.then(work);
-    this.#turn = done.catch(() => undefined);
-    return done;
   }
 }

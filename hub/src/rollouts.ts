@@ -9,6 +9,7 @@ import {
   type RolloutPlan,
   RolloutSettings,
   type StartRollout,
+  Turns,
   type Wanted,
 } from "@muster/shared";
 import type { Catalog } from "./catalog.js";
@@ -34,7 +35,7 @@ export interface RolloutsDeps {
 export class Rollouts {
   readonly #deps: RolloutsDeps;
   /** One step at a time: two at once could both offer. */
-  #turn: Promise<unknown> = Promise.resolve();
+  readonly #turns = new Turns();
 
   constructor(deps: RolloutsDeps) {
     this.#deps = deps;
@@ -63,7 +64,7 @@ export class Rollouts {
   /** Starts a rollout of what {@link plan} shows. Throws `rollout/conflict` when it would reach no device. */
   async start(request: StartRollout): Promise<Rollout> {
     // Planned and stored in one turn, so that two rollouts of a model never claim the same device.
-    const id = await this.#exclusive(() => this.#begin(request));
+    const id = await this.#turns.take(() => this.#begin(request));
     await this.tick();
     return this.get(id);
   }
@@ -124,7 +125,7 @@ export class Rollouts {
   /** Pauses, resumes or halts. Throws `rollout/unknown`, or `rollout/conflict` when its state does not allow it. */
   async act(id: string, action: RolloutAction): Promise<Rollout> {
     const { store, events, settings } = this.#deps;
-    await this.#exclusive(async () => {
+    await this.#turns.take(async () => {
       const found = await store.find(id);
       if (found === undefined) throw new MusterError("rollout/unknown", `no rollout ${id}; see: muster rollout ls`);
       const next = command(found.rollout, action);
@@ -142,7 +143,7 @@ export class Rollouts {
 
   /** Takes every open rollout as far as it goes now. Call it when a device reported, and from time to time. */
   async tick(): Promise<void> {
-    await this.#exclusive(async () => {
+    await this.#turns.take(async () => {
       for (const id of await this.#deps.store.openIds()) {
         // One that cannot go on holds up no other.
         await this.#advance(id).catch((error) =>
@@ -215,12 +216,6 @@ export class Rollouts {
       ...(reason === undefined ? {} : { reason }),
     });
     settings.log.info(`rollout.${state}`, { rollout: id, model, version, reason });
-  }
-
-  #exclusive<T>(work: () => Promise<T>): Promise<T> {
-    const done = this.#turn.then(work);
-    this.#turn = done.catch(() => undefined);
-    return done;
   }
 }
 
