@@ -10,6 +10,7 @@ import {
   RolloutSettings,
   type StartRollout,
   Turns,
+  type VersionView,
   type Wanted,
 } from "@muster/shared";
 import type { Catalog } from "./catalog.js";
@@ -17,6 +18,7 @@ import { parseSelector, planWaves, selects } from "./core/fleet.js";
 import { advance, command, isActive } from "./core/rollout.js";
 import type { DesiredDocuments } from "./desired.js";
 import type { DeviceRecord, Devices } from "./devices.js";
+import type { Encodings } from "./encodings.js";
 import type { EventLog } from "./events.js";
 import { rolloutView } from "./rollout-view.js";
 import { attemptOf, backAttempt, sighting } from "./sighting.js";
@@ -28,6 +30,8 @@ export interface RolloutsDeps {
   readonly devices: Devices;
   readonly desired: DesiredDocuments;
   readonly events: EventLog;
+  /** An older version may need its shorter forms again. */
+  readonly encodings: Pick<Encodings, "kick">;
   readonly settings: { readonly clock: Clock; readonly log: Log };
 }
 
@@ -66,6 +70,7 @@ export class Rollouts {
     // Planned and stored in one turn, so that two rollouts of a model never claim the same device.
     const id = await this.#turns.take(() => this.#begin(request));
     await this.tick();
+    this.#deps.encodings.kick();
     return this.get(id);
   }
 
@@ -120,6 +125,26 @@ export class Rollouts {
   /** How many rollouts have not ended. */
   async activeCount(): Promise<number> {
     return (await this.#deps.store.states()).filter(isActive).length;
+  }
+
+  /** Rollouts that have not ended and bring a version to devices, or would take devices back to it. */
+  async naming(
+    version: Pick<VersionView, "model" | "version" | "manifestDigest">,
+  ): Promise<Pick<StoredRollout, "id" | "selector">[]> {
+    const named: StoredRollout[] = [];
+    for (const id of await this.#deps.store.openIds()) {
+      const found = await this.#deps.store.find(id);
+      if (found === undefined || found.rollout.model !== version.model) continue;
+      const back = found.progress.some(({ previous }) => previous?.manifest.sha256 === version.manifestDigest);
+      const returns = isActive(found.rollout.state) && back;
+      if (found.rollout.version === version.version || returns) named.push(found.rollout);
+    }
+    return named;
+  }
+
+  /** Does something to a version while no rollout begins or goes on. */
+  whileStill<T>(work: () => Promise<T>): Promise<T> {
+    return this.#turns.take(work);
   }
 
   /** Pauses, resumes or halts. Throws `rollout/unknown`, or `rollout/conflict` when its state does not allow it. */

@@ -19,6 +19,7 @@ import { Devices } from "../devices.js";
 import { Encodings } from "../encodings.js";
 import { type DeviceLink, linkRoomBytes } from "../ports.js";
 import type { Database } from "../store/sql.js";
+import { Storing } from "../storing.js";
 
 /** A log that says nothing. */
 export const silent: Log = {
@@ -152,7 +153,8 @@ export function catalogOf(db: Database, clock: Clock, devices: Devices, artifact
 /** A catalog over the store and the shorter forms of what is in it. */
 export function encodingsOf(db: Database, clock: Clock, devices: Devices, artifacts: BlobStore) {
   const catalog = catalogOf(db, clock, devices, artifacts);
-  return { catalog, encodings: new Encodings({ db, artifacts, catalog, clock, log: silent }) };
+  const storing = new Storing();
+  return { catalog, storing, encodings: new Encodings({ db, artifacts, catalog, storing, clock, log: silent }) };
 }
 
 /** Desired documents signed by keys made for the test, and the root that names these. */
