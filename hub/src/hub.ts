@@ -27,6 +27,7 @@ import { Devices } from "./devices.js";
 import { DriftWatch } from "./drift.js";
 import { Encodings } from "./encodings.js";
 import { Enrolment } from "./enrolment.js";
+import { Entitlement } from "./entitlement.js";
 import { EventLog } from "./events.js";
 import { every } from "./every.js";
 import { Garbage } from "./garbage.js";
@@ -149,12 +150,14 @@ export async function startHub(options: Partial<HubConfig>, log: Log): Promise<H
       validMs: config.desiredValidMs,
       log,
     });
+    const rolloutStore = new RolloutStore(db);
     const transfers = new Transfers({
-      ...{ artifacts, catalog, encodings, devices, link, clock },
+      ...{ artifacts, encodings, devices, link, clock },
+      entitlement: new Entitlement({ catalog, encodings, rollouts: rolloutStore }),
       settings: { ...config, log },
     });
     const rollouts = new Rollouts({
-      store: new RolloutStore(db),
+      store: rolloutStore,
       ...{ catalog, devices, desired, events, encodings },
       settings: { clock, log },
     });

@@ -13,7 +13,7 @@ async function bench(deviceBytesPerSecond = 0) {
   const { db, clock, devices } = await rooms();
   const link = new RecordedLink();
   const artifacts = new MemoryBlobs();
-  const { catalog, encodings } = encodingsOf(db, clock, devices, artifacts);
+  const { encodings, entitlement } = encodingsOf(db, clock, devices, artifacts);
   await storeVersion(db, 1);
   async function* bytes() {
     yield secret;
@@ -29,7 +29,7 @@ async function bench(deviceBytesPerSecond = 0) {
   });
   const transfers = new Transfers({
     artifacts,
-    catalog,
+    entitlement,
     encodings,
     devices,
     link,

@@ -1,6 +1,5 @@
 import {
   type BlobStore,
-  blobsOf,
   type ChunkReply,
   type ChunkRequest,
   type Clock,
@@ -10,17 +9,17 @@ import {
   MusterError,
   writeFrameHeader,
 } from "@muster/shared";
-import type { Catalog } from "./catalog.js";
 import { Pace } from "./core/pace.js";
 import { joinReads, type Piece } from "./core/reads.js";
 import type { Devices } from "./devices.js";
 import type { Encodings } from "./encodings.js";
+import type { Entitlement } from "./entitlement.js";
 import { FramePool } from "./frame-pool.js";
 import { type DeviceLink, linkRoomBytes } from "./ports.js";
 
 export interface TransfersDeps {
   readonly artifacts: BlobStore;
-  readonly catalog: Catalog;
+  readonly entitlement: Entitlement;
   readonly encodings: Encodings;
   readonly devices: Devices;
   readonly link: DeviceLink;
@@ -55,11 +54,11 @@ interface Chunk extends Piece {
 /** What is remembered of a connected device. */
 interface Client {
   readonly pace: Pace;
-  /** What it may fetch under its present desired revision. */
-  allowed: { readonly revision: number; readonly digests: ReadonlySet<string> } | undefined;
-  /** What it might fetch under the revision before. */
+  /** What it may fetch in the state it was seen in. */
+  allowed: { readonly state: string; readonly digests: ReadonlySet<string> } | undefined;
+  /** What it might fetch in the state before. */
   before: ReadonlySet<string> | undefined;
-  /** When its desired revision was looked at. */
+  /** When its state was looked at. */
   lookedMs: number;
   /** Sizes of what it fetches; blobs never change. */
   readonly sizes: Map<string, number>;
@@ -171,27 +170,18 @@ export class Transfers {
     this.#frames.give(frame);
   }
 
-  /** A device may fetch what its desired document names, and nothing else; undefined when it may. */
+  /** Why a device may not fetch a blob; undefined when it may. */
   async #refusal(device: string, client: Client, blob: string): Promise<"denied" | "superseded" | undefined> {
-    const { catalog, clock, devices, encodings } = this.#deps;
+    const { clock, devices, entitlement } = this.#deps;
     const nowMs = clock.steady();
     if (nowMs - client.lookedMs < lookMs && client.allowed?.digests.has(blob) === true) return undefined;
     client.lookedMs = nowMs;
-    const { wanted, desired } = await devices.get(device);
-    if (client.allowed?.revision !== desired.revision) {
-      const digests = new Set<string>();
-      for (const { manifest } of wanted) {
-        digests.add(manifest.sha256);
-        const version = await catalog.byManifest(manifest.sha256);
-        if (version === undefined) continue;
-        for (const { sha256 } of blobsOf(version.manifest)) digests.add(sha256);
-        for (const { deltas = [] } of await encodings.hints(version.manifest)) {
-          for (const { delta } of deltas) digests.add(delta.sha256).add(delta.index.sha256);
-        }
-      }
+    const record = await devices.get(device);
+    const state = entitlement.stateOf(record);
+    if (client.allowed?.state !== state) {
       client.before = client.allowed?.digests;
       client.sizes.clear();
-      client.allowed = { revision: desired.revision, digests };
+      client.allowed = { state, digests: await entitlement.of(record) };
     }
     if (client.allowed.digests.has(blob)) return undefined;
     return client.before?.has(blob) === true ? "superseded" : "denied";

@@ -105,6 +105,24 @@ export class RolloutStore {
     return rows.map(({ id }) => id);
   }
 
+  /** Whether a rollout ever brought a version to a device; a rollout from before the version was pushed meant another. */
+  async wasOffered(
+    device: string,
+    { model, version, pushedMs }: { readonly model: string; readonly version: string; readonly pushedMs: number },
+  ): Promise<boolean> {
+    const row = await this.#db
+      .selectFrom("rollout_devices")
+      .innerJoin("rollouts", "rollouts.id", "rollout_devices.rollout_id")
+      .select("rollouts.id")
+      .where("rollout_devices.device", "=", device)
+      .where("rollouts.model", "=", model)
+      .where("rollouts.version", "=", version)
+      .where("rollouts.created_ms", ">=", pushedMs)
+      .where((where) => where.or([where("rollout_devices.state", "!=", "waiting"), where("tries", ">", 0)]))
+      .executeTakeFirst();
+    return row !== undefined;
+  }
+
   /** The devices that an active rollout of the model works on, and which one that is. */
   async busyDevices(model: string): Promise<Map<string, string>> {
     const rows = await this.#db

@@ -17,7 +17,9 @@ import { Catalog } from "../catalog.js";
 import { DesiredDocuments } from "../desired.js";
 import { Devices } from "../devices.js";
 import { Encodings } from "../encodings.js";
+import { Entitlement } from "../entitlement.js";
 import { type DeviceLink, linkRoomBytes } from "../ports.js";
+import { RolloutStore } from "../store/rollout-store.js";
 import type { Database } from "../store/sql.js";
 import { Storing } from "../storing.js";
 
@@ -154,7 +156,9 @@ export function catalogOf(db: Database, clock: Clock, devices: Devices, artifact
 export function encodingsOf(db: Database, clock: Clock, devices: Devices, artifacts: BlobStore) {
   const catalog = catalogOf(db, clock, devices, artifacts);
   const storing = new Storing();
-  return { catalog, storing, encodings: new Encodings({ db, artifacts, catalog, storing, clock, log: silent }) };
+  const encodings = new Encodings({ db, artifacts, catalog, storing, clock, log: silent });
+  const entitlement = new Entitlement({ catalog, encodings, rollouts: new RolloutStore(db) });
+  return { catalog, storing, encodings, entitlement };
 }
 
 /** Desired documents signed by keys made for the test, and the root that names these. */
