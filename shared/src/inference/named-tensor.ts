@@ -1,5 +1,5 @@
 import { MusterError } from "../errors.js";
-import type { DataType } from "../model/pipeline.js";
+import type { DataType } from "../model/tensors.js";
 
 /** The numbers of a tensor: float16 as its bits, bool as 0 and 1. */
 export type TensorData =

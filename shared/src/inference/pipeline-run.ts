@@ -1,4 +1,4 @@
-import type { Tensors } from "../model/pipeline.js";
+import type { Tensors } from "../model/tensors.js";
 import type { DecodedInput } from "./decoded-input.js";
 import { type NamedTensor, newTensorData, rowsOf, sizeOf, stackTensors } from "./named-tensor.js";
 import type { Pipeline, Reading } from "./pipeline.js";

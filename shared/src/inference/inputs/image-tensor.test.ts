@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ImagePreprocess } from "../model/pipeline.js";
-import { seededRandom } from "../testing/seeded-random.js";
+import { ImagePreprocess } from "../../model/preprocess/image.js";
+import { seededRandom } from "../../testing/seeded-random.js";
 import { imageShape, imageTensor } from "./image-tensor.js";
 import type { Pixels } from "./sharp-image.js";
 
@@ -47,6 +47,6 @@ for (const colour of ["rgb", "bgr"] as const) {
 
 test("the shape is that of a batch of one in the layout asked for", () => {
   const spec = (layout: string) => ImagePreprocess.parse({ layout, resize: { width: 640, height: 480 } });
-  assert.deepEqual(imageShape(spec("nchw")), [1, 3, 480, 640]);
-  assert.deepEqual(imageShape(spec("nhwc")), [1, 480, 640, 3]);
+  assert.deepEqual(imageShape(spec("nchw"), { width: 640, height: 480 }), [1, 3, 480, 640]);
+  assert.deepEqual(imageShape(spec("nhwc"), { width: 640, height: 480 }), [1, 480, 640, 3]);
 });

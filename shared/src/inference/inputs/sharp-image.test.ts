@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import sharp from "sharp";
-import { ImagePreprocess } from "../model/pipeline.js";
+import { ImagePreprocess } from "../../model/preprocess/image.js";
 import { decodeImage, defaultImageLimits } from "./sharp-image.js";
 
 type Colour = readonly [number, number, number];

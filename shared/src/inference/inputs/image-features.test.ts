@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { seededRandom } from "../testing/seeded-random.js";
+import { seededRandom } from "../../testing/seeded-random.js";
 import { imageFeatures } from "./image-features.js";
 
 type Colour = readonly [number, number, number];

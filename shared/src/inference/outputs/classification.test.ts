@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ClassificationPostprocess } from "../model/pipeline.js";
+import { ClassificationPostprocess } from "../../model/postprocess/classification.js";
 import { classificationFault, classify } from "./classification.js";
 
 const spec = (more: object = {}) => ClassificationPostprocess.parse({ labels: ["ok", "scratch", "dent"], ...more });
