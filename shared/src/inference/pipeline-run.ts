@@ -32,9 +32,11 @@ export async function runInputs(
   const startMs = performance.now();
   const runs = inputs.map((input) => pipeline.toRuns(input));
   const readyMs = performance.now();
-  const outputs = canStack(tensors, runs)
-    ? await runStacked(session, runs)
-    : await runInTurn(session, pipeline, tensors, runs);
+  // States belong to one input each.
+  const outputs =
+    pipeline.states.length === 0 && canStack(tensors, runs)
+      ? await runStacked(session, runs)
+      : await runInTurn(session, pipeline, tensors, runs);
   const ranMs = performance.now();
   const readings = inputs.map((input, at) => pipeline.read(outputs[at] ?? [], input));
   const times = { preMs: readyMs - startMs, runMs: ranMs - readyMs, postMs: performance.now() - ranMs };

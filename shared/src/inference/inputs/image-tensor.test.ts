@@ -50,3 +50,22 @@ test("the shape is that of a batch of one in the layout asked for", () => {
   assert.deepEqual(imageShape(spec("nchw"), { width: 640, height: 480 }), [1, 3, 480, 640]);
   assert.deepEqual(imageShape(spec("nhwc"), { width: 640, height: 480 }), [1, 480, 640, 3]);
 });
+
+test("whole numbers are rounded and kept within their type, half precision is stored as bits", () => {
+  const pixels = { data: Uint8Array.of(0, 128, 255), width: 1, height: 1 };
+  const made = (more: object) => {
+    const resize = { width: 1, height: 1 };
+    return Array.from(imageTensor(pixels, ImagePreprocess.parse({ resize, ...more })) as Uint16Array);
+  };
+  assert.deepEqual(made({ dtype: "uint8", scale: 1 }), [0, 128, 255]);
+  assert.deepEqual(made({ dtype: "uint8", scale: 2, mean: [1, 1, 1] }), [0, 255, 255]);
+  assert.deepEqual(made({ dtype: "int8", scale: 1, mean: [128, 128, 128] }), [-128, 0, 127]);
+  assert.deepEqual(made({ dtype: "float16", scale: 1 / 255, colour: "bgr" }), [0x3c00, 0x3804, 0]);
+});
+
+test("grey is the luma of Rec. 601, in one channel", () => {
+  const pixels = { data: Uint8Array.of(255, 0, 0, 0, 255, 0, 0, 0, 255, 10, 20, 30), width: 2, height: 2 };
+  const spec = ImagePreprocess.parse({ resize: { width: 2, height: 2 }, colour: "gray", scale: 1, dtype: "uint8" });
+  assert.deepEqual(imageShape(spec, pixels), [1, 1, 2, 2]);
+  assert.deepEqual(Array.from(imageTensor(pixels, spec) as Uint8Array), [76, 150, 29, 18]);
+});

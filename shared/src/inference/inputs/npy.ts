@@ -43,8 +43,9 @@ export function readNpy(bytes: Uint8Array): Omit<NamedTensor, "name"> {
       `it holds ${view.byteLength - start} bytes for shape [${shape.join(", ")}] of ${dtype}, which are ${sizeBytes}`,
     );
   }
-  const own = bytes.slice(start);
-  return { dtype, shape, data: tensorDataOver(dtype, own.buffer as ArrayBuffer, 0, length) };
+  // Not slice: that of a Buffer does not copy.
+  const own = new Uint8Array(bytes.subarray(start));
+  return { dtype, shape, data: tensorDataOver(dtype, own.buffer, 0, length) };
 }
 
 function unfit(message: string): MusterError {

@@ -118,3 +118,39 @@ test("a picture with too many bytes or pixels is refused before it is decoded", 
   });
   await decodeImage(png, spec(8, 8), { maxBytes: png.length, maxPixels: 90_000 });
 });
+
+test("a region, a crop, padding and sizes that follow the picture give the pixels they name", async () => {
+  const file = await picture(quarters).resize(80, 80, { kernel: "nearest" }).png().toBuffer();
+  const seen = async (preprocess: object) => {
+    const pixels = await decodeImage(file, ImagePreprocess.parse(preprocess));
+    const at = (x: number, y: number) => colours(pixels.data)[y * pixels.width + x];
+    return { size: [pixels.width, pixels.height], at };
+  };
+  const corner = await seen({
+    resize: { width: 8, height: 8 },
+    region: { left: 0.5, top: 0, width: 0.5, height: 0.5 },
+  });
+  assert.deepEqual([corner.at(0, 0), corner.at(7, 7)], [green, green]);
+  const crop = await seen({ resize: { width: 80, height: 80 }, crop: { width: 4, height: 2 } });
+  assert.deepEqual([crop.size, crop.at(0, 0), crop.at(3, 1)], [[4, 2], red, white]);
+  const pad = [9, 8, 7];
+  const padded = await seen({ resize: { width: 40, height: 20, mode: "contain", pad, kernel: "nearest" } });
+  assert.deepEqual([padded.at(0, 0), padded.at(10, 0), padded.at(29, 19), padded.at(30, 0)], [pad, red, white, pad]);
+  const start = await seen({
+    resize: { width: 40, height: 20, mode: "contain", pad, align: "start", kernel: "nearest" },
+  });
+  assert.deepEqual([start.at(0, 0), start.at(20, 0), start.at(39, 19)], [red, pad, pad]);
+  assert.deepEqual((await seen({ resize: { maxSide: 64, multipleOf: 32 } })).size, [64, 64]);
+  assert.deepEqual((await seen({ resize: { height: 20, maxWidth: 100 } })).size, [20, 20]);
+});
+
+test("a turned picture is placed by the size it is seen in", async () => {
+  const wide = await picture([[white, white]])
+    .resize(64, 32)
+    .withMetadata({ orientation: 6 })
+    .png()
+    .toBuffer();
+  const { placement } = await decodeImage(wide, spec(32, 32, "contain"), defaultImageLimits, true);
+  assert.deepEqual(placement?.picture, { width: 32, height: 64 });
+  assert.deepEqual(placement?.to, { left: 8, top: 0, width: 16, height: 32 });
+});
