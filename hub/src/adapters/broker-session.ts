@@ -112,7 +112,7 @@ export class BrokerSession {
 
   /** Resolves when the broker has acknowledged the message; with QoS 0, when it has been written. Throws `link/closed`. */
   publish(topic: string, payload: Buffer, qos: 0 | 1): Promise<void> {
-    return this.#answered((done) => this.#client.publish(topic, payload, { qos }, (error) => done(error)));
+    return this.#answered((done) => this.#client.publish(topic, payload, { qos }, done));
   }
 
   /**
@@ -120,7 +120,7 @@ export class BrokerSession {
    * may be used again: MQTT.js says so when it has only been queued. Throws `link/closed`.
    */
   writePacket(packet: Buffer): Promise<void> {
-    return this.#answered((done) => this.#client.stream.write(packet, (error) => done(error ?? undefined)));
+    return this.#answered((done) => this.#client.stream.write(packet, done));
   }
 
   /** Says goodbye, and waits until the connection is gone. */
@@ -129,13 +129,14 @@ export class BrokerSession {
     await this.ended;
   }
 
-  async #answered(start: (done: (error?: Error) => void) => void): Promise<void> {
+  async #answered(start: (done: (error?: Error | null) => void) => void): Promise<void> {
     if (this.#reason !== undefined) throw closed(this.#reason);
     await new Promise<void>((resolve, reject) => {
       this.#waiting.add(reject);
       start((error) => {
         this.#waiting.delete(reject);
-        if (error === undefined) resolve();
+        // MQTT.js says both null and undefined for success.
+        if (error == null) resolve();
         else reject(closed(messageOf(error)));
       });
     });

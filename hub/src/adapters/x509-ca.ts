@@ -149,7 +149,8 @@ class Authority implements CertificateAuthority {
       signingAlgorithm: this.#signer.signing,
       signingKey: this.#signer.key,
     });
-    return crl.toString("pem");
+    // The library writes a label of its own, which OpenSSL does not know.
+    return x509.PemConverter.encode(crl.rawData, "X509 CRL");
   }
 
   async #issue(

@@ -1,7 +1,8 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { createWriteStream } from "node:fs";
-import { readFile, watch } from "node:fs/promises";
+import { readFile, watch, writeFile } from "node:fs/promises";
 import { connect } from "node:net";
+import { userInfo } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { debianTool } from "./debian-tool.js";
 
@@ -50,7 +51,10 @@ export class Mosquitto {
   /** Starts it again on the same port. */
   async restart(): Promise<void> {
     const { path, env } = await debianTool("mosquitto", "mosquitto", true);
-    const config = join(this.#folder, "mosquitto.conf");
+    const config = join(this.#folder, "as-tester.conf");
+    // Started by root it would become another user, who cannot read the folders of a test.
+    const written = await readFile(join(this.#folder, "mosquitto.conf"), "utf8");
+    await writeFile(config, `user ${userInfo().username}\n${written}`);
     const child = spawn(path, ["-c", config], { env: { ...process.env, ...env }, stdio: ["ignore", "pipe", "pipe"] });
     this.#child = child;
     const log = createWriteStream(join(this.#folder, "mosquitto.log"), { flags: "a" });
