@@ -120,7 +120,11 @@ export class BrokerSession {
    * may be used again: MQTT.js says so when it has only been queued. Throws `link/closed`.
    */
   writePacket(packet: Buffer): Promise<void> {
-    return this.#answered((done) => this.#client.stream.write(packet, done));
+    const { stream } = this.#client;
+    return this.#answered((done) =>
+      // Node says of what waited in a TLS socket that was cut that it went out.
+      stream.write(packet, (error) => done(error ?? (stream.destroyed ? new Error("it was cut") : undefined))),
+    );
   }
 
   /** Says goodbye, and waits until the connection is gone. */

@@ -17,6 +17,8 @@ import { Mosquitto } from "./mosquitto.js";
 /** A Mosquitto of its own, and a hub's link to it, both ended with the test. */
 export interface MosquittoBench extends Bench {
   readonly broker: Mosquitto;
+  /** Where its files are. */
+  readonly folder: string;
   /** Events that the link has logged. */
   readonly logged: string[];
   /** How often the way to the broker has opened. */
@@ -59,5 +61,5 @@ export async function mosquittoBench(t: TestContext): Promise<MosquittoBench> {
   });
   t.after(() => link.close());
   await until("the link is open", () => opens > 0);
-  return { link, authority, heard, gone, revoked, broker, logged, opens: () => opens };
+  return { link, authority, heard, gone, revoked, broker, folder: files, logged, opens: () => opens };
 }
