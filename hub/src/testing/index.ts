@@ -9,6 +9,6 @@ export { type Bench, client, connected, until } from "../adapters/testing/broker
 export { deviceLinkContract } from "../adapters/testing/device-link-contract.js";
 export { openAuthority } from "../adapters/x509-ca.js";
 export { chunkUp } from "../chunking.js";
-export type { DeviceLink } from "../ports.js";
+export type { DeviceLink, LinkListener } from "../ports.js";
 export { Transfers } from "../transfers.js";
 export { encodingsOf, manifestOf, openDevices } from "./hub-rooms.js";

@@ -96,9 +96,7 @@ test("a device that is revoked or removed is cut off at a Mosquitto too, and ref
     return refusals.length >= 2 ? true : undefined;
   });
   for (const machine of [revoked, removed]) {
-    const refused = await machine.program.waitFor("link.lost", 60_000, ({ reason }) =>
-      /refuses/.test(String(reason)),
-    );
+    const refused = await machine.program.waitFor("link.lost", 60_000, ({ reason }) => /refuses/.test(String(reason)));
     assert.match(String(refused.reason), /refuses this device's certificate: it was revoked/);
   }
   assert.ok(await online("d3"));
