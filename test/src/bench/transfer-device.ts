@@ -1,5 +1,6 @@
 import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { performance } from "node:perf_hooks";
 import { FolderShelf, MemorySpool, openMqttLink, Transfer, Uplink } from "@muster/agent/testing";
 import { systemClock } from "@muster/shared/node";
 import { OpensslCa } from "../fleet/openssl-ca.js";
@@ -10,6 +11,8 @@ import type { Place } from "./transfers.js";
 export interface Device {
   /** Fetches the artifact into its shelf. */
   fetch(): Promise<void>;
+  /** Milliseconds until the hub's acknowledgement of a message is here, which waits behind the chunks under way. */
+  controlMs(): Promise<number>;
   /** Disconnects and empties the shelf. */
   close(): Promise<void>;
 }
@@ -42,6 +45,11 @@ export async function newDevice(
   const deps = { link: uplink, shelf, clock: systemClock, log: quiet, allowance, maxArtifactBytes: 5e9 };
   const transfer = new Transfer(deps);
   return {
+    controlMs: async () => {
+      const beginMs = performance.now();
+      await uplink.renew({ request: "nobody-answers", csr: "none" });
+      return performance.now() - beginMs;
+    },
     fetch: () => transfer.fetchArtifact(artifact, new AbortController().signal, nothing),
     close: async () => {
       await uplink.close();
