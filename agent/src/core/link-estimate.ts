@@ -21,10 +21,10 @@ const minMeanMs = 100;
 export class LinkEstimate {
   #sounding: Sounding | undefined;
   #roundTripMs: number | undefined;
-  #soundedBytesPerMs = 0;
   /** Bytes and milliseconds that arrivals took, the older the less. */
   #meanBytes = 0;
   #meanMs = 0;
+  #unevenMs = 0;
   #lastMs: number | undefined;
 
   /** The round trip on an empty link; undefined until it was sounded. */
@@ -34,8 +34,12 @@ export class LinkEstimate {
 
   /** 0 until two frames have come one after the other. */
   get bytesPerMs(): number {
-    const mean = this.#meanMs === 0 ? 0 : this.#meanBytes / this.#meanMs;
-    return Math.max(mean, this.#soundedBytesPerMs);
+    return this.#meanMs === 0 ? 0 : this.#meanBytes / this.#meanMs;
+  }
+
+  /** By how much frames come earlier or later than this rate says: a mean, 0 where all flows evenly. */
+  get unevenMs(): number {
+    return this.#unevenMs;
   }
 
   /** A request for so many frames goes out, and nothing else is on its way. */
@@ -54,6 +58,7 @@ export class LinkEstimate {
       const kept = Math.exp(-sinceMs / Math.max(minMeanMs, 2 * (this.#roundTripMs ?? 0)));
       this.#meanBytes = this.#meanBytes * kept + bytes;
       this.#meanMs = this.#meanMs * kept + sinceMs;
+      this.#unevenMs += (Math.abs(sinceMs - bytes / this.bytesPerMs) - this.#unevenMs) / 8;
     }
     this.#lastMs = nowMs;
     if (this.#sounding?.request === request) this.#take(this.#sounding, bytes, nowMs);
@@ -76,8 +81,8 @@ export class LinkEstimate {
     if (sounding.left > 0) return;
     this.#sounding = undefined;
     const { first, askedMs, laterBytes } = sounding;
-    this.#soundedBytesPerMs = laterBytes / Math.max(1, nowMs - first.atMs);
-    const roundTripMs = Math.max(1, first.atMs - askedMs - first.bytes / this.#soundedBytesPerMs);
+    const bytesPerMs = laterBytes / Math.max(1, nowMs - first.atMs);
+    const roundTripMs = Math.max(1, first.atMs - askedMs - first.bytes / bytesPerMs);
     // The mean of this one and those before: a single one may have met a moment of silence or of crowding.
     this.#roundTripMs = this.#roundTripMs === undefined ? roundTripMs : (this.#roundTripMs + roundTripMs) / 2;
   }

@@ -1,12 +1,13 @@
 // `npm run bench -- [name …]`: measurements, each beside what a user would have without Muster, in one run.
 import { availableParallelism, cpus } from "node:os";
+import { benchBytesSent } from "./bytes-sent.js";
 import { benchConnects } from "./connects.js";
 import { benchLinks } from "./links.js";
 import { benchFanOut, benchTransfers } from "./transfers.js";
 import { benchEncryption, benchIndex } from "./trust.js";
 
 const benches: Readonly<Record<string, readonly (() => Promise<string>)[]>> = {
-  transfer: [benchTransfers, benchFanOut, benchLinks],
+  transfer: [benchTransfers, benchFanOut, benchLinks, benchBytesSent],
   security: [benchConnects, benchIndex, benchEncryption],
 };
 
