@@ -21,6 +21,7 @@ const minMeanMs = 100;
 export class LinkEstimate {
   #sounding: Sounding | undefined;
   #roundTripMs: number | undefined;
+  #soundedBytesPerMs = 0;
   /** Bytes and milliseconds that arrivals took, the older the less. */
   #meanBytes = 0;
   #meanMs = 0;
@@ -35,6 +36,11 @@ export class LinkEstimate {
   /** 0 until two frames have come one after the other. */
   get bytesPerMs(): number {
     return this.#meanMs === 0 ? 0 : this.#meanBytes / this.#meanMs;
+  }
+
+  /** The rate of what came behind the first frame of the last sounding: what the link carries when it has something to. */
+  get soundedBytesPerMs(): number {
+    return this.#soundedBytesPerMs;
   }
 
   /** By how much frames come earlier or later than this rate says: a mean, 0 where all flows evenly. */
@@ -81,8 +87,8 @@ export class LinkEstimate {
     if (sounding.left > 0) return;
     this.#sounding = undefined;
     const { first, askedMs, laterBytes } = sounding;
-    const bytesPerMs = laterBytes / Math.max(1, nowMs - first.atMs);
-    const roundTripMs = Math.max(1, first.atMs - askedMs - first.bytes / bytesPerMs);
+    this.#soundedBytesPerMs = laterBytes / Math.max(1, nowMs - first.atMs);
+    const roundTripMs = Math.max(1, first.atMs - askedMs - first.bytes / this.#soundedBytesPerMs);
     // The mean of this one and those before: a single one may have met a moment of silence or of crowding.
     this.#roundTripMs = this.#roundTripMs === undefined ? roundTripMs : (this.#roundTripMs + roundTripMs) / 2;
   }

@@ -154,11 +154,13 @@ export class TransferWindow {
   #fit({ askedMs, length }: Asked, nowMs: number): void {
     const rttMs = Math.max(1, nowMs - askedMs);
     this.#smoothRttMs = this.#smoothRttMs === undefined ? rttMs : 0.875 * this.#smoothRttMs + 0.125 * rttMs;
-    const { roundTripMs, bytesPerMs, unevenMs } = this.#link;
+    const { roundTripMs, bytesPerMs, soundedBytesPerMs, unevenMs } = this.#link;
     if (roundTripMs === undefined) return;
     const waitedMs = rttMs - (2 * length) / bytesPerMs;
     if (waitedMs > 1.6 * roundTripMs) this.#starting = false;
-    const enough = (roundTripMs * (1 + spare.share) + spare.ms + 2 * unevenMs) * bytesPerMs;
+    // A window that was too small for a while has made the mean small as well; what was sounded gets it out of that.
+    const fullBytesPerMs = Math.max(bytesPerMs, soundedBytesPerMs);
+    const enough = (roundTripMs * (1 + spare.share) + spare.ms) * fullBytesPerMs + 2 * unevenMs * bytesPerMs;
     const wanted = this.#starting ? windowLimits.maxBytes : Math.min(enough, windowLimits.maxBytes);
     this.#low = Math.min(wanted, this.#low + length);
     this.#high = Math.min(windowLimits.maxBytes, this.#low + batchMs * bytesPerMs);

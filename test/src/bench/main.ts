@@ -2,12 +2,16 @@
 import { availableParallelism, cpus } from "node:os";
 import { benchBytesSent } from "./bytes-sent.js";
 import { benchConnects } from "./connects.js";
+import { benchInference } from "./inference.js";
+import { benchLarge } from "./large.js";
 import { benchLinks } from "./links.js";
 import { benchFanOut, benchTransfers } from "./transfers.js";
 import { benchEncryption, benchIndex } from "./trust.js";
 
 const benches: Readonly<Record<string, readonly (() => Promise<string>)[]>> = {
   transfer: [benchTransfers, benchFanOut, benchLinks, benchBytesSent],
+  "transfer-4gb": [benchLarge],
+  inference: [benchInference],
   security: [benchConnects, benchIndex, benchEncryption],
 };
 
