@@ -52,7 +52,7 @@ async function benchCase(folder: string, { name, deviceBytesPerSecond, sizeBytes
       // Encrypted, so that it is fetched whole and as it is.
       await pushLarge(hub, folder, version, "fp32", sizeBytes, "--encrypt");
       await rankLast(hub.program.pid);
-      const idle = await load.during(() => systemClock.sleep(idleMs));
+      const idle = await load.during(nothing);
       const { id } = await rollOut(hub, version);
       const beside = await load.during(() => transferOf(agent, sizeBytes, round));
       seen.push({ idle: idle.latencies, beside: beside.latencies, mbPerSecond: sizeBytes / 1000 / beside.ms });
@@ -95,7 +95,7 @@ class Load {
   }
 
   /** Latencies, in milliseconds, of what was due while the work went on. */
-  async during(work: () => Promise<Span | void>): Promise<{ latencies: number[]; ms: number }> {
+  async during(work: () => Promise<Span>): Promise<{ latencies: number[]; ms: number }> {
     const beginMs = performance.now();
     const answers: Promise<{ dueMs: number; ms: number }>[] = [];
     let over = false;
@@ -108,7 +108,7 @@ class Load {
       if (waitMs > 0) await systemClock.sleep(waitMs);
       answers.push(this.#ask(dueMs));
     }
-    const { fromMs, toMs } = (await span) ?? { fromMs: beginMs + 500, toMs: performance.now() };
+    const { fromMs, toMs } = await span;
     const within = (await Promise.all(answers)).filter(({ dueMs }) => dueMs >= fromMs && dueMs < toMs);
     return { latencies: within.map(({ ms }) => ms), ms: toMs - fromMs };
   }
@@ -125,6 +125,12 @@ class Load {
 interface Span {
   readonly fromMs: number;
   readonly toMs: number;
+}
+
+async function nothing(): Promise<Span> {
+  const fromMs = performance.now();
+  await systemClock.sleep(idleMs);
+  return { fromMs, toMs: performance.now() };
 }
 
 /** The time in which the agent fetches an artifact of about this size, the `done`th of them. */
