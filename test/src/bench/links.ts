@@ -24,8 +24,9 @@ export async function benchLinks(): Promise<string> {
   const lines = [
     "One device over a shaped link (a proxy in this process: rate, delay, queue of one round trip; loss is what TCP makes",
     "of it: a stall of one round trip for all behind a lost segment, and a congestion window cut to 0.7). Share of the link;",
-    "round trip of a control message on the device's MQTT connection: on the idle link, and what is added meanwhile (medians)",
-    row(["link", "Muster", "HTTPS", "ratio", "control", "+ Muster", "+ HTTPS", "+ Muster ÷ round trip"]),
+    "round trip of a control message on the device's MQTT connection: on the idle link, and what Muster (also in round",
+    "trips of the link) or HTTPS add meanwhile. Medians",
+    row(["link", "Muster", "HTTPS", "ratio", "control", "+ Muster", "+ HTTPS", "in trips"]),
   ];
   for (const link of links) {
     const folder = await mkdtemp(join(tmpdir(), "muster-bench-"));
