@@ -11,7 +11,7 @@ import {
   writeDurably,
 } from "@muster/shared/node";
 import { Access, firstAdmin } from "./access.js";
-import { openAedesBroker } from "./adapters/aedes-broker.js";
+import { openDeviceLink } from "./adapters/device-link.js";
 import { inspectProcess } from "./adapters/inspect-process.js";
 import { openPki } from "./adapters/pki.js";
 import { openSqlite } from "./adapters/sqlite-store.js";
@@ -46,6 +46,8 @@ import { ListenerCertificates } from "./listener-tls.js";
 import type { LinkListener } from "./ports.js";
 import { Publishing } from "./publishing.js";
 import { Removal } from "./removal.js";
+import { RevocationList } from "./revocation-list.js";
+import { RollCall } from "./roll-call.js";
 import { Rollouts } from "./rollouts.js";
 import { CertificateStore } from "./store/certificate-store.js";
 import { RolloutStore } from "./store/rollout-store.js";
@@ -53,6 +55,8 @@ import { Storing } from "./storing.js";
 import { Telemetry } from "./telemetry.js";
 import { Transfers } from "./transfers.js";
 import { Trust } from "./trust.js";
+
+export { prepareMosquitto } from "./adapters/mosquitto-files.js";
 
 /** The version of this hub. */
 export const hubVersion = "0.1.0";
@@ -105,7 +109,7 @@ export async function startHub(options: Partial<HubConfig>, log: Log): Promise<H
     closers.push(() => certificateStore.close());
     const certificates = new Certificates({
       ...{ store: certificateStore, clock, devices, events, pki },
-      settings: { log, deviceCertificateMs },
+      settings: { log, deviceCertificateMs, unseen: config.broker !== undefined },
     });
     const telemetry = new Telemetry(db, clock, devices);
     const catalog = new Catalog({ db, devices, artifacts, clock });
@@ -129,21 +133,31 @@ export async function startHub(options: Partial<HubConfig>, log: Log): Promise<H
     });
     const garbage = new Garbage({ db, artifacts, catalog, encodings, storing, clock, log });
     await publishing.forgetUnused();
-    await garbage.sweep();
+    await garbage.sweep().catch((error) => log.error("garbage.sweep.failed", { error }));
 
     // The broker needs its listener before the rooms behind it exist; nothing connects until then.
     let ingest: Ingest | undefined;
+    let rollCall: RollCall | undefined;
     const listener: LinkListener = {
       onMessage: (...message) => ingest?.onMessage(...message),
       onAlive: (device) => ingest?.onAlive(device),
-      onGone: (device) => ingest?.onGone(device),
+      onGone: (device) => {
+        ingest?.onGone(device);
+        void rollCall?.doubt(device);
+      },
+      onOpen: () => void rollCall?.all(),
     };
-    const link = await openAedesBroker({
-      ...{ host: config.mqttHost, port: config.mqttPort, publicHost, listener, log },
-      ...{ tls, door: certificates, limits: config },
-    });
+    const link = await openDeviceLink(config, { pki, tls, door: certificates, listener, log });
     closers.push(() => link.close());
     listeners.onChange((next) => link.useTls(next));
+    if (config.broker !== undefined) {
+      const silentMs = config.offlineAfterMs / 3;
+      rollCall = new RollCall({ devices, link, clock, silentMs, log });
+      const asking = rollCall;
+      closers.push(every(silentMs / 2, () => asking.tick(), log, "devices.ask"));
+    }
+    const revocations = RevocationList.of(config, pki, { certificates, link, clock, log });
+    await revocations?.refresh();
     const desired = new DesiredDocuments({
       ...{ db, clock, link, trust },
       keys: { artifactKeys, catalog, encodings },
@@ -238,7 +252,11 @@ export async function startHub(options: Partial<HubConfig>, log: Log): Promise<H
 
     closers.push(every(config.tickMs, () => rollouts.tick(), log, "rollout.tick"));
     // Certificates expire, and overlaps end, also on connections that last.
-    closers.push(every(config.tickMs, async () => link.recheck(), log, "link.recheck"));
+    const recheck = async () => {
+      await revocations?.refresh();
+      link.recheck();
+    };
+    closers.push(every(config.tickMs, recheck, log, "link.recheck"));
     closers.push(every(60_000, () => listeners.refresh(), log, "listener.refresh"));
     closers.push(
       every(3_600_000, () => telemetry.prune(config.keepTelemetryMs, config.maxTelemetryRows), log, "telemetry.prune"),
