@@ -44,5 +44,6 @@ export * from "./stats/distances.js";
 export * from "./stats/histogram.js";
 export * from "./stats/quantile.js";
 export * from "./stats/sketch.js";
+export * from "./turns.js";
 export * from "./units.js";
 export * from "./yaml-text.js";

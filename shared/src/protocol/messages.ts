@@ -99,6 +99,8 @@ export const ReportedModel = z.object({
       threads: z.int(),
     })
     .optional(),
+  /** The version it goes back to without the hub; absent when there is none. */
+  previous: z.object({ version: VersionName, manifest: Digest }).optional(),
   candidate: z
     .object({
       attempt: z.string(),
