@@ -8,6 +8,7 @@ export * from "./model/manifest.js";
 export * from "./model/pipeline.js";
 export * from "./ports.js";
 export * from "./protocol/codec.js";
+export * from "./protocol/feeds.js";
 export * from "./protocol/frames.js";
 export * from "./protocol/http.js";
 export * from "./protocol/http-access.js";

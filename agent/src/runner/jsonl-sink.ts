@@ -1,58 +1,74 @@
 import { mkdir, open, rename } from "node:fs/promises";
 import { dirname } from "node:path";
-import { type Log, messageOf } from "@muster/shared";
-import type { JsonLinesSink, RunnerStatus } from "./protocol.js";
+import { type Log, messageOf, type SinkReport } from "@muster/shared";
+import { isMissing } from "@muster/shared/node";
+import type { JsonLinesSink } from "./feed-settings.js";
+import type { Sink, SinkRecord } from "./sink.js";
+import { Standing } from "./standing.js";
 
-/** One answer, as a sink keeps it. */
-export interface SinkRecord {
-  readonly atMs: number;
-  /** The folder of the source. */
-  readonly source: string;
-  readonly file: string;
-  readonly model: string;
-  readonly version: string;
-  readonly label: string;
-  readonly confidence: number;
-}
+/** Past so many lines that the disk has not taken yet, sources wait. */
+const maxWaiting = 1000;
 
-/** Writes answers as JSON lines. Past `maxBytes` the file becomes `.1`, in place of the one before, and a new one begins. */
-export class JsonlSink {
+/** Writes answers as JSON lines. Past `maxBytes` the file becomes `.1`, the one before `.2` and so on, and a new one begins. */
+export class JsonlSink implements Sink {
   readonly #settings: JsonLinesSink;
-  readonly #log: Log;
+  readonly #standing: Standing;
   #waiting: string[] = [];
+  #durably = false;
   /** Whole batches are written one after the other, so that lines never mix. */
   #turn: Promise<void> = Promise.resolve();
+  /** The batch that will take what is added now. */
+  #next: Promise<void> | undefined;
   #written = 0;
   #failed = 0;
-  #lastError: string | undefined;
 
   constructor(settings: JsonLinesSink, log: Log) {
     this.#settings = settings;
-    this.#log = log;
+    this.#standing = new Standing(log, "runner.sink.failed", settings.path);
+    this.#standing.running();
   }
 
-  /** Takes a record; it is written soon. What cannot be written is counted, and never stops a source. */
+  get full(): boolean {
+    return this.#waiting.length >= maxWaiting;
+  }
+
   add(record: SinkRecord): void {
     this.#waiting.push(`${JSON.stringify(record)}\n`);
-    if (this.#waiting.length === 1) this.#turn = this.#turn.then(() => this.#write(false));
+    void this.#soon();
   }
 
-  /** Resolves when all that was added is safe on disk, or was counted as failed. */
+  /** Whoever asks while a batch is being written shares the next one, and its flush of the disk. */
   async sync(): Promise<void> {
-    this.#turn = this.#turn.then(() => this.#write(true));
-    await this.#turn;
+    this.#durably = true;
+    await this.#soon();
   }
 
-  status(): RunnerStatus["sinks"][number] {
-    const { type, path } = this.#settings;
-    const lastError = this.#lastError === undefined ? {} : { lastError: this.#lastError };
-    return { type, target: path, written: this.#written, failed: this.#failed, ...lastError };
+  status(): SinkReport {
+    const counts = { waiting: this.#waiting.length, written: this.#written, failed: this.#failed, dropped: 0 };
+    return { type: "jsonl", target: this.#settings.path, ...this.#standing.report(), ...counts };
   }
 
-  async #write(durably: boolean): Promise<void> {
+  async close(): Promise<void> {
+    await this.sync();
+  }
+
+  #soon(): Promise<void> {
+    if (this.#next !== undefined) return this.#next;
+    const batch = this.#turn.then(() => {
+      this.#next = undefined;
+      return this.#write();
+    });
+    this.#next = batch;
+    this.#turn = batch;
+    return batch;
+  }
+
+  async #write(): Promise<void> {
     const { path, maxBytes } = this.#settings;
     const lines = this.#waiting;
+    const durably = this.#durably;
     this.#waiting = [];
+    this.#durably = false;
     try {
       await mkdir(dirname(path), { recursive: true });
       // Opened every time: whoever moves the file away finds that a new one is begun.
@@ -62,7 +78,7 @@ export class JsonlSink {
         const { size } = await file.stat();
         if (size > 0 && size + Buffer.byteLength(text) > maxBytes) {
           await file.close();
-          await rename(path, `${path}.1`);
+          await this.#rotate();
           file = await open(path, "a", 0o600);
         }
         await file.appendFile(text);
@@ -71,10 +87,20 @@ export class JsonlSink {
         await file.close();
       }
       this.#written += lines.length;
+      this.#standing.running();
     } catch (error) {
       this.#failed += lines.length;
-      this.#lastError = messageOf(error);
-      this.#log.warn("runner.sink.failed", { path, lines: lines.length, error });
+      this.#standing.failed(`${lines.length} answers could not be written: ${messageOf(error)}`, error);
+    }
+  }
+
+  async #rotate(): Promise<void> {
+    const { path, keep } = this.#settings;
+    const nameOf = (age: number) => (age === 0 ? path : `${path}.${age}`);
+    for (let age = keep - 1; age >= 0; age -= 1) {
+      await rename(nameOf(age), nameOf(age + 1)).catch((error) => {
+        if (!isMissing(error)) throw error;
+      });
     }
   }
 }
