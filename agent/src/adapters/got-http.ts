@@ -19,10 +19,16 @@ export async function callHttp(request: HttpRequest): Promise<HttpAnswer> {
     decompress: false,
   });
   let answer: Omit<HttpAnswer, "body"> = { status: 0, headers: {} };
-  stream.on("response", ({ statusCode, headers: names }: { statusCode: number; headers: NodeJS.Dict<string | string[]> }) => {
-    const flat = Object.entries(names).map(([name, value]) => [name, Array.isArray(value) ? value.join(", ") : value]);
-    answer = { status: statusCode, headers: Object.fromEntries(flat) };
-  });
+  stream.on(
+    "response",
+    ({ statusCode, headers: names }: { statusCode: number; headers: NodeJS.Dict<string | string[]> }) => {
+      const flat = Object.entries(names).map(([name, value]) => [
+        name,
+        Array.isArray(value) ? value.join(", ") : value,
+      ]);
+      answer = { status: statusCode, headers: Object.fromEntries(flat) };
+    },
+  );
   const chunks: Buffer[] = [];
   let sizeBytes = 0;
   for await (const chunk of stream as AsyncIterable<Buffer>) {
@@ -33,4 +39,3 @@ export async function callHttp(request: HttpRequest): Promise<HttpAnswer> {
   }
   return { ...answer, body: Buffer.concat(chunks) };
 }
-

@@ -93,8 +93,7 @@ function publish(
     client.once("close", lost);
     client.publish(topic, payload, { qos, retain }, (error) => {
       client.removeListener("close", lost);
-      if (error)
-        reject(new MusterError("link/closed", `message was not sent: ${messageOf(error)}`, { cause: error }));
+      if (error) reject(new MusterError("link/closed", `message was not sent: ${messageOf(error)}`, { cause: error }));
       else resolve();
     });
   });

@@ -1,12 +1,9 @@
-import { maxFeeds, ModelName } from "@muster/shared";
+import { ModelName, maxFeeds } from "@muster/shared";
 import { z } from "zod";
 
 /** A secret stays out of the configuration: it is named by the file, or the variable, that holds it. Read again on every use. */
 export const SecretRef = z.union(
-  [
-    z.strictObject({ file: z.string().min(1) }),
-    z.strictObject({ env: z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/) }),
-  ],
+  [z.strictObject({ file: z.string().min(1) }), z.strictObject({ env: z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/) })],
   "name the file or the variable that holds the secret: { file: PATH } or { env: NAME }",
 );
 export type SecretRef = z.infer<typeof SecretRef>;
@@ -22,9 +19,12 @@ export type HttpAuth = z.infer<typeof HttpAuth>;
 
 /** Text that is an address of one of the schemes, without a user or password in it. */
 const address = (...schemes: readonly string[]) =>
-  z.string().max(2000).refine((text) => isPlainAddress(text, schemes), {
-    error: `must be an address that begins with ${schemes.map((scheme) => `${scheme}//`).join(" or ")}, without user and password: they belong in 'auth'`,
-  });
+  z
+    .string()
+    .max(2000)
+    .refine((text) => isPlainAddress(text, schemes), {
+      error: `must be an address that begins with ${schemes.map((scheme) => `${scheme}//`).join(" or ")}, without user and password: they belong in 'auth'`,
+    });
 
 const HttpAddress = address("http:", "https:");
 const caFile = z.string().min(1).optional();
@@ -82,9 +82,13 @@ export type MqttSource = z.infer<typeof MqttSource>;
 export const VideoSource = z.strictObject({
   type: z.literal("video"),
   /** An address (rtsp://…, http://…), a device (/dev/video0) or a file. */
-  input: z.string().min(1).max(2000).refine((text) => !hasLogin(text), {
-    error: "must not hold user and password: they belong in 'auth'",
-  }),
+  input: z
+    .string()
+    .min(1)
+    .max(2000)
+    .refine((text) => !hasLogin(text), {
+      error: "must not hold user and password: they belong in 'auth'",
+    }),
   auth: Login.optional(),
   model: ModelName,
   framesPerSecond: z.number().min(0.01).max(240).default(5),
@@ -141,7 +145,11 @@ export const MqttSink = z.strictObject({
   type: z.literal("mqtt"),
   ...brokerShape,
   /** `{model}` in it becomes the name of the model. */
-  topic: z.string().min(1).max(1000).refine((topic) => !/[+#]/.test(topic), "must be a topic, without + and #"),
+  topic: z
+    .string()
+    .min(1)
+    .max(1000)
+    .refine((topic) => !/[+#]/.test(topic), "must be a topic, without + and #"),
   retain: z.boolean().default(false),
   ...spoolShape,
 });

@@ -137,7 +137,9 @@ export class SpooledSink implements Sink {
         if (signal.aborted) return;
         this.#standing.failed(messageOf(error), error);
         const waitMs =
-          error instanceof Postponed ? Math.min(error.afterMs, maxPostponedMs) : backoffMs(retry, attempt, Math.random());
+          error instanceof Postponed
+            ? Math.min(error.afterMs, maxPostponedMs)
+            : backoffMs(retry, attempt, Math.random());
         attempt += 1;
         await clock.sleep(waitMs, signal).catch(() => undefined);
       }

@@ -8,10 +8,10 @@ import { dirname, join } from "node:path";
 import type { TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Log, Manifest, sha256 } from "@muster/shared";
-import { type Classification, decodeImage } from "@muster/shared/inference";
-import { Engine } from "./engine.js";
+import { type ClassAnswer, classify, decodeInput, floatsOf, OnnxSession, pipelineOf } from "@muster/shared/inference";
+import type { z } from "zod";
 import { RunnerHost, type RunnerHostOptions } from "./host.js";
-import type { RunnerSettings, Slot } from "./protocol.js";
+import { RunnerSettings, type Slot } from "./protocol.js";
 
 const require = createRequire(import.meta.url);
 /** The picture library belongs to shared; only these tests make pictures in the agent. */
@@ -85,20 +85,29 @@ export async function makeManifest(
   return { ...unproven, selfTest: { tolerance: 0.02, samples: proven } };
 }
 
+/** The answer of a classifier with the score of every class. */
+export interface ScoredAnswer extends ClassAnswer {
+  readonly scores: readonly number[];
+}
+
 /** One self-test sample. */
-export function sampleOf(bytes: Buffer, { label, scores }: Pick<Classification, "label"> & Partial<Classification>) {
+export function sampleOf(bytes: Buffer, { label, scores }: Pick<ScoredAnswer, "label"> & Partial<ScoredAnswer>) {
   const input = { sha256: sha256(bytes), sizeBytes: bytes.length };
   return { input, label, ...(scores === undefined ? {} : { scores: [...scores] }) };
 }
 
-/** What the real model says of pictures. */
-export async function classifyHere(manifest: Manifest, pictures: readonly Buffer[]): Promise<Classification[]> {
-  const engine = await Engine.open({ modelPath: modelFile, provider: "cpu", threads: 1, manifest });
-  const answers: Classification[] = [];
+/** What the real model says of pictures, with the score of every class. */
+export async function classifyHere(manifest: Manifest, pictures: readonly Buffer[]): Promise<ScoredAnswer[]> {
+  const session = await OnnxSession.load(modelFile, { provider: "cpu", threads: 1 });
+  const pipeline = pipelineOf(manifest);
+  const answers: ScoredAnswer[] = [];
   for (const bytes of pictures) {
-    answers.push((await engine.image(await decodeImage(bytes, manifest.preprocess))).classification);
+    const [input] = (await decodeInput(manifest, bytes)).inputs;
+    const [run] = input === undefined ? [] : pipeline.toRuns(input);
+    const outputs = await session.run(run ?? []);
+    answers.push(classify(floatsOf(outputs, outputs[0]?.name ?? ""), manifest.postprocess));
   }
-  await engine.close();
+  await session.close();
   return answers;
 }
 
@@ -137,13 +146,17 @@ export function memoryLog(): Log & { readonly events: string[] } {
 /** A running runner in a process of its own, ended after the test. */
 export async function startRunner(
   t: TestContext,
-  settings: Partial<RunnerSettings> = {},
+  settings: Partial<z.input<typeof RunnerSettings>> = {},
   options: Partial<RunnerHostOptions> = {},
 ): Promise<{ host: RunnerHost; url: string; log: ReturnType<typeof memoryLog> }> {
   const log = memoryLog();
   const stateDir = settings.stateDir ?? (await temporaryFolder());
   const defaults = { host: "127.0.0.1", port: 0, workers: 2, maxQueue: 64, sources: [], sinks: [] };
-  const host = new RunnerHost({ settings: { ...defaults, ...settings, stateDir }, log, ...options });
+  const host = new RunnerHost({
+    settings: RunnerSettings.parse({ ...defaults, ...settings, stateDir }),
+    log,
+    ...options,
+  });
   t.after(() => host.close());
   await host.start();
   return { host, url: (await host.status()).url ?? "", log };

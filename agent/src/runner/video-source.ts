@@ -1,10 +1,11 @@
 import { backoffMs, type Clock, MusterError, messageOf, type SourceReport } from "@muster/shared";
 import type { VideoSource as VideoSettings } from "./feed-settings.js";
-import { type FfmpegRun, isFile, startFfmpeg } from "./ffmpeg.js";
+import { isFile, startFfmpeg } from "./ffmpeg.js";
 import { type Intake, maxInputBytes } from "./intake.js";
 import { JpegFrames } from "./jpeg-frames.js";
 import { type Environment, readSecret } from "./secret.js";
 import type { Source } from "./source.js";
+import { StallWatch } from "./stall-watch.js";
 
 export interface VideoSourceDeps {
   readonly settings: VideoSettings;
@@ -27,7 +28,7 @@ export class VideoSource implements Source {
   readonly #loop: Promise<void>;
   /** The newest frame, when nobody has taken it yet. */
   #latest: Frame | undefined;
-  /** Whether a frame is being answered now. */
+  /** The work on frames that is going on. */
   #answering: Promise<void> | undefined;
   #number = 0;
 
@@ -74,28 +75,35 @@ export class VideoSource implements Source {
 
   /** Runs ffmpeg to its end. Throws `source/failed`, `config/invalid`. */
   async #watch(): Promise<void> {
-    const { settings, intake } = this.#deps;
+    const { settings, intake, clock } = this.#deps;
     const ffmpeg = startFfmpeg({ settings, input: await this.#input() });
     const end = () => ffmpeg.end();
     const { signal } = this.#stop;
     signal.addEventListener("abort", end);
     if (signal.aborted) end();
-    const stalled = this.#stallWatch(ffmpeg);
+    const { whenSlow, stallMs, framesPerSecond } = settings;
+    const stall = new StallWatch(clock, Math.max(stallMs, 3000 / framesPerSecond), () => {
+      // While we hold it, it is not at fault.
+      if (whenSlow === "latest") end();
+    });
     const cutter = new JpegFrames(maxInputBytes);
     try {
       for await (const piece of ffmpeg.frames) {
         for (const bytes of cutter.push(piece)) {
-          stalled.frame();
+          stall.saw();
           intake.standing.running();
           this.#number += 1;
           await this.#show({ number: this.#number, bytes });
         }
       }
       const error = await ffmpeg.ended;
-      if (stalled.isOver) throw new MusterError("source/failed", `no frame came for ${settings.stallMs} ms`);
       if (error !== undefined) throw error;
+    } catch (error) {
+      if (stall.stalled) throw new MusterError("source/failed", `no frame came for ${stall.afterMs} ms`);
+      // What ffmpeg says is worth more than that its output broke off.
+      throw error instanceof MusterError ? error : ((await ffmpeg.ended) ?? error);
     } finally {
-      stalled.end();
+      stall.end();
       signal.removeEventListener("abort", end);
       end();
       await ffmpeg.ended;
@@ -124,27 +132,6 @@ export class VideoSource implements Source {
 
   async #take({ number, bytes }: Frame): Promise<void> {
     await this.#deps.intake.take({ name: `frame ${number}`, bytes }, this.#stop.signal);
-  }
-
-  /** Ends an ffmpeg that gives no frames any more; while we hold it, it is not at fault. */
-  #stallWatch(ffmpeg: FfmpegRun) {
-    const { settings, clock } = this.#deps;
-    const watch = { frames: 0, isOver: false, frame: () => void (watch.frames += 1), end: () => over.abort() };
-    const over = new AbortController();
-    const run = async () => {
-      for (let seen = -1; !over.signal.aborted; ) {
-        await clock.sleep(settings.stallMs, over.signal).catch(() => undefined);
-        if (over.signal.aborted) return;
-        if (watch.frames === seen && this.#deps.settings.whenSlow === "latest") {
-          watch.isOver = true;
-          ffmpeg.end();
-          return;
-        }
-        seen = watch.frames;
-      }
-    };
-    void run();
-    return watch;
   }
 
   async #input(): Promise<string> {

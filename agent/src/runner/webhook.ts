@@ -37,7 +37,11 @@ export class Webhook implements Delivery {
     const body = JSON.stringify({ answers: records });
     const answer = await call({
       ...{ method: "POST", url, timeoutMs, body, maxBytes: maxAnswerBytes, signal },
-      headers: { "content-type": "application/json", ...(await this.#signature(body)), ...(await authorization(auth, env)) },
+      headers: {
+        "content-type": "application/json",
+        ...(await this.#signature(body)),
+        ...(await authorization(auth, env)),
+      },
       ...(caFile === undefined ? {} : { ca: await readPem(caFile) }),
     });
     this.#judge(answer);
