@@ -11,8 +11,6 @@ export interface FfmpegCall {
 
 /** What ffmpeg said last is kept up to here. */
 const maxSaid = 2000;
-/** A camera that does not answer in this time is given up, and tried again. */
-const networkTimeoutUs = 10_000_000;
 
 /** The arguments that make ffmpeg write JPEG frames to its output at the wanted rate. */
 export function ffmpegArguments({ settings, input }: FfmpegCall): string[] {
@@ -20,8 +18,8 @@ export function ffmpegArguments({ settings, input }: FfmpegCall): string[] {
   const kind = kindOf(input);
   return [
     ...["-nostdin", "-hide_banner", "-loglevel", "error"],
-    ...(kind === "rtsp" ? ["-rtsp_transport", "tcp", "-timeout", String(networkTimeoutUs)] : []),
-    ...(kind === "http" ? ["-rw_timeout", String(networkTimeoutUs)] : []),
+    // A camera that says nothing is noticed by us: what limits the time in ffmpeg has another meaning in each version.
+    ...(kind === "rtsp" ? ["-rtsp_transport", "tcp"] : []),
     ...(kind === "device" ? ["-f", "v4l2"] : []),
     ...(kind === "file" && repeat ? ["-stream_loop", "-1"] : []),
     // A file that is not held by us is played at its own pace, as a camera would show it.
@@ -81,9 +79,8 @@ function withoutLogin(text: string, { settings, input }: FfmpegCall): string {
   return hidden.replaceAll(/\/\/[^/@\s]*@/g, "//");
 }
 
-function kindOf(input: string): "rtsp" | "http" | "device" | "file" | "other" {
+function kindOf(input: string): "rtsp" | "device" | "file" | "other" {
   if (/^rtsps?:/.test(input)) return "rtsp";
-  if (/^https?:/.test(input)) return "http";
   if (input.startsWith("/dev/")) return "device";
   return /^[a-z][a-z0-9+.-]+:/i.test(input) ? "other" : "file";
 }

@@ -72,7 +72,7 @@ test("a token is sent and shown nowhere; without the right one it is told what t
   server.show("one");
   const source = start();
   await until("it is told", () => /401.*'auth'/.test(source.status().lastError ?? ""));
-  assert.doesNotMatch(JSON.stringify([source.status(), log]), /hunter2/);
+  assert.doesNotMatch(JSON.stringify([source.status(), log.lines]), /hunter2/);
   wanted = "Bearer hunter2";
   await until("the picture is answered", () => sink.records.length === 1);
 });

@@ -3,6 +3,7 @@ import { type TestContext, test } from "node:test";
 import { systemClock } from "@muster/shared/node";
 import { connectBroker } from "../adapters/mqtt-session.js";
 import { MemoryAnswerer, MemorySink } from "../testing/memory-feeds.js";
+import { RecordingClock } from "../testing/recording-clock.js";
 import { TestBroker } from "../testing/test-broker.js";
 import { MqttSource as MqttSettings } from "./feed-settings.js";
 import { Intake } from "./intake.js";
@@ -25,7 +26,8 @@ async function camera(t: TestContext, changes: Record<string, unknown> = {}, env
   const start = () => {
     const about = { type: "mqtt", target: "in", model: "m" };
     const intake = new Intake({ about, answerer, sinks: [sink], clock: systemClock, log });
-    const deps = { settings, clientId: "device-1", intake, connect: connectBroker, env, clock: systemClock };
+    const clock = new RecordingClock(500);
+    const deps = { settings, clientId: "device-1", intake, connect: connectBroker, env, clock };
     const source = new MqttSource(deps);
     t.after(() => source.close());
     return source;
@@ -117,9 +119,26 @@ test("a wrong password is told and never shown, and the right one is tried again
   await broker.listen();
   await until("it is told", () => /[Nn]ot authorized/.test(source.status().lastError ?? ""));
   assert.equal(source.status().state, "failed");
-  assert.doesNotMatch(JSON.stringify([source.status(), log]), /hunter2/);
+  assert.doesNotMatch(JSON.stringify([source.status(), log.lines]), /hunter2/);
   broker.login = { user: "camera", password: "hunter2" };
   await isRunning(source);
+});
+
+test("while nothing can be answered for long, the connection is given up and the broker keeps the messages", async (t) => {
+  const { broker, answerer, source, texts } = await camera(t);
+  await isRunning(source);
+  answerer.now = "not-serving";
+  for (let at = 0; at < 12; at += 1) await broker.publish("in", String(at));
+  await until("it has left", () => broker.clients === 0);
+  assert.deepEqual([source.status().state, source.status().reason], ["waiting", "no version of m serves"]);
+  await broker.publish("in", "12");
+  answerer.now = "open";
+  await until("all are answered", () => texts().length >= 13);
+  await until("all are acknowledged", () => broker.acknowledged.length === 13);
+  assert.deepEqual(
+    texts(),
+    Array.from({ length: 13 }, (_, at) => String(at)),
+  );
 });
 
 test("messages of numbers are handed on as JSON", async (t) => {

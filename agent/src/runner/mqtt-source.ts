@@ -31,8 +31,12 @@ export class MqttSource implements Source {
   readonly #stop = new AbortController();
   readonly #loop: Promise<void>;
   readonly #inHand = new Set<Promise<boolean>>();
+  /** Gives up the messages that still wait for their turn: they are with the broker, and come again. */
+  #giveUp = new AbortController();
   /** Ends the present connection. */
   #leave = new AbortController();
+  /** Left because nothing could be answered for too long. */
+  #held = false;
 
   constructor(deps: MqttSourceDeps) {
     this.#deps = deps;
@@ -46,6 +50,7 @@ export class MqttSource implements Source {
   /** Acknowledges what was answered before it leaves. */
   async close(): Promise<void> {
     this.#stop.abort();
+    this.#giveUp.abort();
     await Promise.all(this.#inHand);
     this.#leave.abort();
     await this.#loop;
@@ -63,7 +68,7 @@ export class MqttSource implements Source {
           intake.standing.running();
         });
         if (signal.aborted) return;
-        if (this.#leave.signal.aborted) continue;
+        if (this.#held) continue;
         intake.standing.failed(reason);
       } catch (error) {
         if (signal.aborted) return;
@@ -79,6 +84,10 @@ export class MqttSource implements Source {
   async #session(onConnected: () => void): Promise<string> {
     const { settings, clientId, connect, env } = this.#deps;
     this.#leave = new AbortController();
+    this.#giveUp = new AbortController();
+    this.#held = false;
+    // A close while it was about to connect.
+    if (this.#stop.signal.aborted) this.#leave.abort();
     const session = await connect({
       ...(await brokerLogin(settings, env)),
       clientId,
@@ -88,12 +97,14 @@ export class MqttSource implements Source {
       signal: this.#leave.signal,
     });
     onConnected();
-    return session.ended;
+    const reason = await session.ended;
+    this.#giveUp.abort();
+    return reason;
   }
 
   #take(topic: string, payload: Buffer): MessagePace {
     const { intake, settings } = this.#deps;
-    const { signal } = this.#stop;
+    const { signal } = this.#giveUp;
     const type = settings.payload === "json" ? { contentType: "application/json" } : {};
     const done = intake.take({ name: topic, bytes: payload, ...type }, signal).then(async (taken) => {
       if (taken === "answered" && settings.qos === 1) await intake.safe();
@@ -109,7 +120,11 @@ export class MqttSource implements Source {
     const { clock } = this.#deps;
     const enough = new AbortController();
     const tooLong = clock.sleep(holdLimitMs, enough.signal).then(
-      () => this.#leave.abort(),
+      () => {
+        this.#held = true;
+        this.#giveUp.abort();
+        this.#leave.abort();
+      },
       () => undefined,
     );
     await Promise.race([...this.#inHand, tooLong]);

@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import type { TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Log, Manifest, sha256 } from "@muster/shared";
+import { type Log, type LogFields, Manifest, sha256 } from "@muster/shared";
 import { type ClassAnswer, classify, decodeInput, floatsOf, OnnxSession, pipelineOf } from "@muster/shared/inference";
 import type { z } from "zod";
 import { RunnerHost, type RunnerHostOptions } from "./host.js";
@@ -136,11 +136,15 @@ export async function temporaryFolder(): Promise<string> {
   return mkdtemp(join(ours, "test-"));
 }
 
-/** A log that keeps the names of its events. */
-export function memoryLog(): Log & { readonly events: string[] } {
+/** A log that keeps the names of its events, and what they say. */
+export function memoryLog(): Log & { readonly events: string[]; readonly lines: LogFields[] } {
   const events: string[] = [];
-  const note = (event: string) => void events.push(event);
-  return { events, debug: note, info: note, warn: note, error: note };
+  const lines: LogFields[] = [];
+  const note = (event: string, fields: LogFields = {}) => {
+    events.push(event);
+    lines.push(fields);
+  };
+  return { events, lines, debug: note, info: note, warn: note, error: note };
 }
 
 /** A running runner in a process of its own, ended after the test. */

@@ -21,6 +21,11 @@ export class TestBroker {
     this.#t = t;
   }
 
+  /** Clients that are connected now. */
+  get clients(): number {
+    return this.#sockets.size;
+  }
+
   /** Its address, before it is there. */
   async reserve(): Promise<string> {
     this.#port = await freePort();
