@@ -45,7 +45,7 @@ export class JsonlSink implements Sink {
 
   status(): SinkReport {
     const counts = { waiting: this.#waiting.length, written: this.#written, failed: this.#failed, dropped: 0 };
-    return { type: "jsonl", target: this.#settings.path, ...this.#standing.report(), ...counts };
+    return { type: "jsonl", target: this.#settings.path.slice(0, 300), ...this.#standing.report(), ...counts };
   }
 
   async close(): Promise<void> {
