@@ -38,8 +38,9 @@ export function openMqttLink(options: MqttLinkOptions): UpLink {
 
 type Known = Awaited<ReturnType<MqttLinkOptions["credentials"]>>;
 
-/** MQTT's code for it. */
+/** MQTT's code for it, and how a broker that looks at certificates in the handshake says it. */
 const notAuthorized = 5;
+const refusedInHandshake = /ALERT_CERTIFICATE_(REVOKED|EXPIRED|UNKNOWN)/;
 const refusedReason =
   "the hub refuses this device's certificate: it was revoked or replaced, has expired, or the device was removed; the hub's log says which";
 
@@ -135,8 +136,9 @@ class MqttLink implements UpLink {
       handlers.onLost();
       return reason;
     } catch (error) {
-      const { cause } = asMusterError(error);
-      return (cause as { code?: unknown } | undefined)?.code === notAuthorized ? refusedReason : messageOf(error);
+      const { code } = (asMusterError(error).cause ?? {}) as { code?: unknown };
+      const refused = code === notAuthorized || refusedInHandshake.test(String(code));
+      return refused ? refusedReason : messageOf(error);
     }
   }
 }

@@ -52,7 +52,7 @@ export function connectBroker(options: BrokerOptions): Promise<BrokerSession> {
       if (connack.sessionPresent || Object.keys(options.subscribe).length === 0) return resolve(session);
       const filters = Object.fromEntries(Object.entries(options.subscribe).map(([filter, qos]) => [filter, { qos }]));
       client.subscribe(filters, (error, granted) => {
-        if (error === null && granted?.every(({ qos }) => qos <= 2) === true) return resolve(session);
+        if (!error && granted?.every(({ qos }) => qos <= 2) === true) return resolve(session);
         cause ??= new Error("the broker refused a subscription: this login may not read the topic");
         client.end(true);
       });
