@@ -91,7 +91,7 @@ async function openSink(
   device: string,
   { settings: { stateDir, sinks }, outside, clock, log }: FeedsDeps,
 ): Promise<Sink> {
-  if (settings.type === "jsonl") return new JsonlSink(settings, log);
+  if (settings.type === "jsonl") return new JsonlSink({ settings, clock, log });
   const delivery: Delivery =
     settings.type === "webhook"
       ? new Webhook({ settings, clock, call: outside.call, env: outside.env })

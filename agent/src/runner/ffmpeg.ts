@@ -62,7 +62,7 @@ export class FfmpegRun {
       });
       child.once("close", (code, signal) => {
         if (code === 0) return resolve(undefined);
-        const said = withoutLogin(this.#said, call).trim().split("\n").slice(-2).join("; ");
+        const said = plain(this.#said, call).trim().split("\n").slice(-2).join("; ");
         resolve(new MusterError("source/failed", `ffmpeg ended with ${signal ?? code}: ${said}`));
       });
     });
@@ -73,10 +73,10 @@ export class FfmpegRun {
   }
 }
 
-/** ffmpeg names its input when it complains. */
-function withoutLogin(text: string, { settings, input }: FfmpegCall): string {
-  const hidden = text.replaceAll(input, settings.input);
-  return hidden.replaceAll(/\/\/[^/@\s]*@/g, "//");
+/** ffmpeg names its input when it complains, and where in its memory the trouble is, which is new every time. */
+function plain(text: string, { settings, input }: FfmpegCall): string {
+  const withoutLogin = text.replaceAll(input, settings.input).replaceAll(/\/\/[^/@\s]*@/g, "//");
+  return withoutLogin.replaceAll(/\[([^\]@]+) @ 0x[0-9a-f]+\] /g, "$1: ");
 }
 
 function kindOf(input: string): "rtsp" | "device" | "file" | "other" {

@@ -94,7 +94,7 @@ export class Intake {
     this.#dropped += count;
   }
 
-  /** Resolves when every answer so far will survive a crash, or was counted by the sink that lost it. */
+  /** Resolves when every answer so far will survive a crash. Throws `sink/failed` while it would not. */
   async safe(): Promise<void> {
     await Promise.all(this.#deps.sinks.map((sink) => sink.sync()));
   }

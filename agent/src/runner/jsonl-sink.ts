@@ -1,10 +1,17 @@
 import { mkdir, open, rename } from "node:fs/promises";
 import { dirname } from "node:path";
-import { type Log, messageOf, type SinkReport } from "@muster/shared";
+import { type Clock, type Log, MusterError, messageOf, type SinkReport } from "@muster/shared";
 import { isMissing } from "@muster/shared/node";
 import type { JsonLinesSink } from "./feed-settings.js";
+import { GroupWrite } from "./group-write.js";
 import type { Sink, SinkRecord } from "./sink.js";
 import { Standing } from "./standing.js";
+
+export interface JsonlSinkDeps {
+  readonly settings: JsonLinesSink;
+  readonly clock: Clock;
+  readonly log: Log;
+}
 
 /** Past so many lines that the disk has not taken yet, sources wait. */
 const maxWaiting = 1000;
@@ -13,19 +20,17 @@ const maxWaiting = 1000;
 export class JsonlSink implements Sink {
   readonly #settings: JsonLinesSink;
   readonly #standing: Standing;
+  readonly #writes: GroupWrite;
   #waiting: string[] = [];
   #durably = false;
-  /** Whole batches are written one after the other, so that lines never mix. */
-  #turn: Promise<void> = Promise.resolve();
-  /** The batch that will take what is added now. */
-  #next: Promise<void> | undefined;
   #written = 0;
-  #failed = 0;
+  #lost = 0;
 
-  constructor(settings: JsonLinesSink, log: Log) {
+  constructor({ settings, clock, log }: JsonlSinkDeps) {
     this.#settings = settings;
     this.#standing = new Standing(log, "runner.sink.failed", settings.path);
     this.#standing.running();
+    this.#writes = new GroupWrite(clock, () => this.#write());
   }
 
   get full(): boolean {
@@ -34,63 +39,64 @@ export class JsonlSink implements Sink {
 
   add(record: SinkRecord): void {
     this.#waiting.push(`${JSON.stringify(record)}\n`);
-    void this.#soon();
+    this.#writes.soon();
   }
 
-  /** Whoever asks while a batch is being written shares the next one, and its flush of the disk. */
   async sync(): Promise<void> {
     this.#durably = true;
-    await this.#soon();
+    await this.#writes.written();
   }
 
   status(): SinkReport {
-    const counts = { waiting: this.#waiting.length, written: this.#written, failed: this.#failed, dropped: 0 };
+    const counts = { waiting: this.#waiting.length, written: this.#written, failed: this.#lost, dropped: 0 };
     return { type: "jsonl", target: this.#settings.path.slice(0, 300), ...this.#standing.report(), ...counts };
   }
 
   async close(): Promise<void> {
-    await this.sync();
-  }
-
-  #soon(): Promise<void> {
-    if (this.#next !== undefined) return this.#next;
-    const batch = this.#turn.then(() => {
-      this.#next = undefined;
-      return this.#write();
-    });
-    this.#next = batch;
-    this.#turn = batch;
-    return batch;
+    this.#durably = true;
+    await this.#writes.close();
+    this.#lost += this.#waiting.splice(0).length;
   }
 
   async #write(): Promise<void> {
-    const { path, maxBytes } = this.#settings;
-    const lines = this.#waiting;
+    const { path } = this.#settings;
+    const lines = [...this.#waiting];
     const durably = this.#durably;
-    this.#waiting = [];
-    this.#durably = false;
     try {
       await mkdir(dirname(path), { recursive: true });
-      // Opened every time: whoever moves the file away finds that a new one is begun.
-      let file = await open(path, "a", 0o600);
-      try {
-        const text = lines.join("");
-        const { size } = await file.stat();
-        if (size > 0 && size + Buffer.byteLength(text) > maxBytes) {
-          await file.close();
-          await this.#rotate();
-          file = await open(path, "a", 0o600);
-        }
-        await file.appendFile(text);
-        if (durably) await file.sync();
-      } finally {
-        await file.close();
-      }
+      await this.#append(lines.join(""), durably);
+      if (durably) this.#durably = false;
+      this.#waiting.splice(0, lines.length);
       this.#written += lines.length;
       this.#standing.running();
     } catch (error) {
-      this.#failed += lines.length;
-      this.#standing.failed(`${lines.length} answers could not be written: ${messageOf(error)}`, error);
+      this.#standing.failed(`cannot write: ${messageOf(error)}`, error);
+      throw new MusterError("sink/failed", `${path} cannot be written: ${messageOf(error)}`, { cause: error });
+    }
+  }
+
+  /** Adds the text whole, or leaves the file as it was. */
+  async #append(text: string, durably: boolean): Promise<void> {
+    const { path, maxBytes } = this.#settings;
+    // Opened every time: whoever moves the file away finds that a new one is begun.
+    let file = await open(path, "a", 0o600);
+    try {
+      let { size } = await file.stat();
+      if (size > 0 && size + Buffer.byteLength(text) > maxBytes) {
+        await file.close();
+        await this.#rotate();
+        file = await open(path, "a", 0o600);
+        size = 0;
+      }
+      try {
+        await file.appendFile(text);
+        if (durably) await file.sync();
+      } catch (error) {
+        await file.truncate(size).catch(() => undefined);
+        throw error;
+      }
+    } finally {
+      await file.close();
     }
   }
 

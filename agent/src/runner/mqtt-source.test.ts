@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
+import { MusterError } from "@muster/shared";
 import { systemClock } from "@muster/shared/node";
 import { connectBroker } from "../adapters/mqtt-session.js";
 import { MemoryAnswerer, MemorySink } from "../testing/memory-feeds.js";
@@ -139,6 +140,18 @@ test("while nothing can be answered for long, the connection is given up and the
     texts(),
     Array.from({ length: 13 }, (_, at) => String(at)),
   );
+});
+
+test("a message is not acknowledged while its answer is not safe", async (t) => {
+  const { broker, sink, source } = await camera(t);
+  await isRunning(source);
+  sink.trouble = new MusterError("sink/failed", "the disk is full");
+  await broker.publish("in", "a");
+  await until("it is told", () => source.status().lastError === "the disk is full");
+  assert.deepEqual([sink.records.length, broker.acknowledged], [1, []]);
+  sink.trouble = undefined;
+  await until("it is acknowledged", () => broker.acknowledged.includes("a"));
+  assert.equal(sink.records.length, 1);
 });
 
 test("messages of numbers are handed on as JSON", async (t) => {

@@ -21,6 +21,7 @@ const retry = { baseMs: 500, capMs: 30_000 };
 const maxInHand = 8;
 /** Not reading also keeps the answers to pings away. After so long the rest is left with the broker. */
 const holdLimitMs = 10_000;
+const safeAgainMs = 1000;
 
 /**
  * Takes the messages of a topic. With QoS 1 a message is acknowledged after its answer is safe in the sinks, so what is
@@ -107,12 +108,27 @@ export class MqttSource implements Source {
     const { signal } = this.#giveUp;
     const type = settings.payload === "json" ? { contentType: "application/json" } : {};
     const done = intake.take({ name: topic, bytes: payload, ...type }, signal).then(async (taken) => {
-      if (taken === "answered" && settings.qos === 1) await intake.safe();
+      if (taken === "answered" && settings.qos === 1) return this.#safe(signal);
       return taken !== "closing";
     });
     this.#inHand.add(done);
     void done.then(() => this.#inHand.delete(done));
     return { readOn: this.#inHand.size < maxInHand ? Promise.resolve() : this.#oneDone(), done };
+  }
+
+  /** Waits until the answers are safe; false when they are not before the signal comes. */
+  async #safe(signal: AbortSignal): Promise<boolean> {
+    const { intake, clock } = this.#deps;
+    for (;;) {
+      try {
+        await intake.safe();
+        return true;
+      } catch (error) {
+        if (signal.aborted) return false;
+        intake.standing.complain(messageOf(error), error);
+        await clock.sleep(safeAgainMs, signal).catch(() => undefined);
+      }
+    }
   }
 
   /** Resolves when something in hand is done; leaves the broker when that takes too long. */

@@ -22,7 +22,7 @@ const clock = systemClock;
 async function file(): Promise<SinkUnderTest> {
   const path = join(await temporaryFolder(), "answers.jsonl");
   return {
-    start: () => new JsonlSink(JsonLinesSink.parse({ type: "jsonl", path }), memoryLog()),
+    start: () => new JsonlSink({ settings: JsonLinesSink.parse({ type: "jsonl", path }), clock, log: memoryLog() }),
     received: async () => {
       const text = await readFile(path, "utf8");
       return text

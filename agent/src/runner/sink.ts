@@ -17,9 +17,12 @@ export interface SinkRecord {
 
 /** Where answers go. */
 export interface Sink {
-  /** Takes a record; it is handed on soon. Never throws: what cannot be kept is counted. */
+  /** Takes a record; it is handed on soon. Never throws. */
   add(record: SinkRecord): void;
-  /** Resolves when all that was added will survive a crash, or was counted as failed or dropped. Never rejects. */
+  /**
+   * Resolves when all that was added will survive a crash. Throws `sink/failed` while the disk does not take it; it is
+   * tried again, and nothing is lost unless the process ends.
+   */
   sync(): Promise<void>;
   /** While it is full, sources add nothing more. */
   readonly full: boolean;

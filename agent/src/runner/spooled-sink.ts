@@ -1,6 +1,7 @@
 import { backoffMs, type Clock, type Log, MusterError, messageOf, type SinkReport } from "@muster/shared";
 import type { AnswerSpool } from "./answer-spool.js";
 import type { SpoolSettings } from "./feed-settings.js";
+import { GroupWrite } from "./group-write.js";
 import type { Sink, SinkRecord } from "./sink.js";
 import { Standing } from "./standing.js";
 
@@ -37,6 +38,8 @@ export interface SpooledSinkDeps {
   readonly log: Log;
 }
 
+/** So many answers may be in memory while the disk does not take them. */
+const maxAdded = 1000;
 const retry = { baseMs: 500, capMs: 60_000 };
 /** Nobody may be put off for longer. */
 const maxPostponedMs = 600_000;
@@ -46,10 +49,10 @@ export class SpooledSink implements Sink {
   readonly #deps: SpooledSinkDeps;
   readonly #standing: Standing;
   readonly #stop = new AbortController();
+  readonly #writes: GroupWrite;
   readonly #loop: Promise<void>;
+  /** Not on the disk yet. */
   #added: SinkRecord[] = [];
-  #turn: Promise<void> = Promise.resolve();
-  #next: Promise<void> | undefined;
   #wake: () => void = () => undefined;
   #written = 0;
   #failed = 0;
@@ -59,22 +62,22 @@ export class SpooledSink implements Sink {
   constructor(deps: SpooledSinkDeps) {
     this.#deps = deps;
     this.#standing = new Standing(deps.log, "runner.sink.failed", deps.delivery.target);
+    this.#writes = new GroupWrite(deps.clock, () => this.#keep());
     this.#loop = this.#run();
   }
 
   get full(): boolean {
     const { maxWaiting, whenFull } = this.#deps.settings;
-    return whenFull === "wait" && this.#waiting >= maxWaiting;
+    return whenFull === "wait" && (this.#waiting >= maxWaiting || this.#added.length >= maxAdded);
   }
 
   add(record: SinkRecord): void {
     this.#added.push(record);
-    void this.#soon();
+    this.#writes.soon();
   }
 
-  /** Whoever asks while a batch is being written shares the next one. */
   async sync(): Promise<void> {
-    await (this.#added.length === 0 ? this.#turn : this.#soon());
+    if (this.#added.length > 0) await this.#writes.written();
   }
 
   status(): SinkReport {
@@ -88,7 +91,8 @@ export class SpooledSink implements Sink {
     this.#stop.abort();
     this.#wake();
     await this.#loop;
-    await this.sync();
+    await this.#writes.close();
+    this.#failed += this.#added.splice(0).length;
     await this.#deps.delivery.close();
   }
 
@@ -96,29 +100,23 @@ export class SpooledSink implements Sink {
     return this.#added.length + this.#deps.spool.waiting;
   }
 
-  #soon(): Promise<void> {
-    if (this.#next !== undefined) return this.#next;
-    const batch = this.#turn.then(() => {
-      this.#next = undefined;
-      return this.#keep();
-    });
-    this.#next = batch;
-    this.#turn = batch;
-    return batch;
-  }
-
   async #keep(): Promise<void> {
     const { spool, settings } = this.#deps;
-    const records = this.#added;
-    this.#added = [];
+    const isDropping = settings.whenFull === "drop-oldest";
     try {
-      await spool.append(records);
-      if (settings.whenFull === "drop-oldest") this.#dropped += await spool.trim();
+      while (this.#added.length > 0) {
+        const records = this.#added.slice(0, maxAdded);
+        await spool.append(records);
+        this.#added.splice(0, records.length);
+      }
+      if (isDropping) this.#dropped += await spool.trim();
     } catch (error) {
-      this.#failed += records.length;
-      this.#standing.failed(`${records.length} answers could not be kept: ${messageOf(error)}`, error);
+      this.#standing.failed(`answers cannot be kept: ${messageOf(error)}`, error);
+      if (isDropping) this.#dropped += this.#added.splice(0, this.#added.length - maxAdded).length;
+      throw new MusterError("sink/failed", `answers cannot be kept: ${messageOf(error)}`, { cause: error });
+    } finally {
+      this.#wake();
     }
-    this.#wake();
   }
 
   async #run(): Promise<void> {

@@ -10,6 +10,7 @@ export class Standing {
   #state: FeedState = "starting";
   #reason: string | undefined;
   #lastError: string | undefined;
+  #logged: string | undefined;
 
   /** Complaints are logged as `event` with the target. */
   constructor(log: Log, event: string, target: string) {
@@ -39,12 +40,13 @@ export class Standing {
     this.#reason = undefined;
   }
 
-  /** Something went wrong and it goes on. Each new complaint is logged once. */
+  /** Something went wrong and it goes on. What goes wrong again and again, be it with other inputs, is logged once. */
   complain(text: string, error: unknown = text): void {
     const detail = text.slice(0, maxText);
-    const known = detail === this.#lastError;
+    const logged = this.#logged;
     this.#lastError = detail;
-    if (!known) this.#log.warn(this.#event, { target: this.#target, detail, reason: messageOf(error) });
+    this.#logged = messageOf(error);
+    if (logged !== this.#logged) this.#log.warn(this.#event, { target: this.#target, detail, reason: this.#logged });
   }
 
   /** The part of a report that is about this. */

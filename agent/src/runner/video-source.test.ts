@@ -105,6 +105,22 @@ function withFfmpeg(): void {
     assert.ok((numbers[1] ?? 0) > 10, numbers.join());
   });
 
+  test("while nothing serves, frames are dropped and the source says that it waits, all the time", async (t) => {
+    const input = join(await temporaryFolder(), "video.mp4");
+    await video(input, 4);
+    const { source, sink, answerer } = await watching(t, { input, repeat: true });
+    await until("a frame is answered", () => sink.records.length > 0);
+    answerer.now = "not-serving";
+    await until("it waits", () => source.status().state === "waiting");
+    const { dropped } = source.status();
+    const states = new Set<string>();
+    await until("frames are dropped", () => {
+      states.add(source.status().state);
+      return source.status().dropped >= dropped + 10;
+    });
+    assert.deepEqual([...states], ["waiting"]);
+  });
+
   test("a stream that breaks off is taken up again, and its password is shown nowhere", async (t) => {
     const path = join(await temporaryFolder(), "video.ts");
     const pattern = "testsrc=size=192x48:rate=10:duration=2";
@@ -128,6 +144,7 @@ function withFfmpeg(): void {
     await writeFile(input, "no video at all");
     const { source } = await watching(t, { input });
     await until("it is told", () => /ffmpeg ended with 1: .*Invalid data/.test(source.status().lastError ?? ""));
+    assert.doesNotMatch(source.status().lastError ?? "", / @ 0x/);
   });
 }
 

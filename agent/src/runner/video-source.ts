@@ -91,7 +91,8 @@ export class VideoSource implements Source {
       for await (const piece of ffmpeg.frames) {
         for (const bytes of cutter.push(piece)) {
           stall.saw();
-          intake.standing.running();
+          // It is the model that makes it run or wait, once frames come.
+          if (intake.standing.state !== "waiting") intake.standing.running();
           this.#number += 1;
           await this.#show({ number: this.#number, bytes });
         }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { createHmac } from "node:crypto";
-import { writeFile } from "node:fs/promises";
+import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { callHttp } from "../adapters/got-http.js";
@@ -16,13 +16,14 @@ import { Webhook } from "./webhook.js";
 async function hook(t: TestContext, changes: Record<string, unknown> = {}, env: Record<string, string> = {}) {
   const server = new WebhookServer(t);
   const settings = WebhookSink.parse({ type: "webhook", url: await server.reserve(), ...changes });
-  const spool = await AnswerSpool.open(await temporaryFolder(), settings);
+  const folder = await temporaryFolder();
+  const spool = await AnswerSpool.open(folder, settings);
   const log = memoryLog();
   const clock = new RecordingClock(50);
   const delivery = new Webhook({ settings, call: callHttp, env, clock });
   const sink = new SpooledSink({ settings, spool, delivery, clock, log });
   t.after(() => sink.close());
-  return { server, sink, log, clock };
+  return { server, sink, log, clock, folder };
 }
 
 test("a receiver that fails, hangs up and is killed in between gets every answer in the end", async (t) => {
@@ -144,4 +145,17 @@ test("when too many wait and it is told so, the oldest go and are counted", asyn
     server.taken.map(({ atMs }) => atMs),
     Array.from({ length: waiting }, (_, at) => dropped + at),
   );
+});
+
+test("while the disk takes nothing, answers wait in memory, and whoever asks for safety hears so", async (t) => {
+  const { server, sink, folder } = await hook(t);
+  await server.listen();
+  await rm(folder, { recursive: true });
+  sink.add(recordOf(1));
+  await assert.rejects(sink.sync(), { code: "sink/failed", message: /cannot be kept: ENOENT/ });
+  assert.deepEqual([sink.status().state, sink.status().waiting], ["failed", 1]);
+  await mkdir(folder);
+  await until("it arrives", () => sink.status().written === 1);
+  assert.deepEqual([sink.status().waiting, sink.status().failed], [0, 0]);
+  await sink.sync();
 });

@@ -31,6 +31,8 @@ export class MemorySink implements Sink {
   full = false;
   /** How often somebody made sure that all is safe. */
   syncs = 0;
+  /** Why nothing is safe now. */
+  trouble: MusterError | undefined;
 
   add(record: SinkRecord): void {
     this.records.push(record);
@@ -38,6 +40,7 @@ export class MemorySink implements Sink {
 
   async sync(): Promise<void> {
     this.syncs += 1;
+    if (this.trouble !== undefined) throw this.trouble;
   }
 
   status(): SinkReport {
