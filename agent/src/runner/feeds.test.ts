@@ -7,6 +7,7 @@ import { TestBroker } from "../testing/test-broker.js";
 import { WebhookServer } from "../testing/webhook-server.js";
 import type { SinkRecord } from "./sink.js";
 import { makeManifest, picture, serve, slotOf, startRunner, temporaryFolder, until } from "./testing.js";
+import { signatureOf } from "./webhook.js";
 
 const model = "label-orientation";
 const version = async () => slotOf(await makeManifest([await picture()]));
@@ -86,15 +87,21 @@ test("one snapshot goes to every sink, and status shows no secret", async (t) =>
     ],
     sinks: [
       { type: "jsonl" as const, path },
-      { type: "webhook" as const, url: await server.reserve(), signWith: { file: tokenFile } },
+      { type: "webhook" as const, url: await server.reserve(), signWith: { env: "MUSTER_TEST_SECRET" } },
     ],
   };
+  process.env.MUSTER_TEST_SECRET = "hunter2-of-the-hook";
+  t.after(() => delete process.env.MUSTER_TEST_SECRET);
   await camera.listen();
   await server.listen();
   const { host, log } = await startRunner(t, settings);
   await serve(host, await version());
   await until("the webhook has it", () => server.taken.length === 1);
   assert.equal(camera.requests[0]?.authorization, "Bearer hunter2");
+  const [request] = server.requests;
+  const signature = String(request?.headers["muster-signature"]);
+  const seconds = Number(/^t=(\d+)/.exec(signature)?.[1]);
+  assert.equal(signature, signatureOf(request?.body ?? "", "hunter2-of-the-hook", seconds));
   const line = JSON.parse((await readFile(path, "utf8")).trim()) as SinkRecord;
   assert.deepEqual(line, server.taken[0]);
   const status = await host.status();

@@ -11,7 +11,7 @@ import { MemoryAnswerer, MemorySink } from "../testing/memory-feeds.js";
 import { type SourceUnderTest, sourceContract } from "../testing/source-contract.js";
 import { VideoSource as VideoSettings } from "./feed-settings.js";
 import { Intake } from "./intake.js";
-import { memoryLog, temporaryFolder, until } from "./testing.js";
+import { makeManifest, memoryLog, picture, serve, slotOf, startRunner, temporaryFolder, until } from "./testing.js";
 import { VideoSource } from "./video-source.js";
 
 const run = promisify(execFile);
@@ -137,6 +137,22 @@ function withFfmpeg(): void {
     const url = await httpServer(t, (_request, response) => void response.write(" "));
     const { source } = await watching(t, { input: url, stallMs: 1000 });
     await until("it is told", () => /no frame came for 1000 ms/.test(source.status().lastError ?? ""));
+  });
+
+  test("no ffmpeg outlives a runner that is killed, so that the camera is free for the next one", async (t) => {
+    const input = join(await temporaryFolder(), "video.mp4");
+    await video(input, 2);
+    const source = { type: "video" as const, input, model: "label-orientation", repeat: true };
+    const { host } = await startRunner(t, { sources: [source] });
+    await serve(host, slotOf(await makeManifest([await picture()])));
+    await until("frames are answered", async () => ((await host.status()).sources[0]?.taken ?? 0) > 0);
+    const ffmpegs = async () => {
+      const { stdout } = await run("ps", ["-ww", "-eo", "args="]);
+      return stdout.split("\n").filter((line) => line.startsWith("ffmpeg ") && line.includes(input)).length;
+    };
+    assert.equal(await ffmpegs(), 1);
+    process.kill(host.pid ?? 0, "SIGKILL");
+    await until("ffmpeg is gone", async () => (await ffmpegs()) === 0);
   });
 
   test("what is no video is told in ffmpeg's words", async (t) => {
