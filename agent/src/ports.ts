@@ -172,6 +172,8 @@ export interface BrokerOptions {
   /** Filters and their QoS. */
   readonly subscribe: Readonly<Record<string, 0 | 1>>;
   readonly onMessage: (topic: string, payload: Buffer) => MessagePace | undefined;
+  /** Called once the subscriptions stand, before the message that follows. */
+  readonly onOpen?: (session: BrokerSession) => void;
   /** Ends the connection with a good-bye, or gives up the attempt. */
   readonly signal: AbortSignal;
 }

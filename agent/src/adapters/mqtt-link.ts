@@ -126,11 +126,13 @@ class MqttLink implements UpLink {
           if (kind !== undefined) handlers.onMessage(kind, payload);
           return undefined;
         },
+        onOpen: (opened) => {
+          this.#session = opened;
+          onConnected();
+          log.info("link.connected", { url });
+          handlers.onConnected();
+        },
       });
-      this.#session = session;
-      onConnected();
-      log.info("link.connected", { url });
-      handlers.onConnected();
       const reason = await session.ended;
       this.#session = undefined;
       handlers.onLost();

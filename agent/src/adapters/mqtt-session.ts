@@ -48,11 +48,15 @@ export function connectBroker(options: BrokerOptions): Promise<BrokerSession> {
         ended,
         publish: (topic, payload, how) => publish(client, topic, payload, how),
       };
+      const open = () => {
+        options.onOpen?.(session);
+        resolve(session);
+      };
       // A session that the broker kept still has them; a second time would bring retained messages again.
-      if (connack.sessionPresent || Object.keys(options.subscribe).length === 0) return resolve(session);
+      if (connack.sessionPresent || Object.keys(options.subscribe).length === 0) return open();
       const filters = Object.fromEntries(Object.entries(options.subscribe).map(([filter, qos]) => [filter, { qos }]));
       client.subscribe(filters, (error, granted) => {
-        if (!error && granted?.every(({ qos }) => qos <= 2) === true) return resolve(session);
+        if (!error && granted?.every(({ qos }) => qos <= 2) === true) return open();
         cause ??= new Error("the broker refused a subscription: this login may not read the topic");
         client.end(true);
       });
