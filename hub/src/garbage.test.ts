@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type BlobRef, type Manifest, sha256 } from "@muster/shared";
+import { type BlobRef, Manifest, sha256 } from "@muster/shared";
 import { MemoryBlobs } from "@muster/shared/testing";
 import { storeBytes } from "./chunking.js";
 import { Garbage } from "./garbage.js";
@@ -30,8 +30,7 @@ async function bench() {
     assert.ok(variant !== undefined && sample !== undefined);
     const artifact = { ...(await store(`artifact ${release}`)), index: await store(`index ${release}`) };
     const samples = [{ ...sample, input: await store(`sample ${release}`) }];
-    const selfTest = { ...manifest.selfTest, samples };
-    return { ...manifest, variants: [{ ...variant, artifact }], selfTest } as Manifest;
+    return Manifest.parse({ ...manifest, variants: [{ ...variant, artifact }], selfTest: { tolerance: 0, samples } });
   };
   const push = async (release: number) => {
     const signed = { payloadType: "", payload: `${release}`, signatures: [{ keyid: "k", sig: "s" }] };

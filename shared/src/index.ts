@@ -25,6 +25,7 @@ export * from "./model/tasks.js";
 export * from "./model/tensors.js";
 export * from "./ports.js";
 export * from "./protocol/codec.js";
+export * from "./protocol/feeds.js";
 export * from "./protocol/frames.js";
 export * from "./protocol/http.js";
 export * from "./protocol/http-access.js";
