@@ -1,4 +1,4 @@
-import { type BlobStore, blobsOf, type Clock, type Log, Manifest } from "@muster/shared";
+import { type BlobStore, blobsOf, type Clock, type Log, type Manifest } from "@muster/shared";
 import type { Catalog } from "./catalog.js";
 import type { Encodings } from "./encodings.js";
 import type { Database } from "./store/sql.js";
@@ -112,6 +112,6 @@ export class Garbage {
       ...versions.map(({ manifest_digest: digest, manifest: text }) => ({ digest, text })),
       ...drafts.map(({ payload }) => ({ digest: "", text: Buffer.from(payload, "base64").toString("utf8") })),
     ];
-    return texts.map(({ digest, text }) => ({ digest, manifest: Manifest.parse(JSON.parse(text)) }));
+    return texts.map(({ digest, text }) => ({ digest, manifest: JSON.parse(text) as Manifest }));
   }
 }
