@@ -2,10 +2,10 @@
 import { availableParallelism, cpus } from "node:os";
 import { benchBytesSent } from "./bytes-sent.js";
 import { benchConnects } from "./connects.js";
-import { benchMosquitto } from "./transfer-mosquitto.js";
 import { benchInference } from "./inference.js";
 import { benchLarge } from "./large.js";
 import { benchLinks } from "./links.js";
+import { benchMosquitto } from "./transfer-mosquitto.js";
 import { benchFanOut, benchTransfers } from "./transfers.js";
 import { benchEncryption, benchIndex } from "./trust.js";
 
