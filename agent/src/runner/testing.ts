@@ -7,11 +7,11 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import type { TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Log, Manifest, sha256 } from "@muster/shared";
-import { type Classification, decodeImage } from "@muster/shared/inference";
-import { Engine } from "./engine.js";
+import { type Log, type LogFields, Manifest, type ManifestOf, sha256 } from "@muster/shared";
+import { type ClassAnswer, classify, decodeInput, floatsOf, OnnxSession, pipelineOf } from "@muster/shared/inference";
+import type { z } from "zod";
 import { RunnerHost, type RunnerHostOptions } from "./host.js";
-import type { RunnerSettings, Slot } from "./protocol.js";
+import { RunnerSettings, type Slot } from "./protocol.js";
 
 const require = createRequire(import.meta.url);
 /** The picture library belongs to shared; only these tests make pictures in the agent. */
@@ -55,11 +55,14 @@ const preprocess = {
   std: [0.5, 0.5, 0.5],
 };
 
+/** What the manifests of these tests are of. */
+export type LabelManifest = ManifestOf<"image-classification">;
+
 /** A manifest of the real model; its self-test expects what the model says here. */
 export async function makeManifest(
   samples: readonly Buffer[],
   changes: Readonly<Record<string, unknown>> = {},
-): Promise<Manifest> {
+): Promise<LabelManifest> {
   const blob = { sha256: sha256(await readFile(modelFile)), sizeBytes: (await readFile(modelFile)).length };
   const unproven = Manifest.parse({
     model: "label-orientation",
@@ -78,27 +81,36 @@ export async function makeManifest(
     baseline: {},
     metadata: {},
     ...changes,
-  });
+  }) as LabelManifest;
   if (changes.selfTest !== undefined) return unproven;
   const answers = await classifyHere(unproven, samples);
   const proven = samples.map((bytes, at) => sampleOf(bytes, answers[at] ?? { label: "none" }));
   return { ...unproven, selfTest: { tolerance: 0.02, samples: proven } };
 }
 
+/** The answer of a classifier with the score of every class. */
+export interface ScoredAnswer extends ClassAnswer {
+  readonly scores: readonly number[];
+}
+
 /** One self-test sample. */
-export function sampleOf(bytes: Buffer, { label, scores }: Pick<Classification, "label"> & Partial<Classification>) {
+export function sampleOf(bytes: Buffer, { label, scores }: Pick<ScoredAnswer, "label"> & Partial<ScoredAnswer>) {
   const input = { sha256: sha256(bytes), sizeBytes: bytes.length };
   return { input, label, ...(scores === undefined ? {} : { scores: [...scores] }) };
 }
 
-/** What the real model says of pictures. */
-export async function classifyHere(manifest: Manifest, pictures: readonly Buffer[]): Promise<Classification[]> {
-  const engine = await Engine.open({ modelPath: modelFile, provider: "cpu", threads: 1, manifest });
-  const answers: Classification[] = [];
+/** What the real model says of pictures, with the score of every class. */
+export async function classifyHere(manifest: LabelManifest, pictures: readonly Buffer[]): Promise<ScoredAnswer[]> {
+  const session = await OnnxSession.load(modelFile, { provider: "cpu", threads: 1 });
+  const pipeline = pipelineOf(manifest);
+  const answers: ScoredAnswer[] = [];
   for (const bytes of pictures) {
-    answers.push((await engine.image(await decodeImage(bytes, manifest.preprocess))).classification);
+    const [input] = (await decodeInput(manifest, bytes)).inputs;
+    const [run] = input === undefined ? [] : pipeline.toRuns(input);
+    const outputs = await session.run(run ?? []);
+    answers.push(classify(floatsOf(outputs, outputs[0]?.name ?? ""), manifest.postprocess));
   }
-  await engine.close();
+  await session.close();
   return answers;
 }
 
@@ -127,23 +139,31 @@ export async function temporaryFolder(): Promise<string> {
   return mkdtemp(join(ours, "test-"));
 }
 
-/** A log that keeps the names of its events. */
-export function memoryLog(): Log & { readonly events: string[] } {
+/** A log that keeps the names of its events, and what they say. */
+export function memoryLog(): Log & { readonly events: string[]; readonly lines: LogFields[] } {
   const events: string[] = [];
-  const note = (event: string) => void events.push(event);
-  return { events, debug: note, info: note, warn: note, error: note };
+  const lines: LogFields[] = [];
+  const note = (event: string, fields: LogFields = {}) => {
+    events.push(event);
+    lines.push(fields);
+  };
+  return { events, lines, debug: note, info: note, warn: note, error: note };
 }
 
 /** A running runner in a process of its own, ended after the test. */
 export async function startRunner(
   t: TestContext,
-  settings: Partial<RunnerSettings> = {},
+  settings: Partial<z.input<typeof RunnerSettings>> = {},
   options: Partial<RunnerHostOptions> = {},
 ): Promise<{ host: RunnerHost; url: string; log: ReturnType<typeof memoryLog> }> {
   const log = memoryLog();
   const stateDir = settings.stateDir ?? (await temporaryFolder());
   const defaults = { host: "127.0.0.1", port: 0, workers: 2, maxQueue: 64, sources: [], sinks: [] };
-  const host = new RunnerHost({ settings: { ...defaults, ...settings, stateDir }, log, ...options });
+  const host = new RunnerHost({
+    settings: RunnerSettings.parse({ ...defaults, ...settings, stateDir }),
+    log,
+    ...options,
+  });
   t.after(() => host.close());
   await host.start();
   return { host, url: (await host.status()).url ?? "", log };

@@ -128,7 +128,7 @@ export async function prepare(folder: string, sizeBytes: number): Promise<Place>
   return { folder, artifact };
 }
 
-async function measure(
+export async function measure(
   kind: string,
   folder: string,
   rounds: number,
@@ -156,14 +156,14 @@ async function measure(
   }
 }
 
-async function ask(child: ChildProcess): Promise<{ cpuUs: number; rssBytes: number }> {
+export async function ask(child: ChildProcess): Promise<{ cpuUs: number; rssBytes: number }> {
   const told = once(child, "message") as Promise<[{ cpuUs: number; rssBytes: number }]>;
   child.send("cpu");
   return (await told)[0];
 }
 
 /** Milliseconds for the artifact over a connection that stands, into an empty shelf. */
-async function overMqtt(place: Place, port: number, round: number): Promise<number> {
+export async function overMqtt(place: Place, port: number, round: number): Promise<number> {
   const device = await newDevice(place, port, "bench", `round-${round}`);
   const beginMs = performance.now();
   await device.fetch();
