@@ -155,7 +155,7 @@ export async function startAgent(options: Partial<AgentConfig>, log: Log): Promi
     const upkeep = new Upkeep({
       ...{ shelf, clock, log },
       state: () => reconciler.state,
-      onDamaged: (model) => void reconciler.damaged(model).catch(unspooled),
+      onDamaged: (model, installed) => void reconciler.damaged(model, installed).catch(unspooled),
     });
 
     let seq = 0;

@@ -22,6 +22,7 @@ import { AgentConfig } from "./config.js";
 import { diagnose, findingsText } from "./doctor.js";
 import { joinHub } from "./identity.js";
 import { statusText } from "./status-text.js";
+import { stepBack } from "./step-back.js";
 import { videoFindings } from "./video-finding.js";
 
 interface JoinFlags {
@@ -103,6 +104,7 @@ function agentProgram(): Command {
       const config = await settings(root, options);
       const log = jsonLog((line) => process.stderr.write(line), config.logLevel);
       const agent = await startAgent(config, log);
+      stepBack(log);
       print(`Agent ${agent.device} is running. Inference: ${agent.inferenceUrl}`);
       await new Promise<void>((resolve) => {
         process.once("SIGINT", resolve);
