@@ -5,6 +5,7 @@ import { benchConnects } from "./connects.js";
 import { benchInference } from "./inference.js";
 import { benchLarge } from "./large.js";
 import { benchLinks } from "./links.js";
+import { benchPreprocess } from "./preprocess.js";
 import { benchMosquitto } from "./transfer-mosquitto.js";
 import { benchFanOut, benchTransfers } from "./transfers.js";
 import { benchEncryption, benchIndex } from "./trust.js";
@@ -13,7 +14,7 @@ const benches: Readonly<Record<string, readonly (() => Promise<string>)[]>> = {
   mosquitto: [benchMosquitto],
   transfer: [benchTransfers, benchFanOut, benchLinks, benchBytesSent],
   "transfer-4gb": [benchLarge],
-  inference: [benchInference],
+  inference: [benchInference, benchPreprocess],
   security: [benchConnects, benchIndex, benchEncryption],
 };
 
