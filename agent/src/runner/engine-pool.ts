@@ -1,4 +1,5 @@
 import { asMusterError, type Log, MusterError } from "@muster/shared";
+import { Buffers } from "./buffers.js";
 import type { EngineSpec } from "./engine.js";
 import type { EngineJob, EngineOutcome } from "./engine-protocol.js";
 import { EngineThread } from "./engine-thread.js";
@@ -8,6 +9,8 @@ export interface EnginePoolOptions {
   /** How many threads, each with a session of its own. */
   readonly size: number;
   readonly log: Log;
+  /** Gets the memory of jobs back. */
+  readonly buffers?: Buffers;
   /** Called whenever a thread may have become free, or none is left to become so. */
   readonly onFree?: () => void;
   /** The script of a thread. */
@@ -72,10 +75,10 @@ export class EnginePool {
   }
 
   async #start(): Promise<void> {
-    const { script = new URL("./engine-worker.js", import.meta.url), spec } = this.#options;
+    const { script = new URL("./engine-worker.js", import.meta.url), spec, buffers = new Buffers() } = this.#options;
     this.#starting += 1;
     try {
-      const thread = await EngineThread.start(script, spec);
+      const thread = await EngineThread.start(script, spec, buffers);
       this.#threads.add(thread);
       this.#idle.push(thread);
       void thread.gone.then((why) => this.#lost(thread, why));

@@ -1,5 +1,6 @@
 import { Worker } from "node:worker_threads";
 import { MusterError } from "@muster/shared";
+import type { Buffers } from "./buffers.js";
 import type { EngineSpec } from "./engine.js";
 import { bytesOfJob, type EngineJob, type EngineOutcome, type FromEngine, type ToEngine } from "./engine-protocol.js";
 import { fromWire } from "./wire-error.js";
@@ -22,8 +23,10 @@ export class EngineThread {
   #alive = true;
   #pending: Pending | undefined;
   #lose: (why: MusterError) => void = () => undefined;
+  readonly #buffers: Buffers;
 
-  private constructor(script: URL, spec: EngineSpec) {
+  private constructor(script: URL, spec: EngineSpec, buffers: Buffers) {
+    this.#buffers = buffers;
     this.#worker = new Worker(script, { workerData: spec });
     let fault: unknown;
     this.#worker.on("error", (error) => {
@@ -43,9 +46,9 @@ export class EngineThread {
     return this.#alive;
   }
 
-  /** Starts a thread and waits until its model is loaded and warm. Throws `engine/failed`. */
-  static async start(script: URL, spec: EngineSpec): Promise<EngineThread> {
-    const thread = new EngineThread(script, spec);
+  /** Starts a thread and waits until its model is loaded and warm; `buffers` gets memory back. Throws `engine/failed`. */
+  static async start(script: URL, spec: EngineSpec, buffers: Buffers): Promise<EngineThread> {
+    const thread = new EngineThread(script, spec, buffers);
     await new Promise<void>((resolve, reject) => {
       thread.#worker.once("message", (message: FromEngine) => {
         if (message.kind === "fatal") reject(fromWire(message.error));
@@ -79,7 +82,9 @@ export class EngineThread {
   }
 
   #answered(message: FromEngine): void {
-    if (message.kind === "outcomes") this.#settle()?.resolve(message.outcomes);
+    if (message.kind !== "outcomes") return;
+    for (const buffer of message.spent) this.#buffers.give(buffer);
+    this.#settle()?.resolve(message.outcomes);
   }
 
   #stuck(): void {

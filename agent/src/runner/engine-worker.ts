@@ -5,7 +5,7 @@ import { parentPort, workerData } from "node:worker_threads";
 import { bytesOfTensors } from "@muster/shared/inference";
 import { Engine, type EngineSpec } from "./engine.js";
 import { runBatch } from "./engine-batch.js";
-import type { EngineJob, EngineOutcome, FromEngine, ToEngine } from "./engine-protocol.js";
+import { bytesOfJob, type EngineJob, type EngineOutcome, type FromEngine, type ToEngine } from "./engine-protocol.js";
 import { toWire } from "./wire-error.js";
 
 const port = parentPort;
@@ -26,7 +26,8 @@ try {
 async function answer(engine: Engine, jobs: readonly EngineJob[]): Promise<void> {
   const outcomes = await outcomesOf(engine, jobs);
   const outputs = outcomes.flatMap((outcome) => ("result" in outcome ? (outcome.result.outputs ?? []) : []));
-  say({ kind: "outcomes", outcomes }, bytesOfTensors(outputs));
+  const spent = jobs.flatMap(bytesOfJob);
+  say({ kind: "outcomes", outcomes, spent }, [...bytesOfTensors(outputs), ...spent]);
 }
 
 /** A batch that fails is taken apart, so that one bad input does not cost the others their answer. */

@@ -2,6 +2,7 @@ import { availableParallelism } from "node:os";
 import type { Log } from "@muster/shared";
 import { type Pipeline, pipelineOf } from "@muster/shared/inference";
 import type { BatchRule } from "../core/line.js";
+import type { Buffers } from "./buffers.js";
 import { EnginePool } from "./engine-pool.js";
 import { Lane } from "./lane.js";
 import { decryptionOf, verifyModelFile } from "./model-file.js";
@@ -12,6 +13,8 @@ export interface SlotOptions {
   readonly workers: number;
   /** When inputs share a run, where the model's batch dimension is free. */
   readonly batch: BatchRule;
+  /** Where the memory of tensors comes from and goes to. */
+  readonly buffers: Buffers;
   readonly log: Log;
 }
 
@@ -35,7 +38,7 @@ export class LoadedSlot {
   }
 
   /** Verifies the model file, loads it in every thread and warms it up. Throws `artifact/…`, `engine/failed`. */
-  static async load(slot: Slot, { workers, batch, log }: SlotOptions): Promise<LoadedSlot> {
+  static async load(slot: Slot, { workers, batch, buffers, log }: SlotOptions): Promise<LoadedSlot> {
     await verifyModelFile(slot.modelPath, slot.artifact);
     const { modelPath, provider, threads } = slot;
     const decryption = decryptionOf(slot.manifest, slot.artifact, slot.key);
@@ -43,7 +46,7 @@ export class LoadedSlot {
     let lane: Lane | undefined;
     // In a task of its own, because a version that is given up frees one input after the other.
     const onFree = () => queueMicrotask(() => lane?.look());
-    const pool = await EnginePool.open({ spec, size: workers, log, onFree });
+    const pool = await EnginePool.open({ spec, size: workers, log, buffers, onFree });
     const decodedAhead = availableParallelism() + workers * batch.maxRows;
     lane = new Lane({ pool, tensors: slot.manifest.tensors, rule: batch, decodedAhead });
     return new LoadedSlot(slot, pool, lane);

@@ -6,6 +6,7 @@ import { readFileSync } from "node:fs";
 import { MusterError } from "@muster/shared";
 import { installedProviders } from "@muster/shared/inference";
 import { systemClock } from "@muster/shared/node";
+import { Buffers } from "./buffers.js";
 import { FolderSource } from "./folder-source.js";
 import { metricsRoute } from "./http/metrics.js";
 import { modelRoutes } from "./http/model-routes.js";
@@ -34,11 +35,12 @@ class Parts {
   server: HttpServer | undefined;
   sources: readonly FolderSource[] = [];
   readonly #settings: RunnerSettings;
+  readonly #buffers = new Buffers();
   readonly #inference: Inference;
 
   constructor(settings: RunnerSettings) {
     this.#settings = settings;
-    this.slots = new Slots({ workers: settings.workers, batch: settings.batch, log });
+    this.slots = new Slots({ workers: settings.workers, batch: settings.batch, buffers: this.#buffers, log });
     this.#inference = new Inference({ slots: this.slots, windows: this.windows, maxQueue: settings.maxQueue });
     this.sinks = settings.sinks.map((sink) => new JsonlSink(sink, log));
   }
@@ -54,7 +56,10 @@ class Parts {
       ...modelRoutes({ slots, inference, version }),
       metricsRoute({ slots, windows: this.windows, traffic }),
     ];
-    this.server = await serveHttp({ routes: [...routes, openApiRoute(version)], traffic, log }, serving);
+    this.server = await serveHttp(
+      { routes: [...routes, openApiRoute(version)], traffic, buffers: this.#buffers, log },
+      serving,
+    );
     const classifier = {
       state: (model: string) => inference.state(model),
       classify: async (model: string, bytes: Uint8Array) => inference.input(slots.serving(model), bytes),

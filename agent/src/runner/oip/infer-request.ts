@@ -13,7 +13,11 @@ import { wishesOf } from "./wishes.js";
 const InferRequest = z.object({
   id: z.string().max(200).optional(),
   parameters: z
-    .object({ binary_data_output: z.boolean().optional(), priority: z.unknown().optional(), timeout: z.unknown().optional() })
+    .object({
+      binary_data_output: z.boolean().optional(),
+      priority: z.unknown().optional(),
+      timeout: z.unknown().optional(),
+    })
     .optional(),
   inputs: z
     .array(
