@@ -71,11 +71,11 @@ export class Body {
     return bytes;
   }
 
-  /** The text of the first bytes. Throws `request/invalid` when the body is shorter. */
-  text(length = this.length): string {
+  /** The first bytes. Throws `request/invalid` when the body is shorter. */
+  head(length: number): Buffer {
     const [first] = this.#parts;
-    if (first !== undefined && first.length >= length) return first.toString("utf8", 0, length);
-    if (length <= this.length) return this.whole().toString("utf8", 0, length);
+    if (first !== undefined && first.length >= length) return first.subarray(0, length);
+    if (length <= this.length) return this.whole().subarray(0, length);
     const message = `Inference-Header-Content-Length is ${length}, but the body has ${this.length} bytes; it is cut off`;
     throw new MusterError("request/invalid", message);
   }

@@ -73,7 +73,7 @@ test("tensors of every type come through as JSON, flat or nested, and as binary 
   const whole = Buffer.concat([json, ...parts]);
   const pieces = Array.from({ length: Math.ceil(whole.length / 7) }, (_, at) => whole.subarray(at * 7, at * 7 + 7));
   const body = new Body(pieces, new Buffers());
-  const request = readInferRequest(JSON.parse(body.text(json.length)), body.tail(json.length), { tensors });
+  const request = readInferRequest(JSON.parse(body.head(json.length).toString()), body.tail(json.length), { tensors });
   assert.equal(request.id, "7");
   const [first, ...others] = request.inputs;
   assert.deepEqual([first?.name, Array.from((first?.data ?? []) as Uint8Array)], ["mask", [1, 0, 1]]);
