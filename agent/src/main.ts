@@ -22,6 +22,8 @@ import { AgentConfig } from "./config.js";
 import { diagnose, findingsText } from "./doctor.js";
 import { joinHub } from "./identity.js";
 import { statusText } from "./status-text.js";
+import { stepBack } from "./step-back.js";
+import { videoFindings } from "./video-finding.js";
 
 interface JoinFlags {
   device?: string;
@@ -102,6 +104,7 @@ function agentProgram(): Command {
       const config = await settings(root, options);
       const log = jsonLog((line) => process.stderr.write(line), config.logLevel);
       const agent = await startAgent(config, log);
+      stepBack(log);
       print(`Agent ${agent.device} is running. Inference: ${agent.inferenceUrl}`);
       await new Promise<void>((resolve) => {
         process.once("SIGINT", resolve);
@@ -135,8 +138,8 @@ function agentProgram(): Command {
     .option("--json", "print JSON")
     .addHelpText("after", "\nExample:\n  muster-agent doctor")
     .action(async ({ json }: Flags) => {
-      const { dataDir } = await settings(root);
-      const findings = await diagnose(dataDir, await probeProviders());
+      const { dataDir, sources } = await settings(root);
+      const findings = [...(await diagnose(dataDir, await probeProviders())), ...(await videoFindings(sources))];
       print(json === true ? JSON.stringify({ findings }, undefined, 2) : findingsText(findings));
       if (findings.some(({ ok }) => !ok)) throw new ExitWith(exitCodes.error);
     });

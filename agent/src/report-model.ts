@@ -5,12 +5,13 @@ import type { TransferProgress } from "./transfer.js";
 
 /** What the hub is told of one model: its durable state, and how far a transfer is. */
 export function reportModel(model: string, state: ModelState, progress: TransferProgress | undefined): ReportedModel {
-  const { committed, candidate, finished } = state;
+  const { committed, previous, candidate, finished } = state;
   const report: ReportedModel = { model, finished };
   if (committed !== undefined) {
     const { version, release, manifest, variant, provider, threads } = committed;
     report.committed = { version, release, manifest, variant, provider, threads };
   }
+  if (previous !== undefined) report.previous = { version: previous.version, manifest: previous.manifest };
   if (candidate !== undefined) {
     const { attempt, version, manifest, phase } = candidate;
     report.candidate = {

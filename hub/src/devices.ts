@@ -48,6 +48,18 @@ export class Devices {
     return this.#ids.has(device);
   }
 
+  /** Every device of the fleet. */
+  ids(): string[] {
+    return [...this.#ids];
+  }
+
+  /** Devices that count as online and have given no sign of life since the time. */
+  silentSince(ms: number): string[] {
+    return [...this.#connected]
+      .filter(([device, lastMs]) => lastMs < ms && this.online(device))
+      .map(([device]) => device);
+  }
+
   /** Takes a new device in. Throws `device/exists`. */
   async add(device: string, labels: Labels): Promise<void> {
     const { db, clock } = this.#deps;
@@ -120,13 +132,14 @@ export class Devices {
       .execute();
   }
 
-  /** Keeps the device's own state; an older one of the same agent start is ignored. */
-  async report(device: string, reported: Reported): Promise<void> {
+  /** Keeps the device's own state; an older one of the same agent start is ignored. Returns the one before. */
+  async report(device: string, reported: Reported): Promise<Reported | undefined> {
     const { db, clock } = this.#deps;
     const before = (await this.get(device)).reported;
-    if (before !== undefined && before.bootId === reported.bootId && before.seq >= reported.seq) return;
+    if (before !== undefined && before.bootId === reported.bootId && before.seq >= reported.seq) return before;
     const set = { reported: JSON.stringify(reported), last_seen_ms: clock.now() };
     await db.updateTable("devices").set(set).where("id", "=", device).execute();
+    return before;
   }
 
   /** One device. Throws `device/unknown`. */

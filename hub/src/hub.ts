@@ -1,9 +1,17 @@
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { type HubStatus, type Log, parseWith } from "@muster/shared";
-import { FolderBlobs, lockFolder, readIfThere, systemClock, writeDurably } from "@muster/shared/node";
+import {
+  clearTemporary,
+  emptyFolder,
+  FolderBlobs,
+  lockFolder,
+  readIfThere,
+  systemClock,
+  writeDurably,
+} from "@muster/shared/node";
 import { Access, firstAdmin } from "./access.js";
-import { openAedesBroker } from "./adapters/aedes-broker.js";
+import { openDeviceLink } from "./adapters/device-link.js";
 import { inspectProcess } from "./adapters/inspect-process.js";
 import { openPki } from "./adapters/pki.js";
 import { openSqlite } from "./adapters/sqlite-store.js";
@@ -13,13 +21,16 @@ import { BundleIntake } from "./bundle-intake.js";
 import { Catalog } from "./catalog.js";
 import { Certificates } from "./certificates.js";
 import { HubConfig } from "./config.js";
+import { CountedBlobs } from "./counted-blobs.js";
 import { DesiredDocuments } from "./desired.js";
 import { Devices } from "./devices.js";
 import { DriftWatch } from "./drift.js";
 import { Encodings } from "./encodings.js";
 import { Enrolment } from "./enrolment.js";
+import { Entitlement } from "./entitlement.js";
 import { EventLog } from "./events.js";
 import { every } from "./every.js";
+import { Garbage } from "./garbage.js";
 import { Gate } from "./http/gate.js";
 import { accessRoutes } from "./http/routes/access.js";
 import { deviceRoutes } from "./http/routes/devices.js";
@@ -34,12 +45,18 @@ import { Ingest } from "./ingest.js";
 import { ListenerCertificates } from "./listener-tls.js";
 import type { LinkListener } from "./ports.js";
 import { Publishing } from "./publishing.js";
+import { Removal } from "./removal.js";
+import { RevocationList } from "./revocation-list.js";
+import { RollCall } from "./roll-call.js";
 import { Rollouts } from "./rollouts.js";
 import { CertificateStore } from "./store/certificate-store.js";
 import { RolloutStore } from "./store/rollout-store.js";
+import { Storing } from "./storing.js";
 import { Telemetry } from "./telemetry.js";
 import { Transfers } from "./transfers.js";
 import { Trust } from "./trust.js";
+
+export { prepareMosquitto } from "./adapters/mosquitto-files.js";
 
 /** The version of this hub. */
 export const hubVersion = "0.1.0";
@@ -65,6 +82,7 @@ export async function startHub(options: Partial<HubConfig>, log: Log): Promise<H
   };
   try {
     closers.push(await lockFolder(config.dataDir));
+    for (const name of ["", "keys", "identity"]) await clearTemporary(join(config.dataDir, name));
     const trust = await Trust.open(join(config.dataDir, "keys"), clock, log);
     const { publicHost, deviceCertificateMs } = config;
     const folder = join(config.dataDir, "identity");
@@ -76,8 +94,14 @@ export async function startHub(options: Partial<HubConfig>, log: Log): Promise<H
     const access = new Access(db, clock);
     const audit = await Audit.open(db, clock, log);
     const newToken = await admitAdmin(access, audit, join(config.dataDir, "admin.token"), config.newAdminToken);
-    const artifacts = await FolderBlobs.open(join(config.dataDir, "artifacts"));
-    const uploads = await FolderBlobs.open(join(config.dataDir, "uploads"));
+    const { maxArtifactBytes, maxUploadBytes, maxUploads } = config;
+    const artifacts = await CountedBlobs.open(await FolderBlobs.open(join(config.dataDir, "artifacts")));
+    const uploads = await CountedBlobs.open(await FolderBlobs.open(join(config.dataDir, "uploads")), {
+      ...{ maxBytes: maxUploadBytes, maxBlobs: maxUploads },
+      cure: "what no push uses goes after a day; or raise maxUploadBytes and maxUploads",
+    });
+    const workFolder = await emptyFolder(join(config.dataDir, "work"));
+    const storing = new Storing();
 
     const devices = await Devices.open({ db, clock, offlineAfterMs: config.offlineAfterMs });
     const events = new EventLog(db, clock);
@@ -85,60 +109,70 @@ export async function startHub(options: Partial<HubConfig>, log: Log): Promise<H
     closers.push(() => certificateStore.close());
     const certificates = new Certificates({
       ...{ store: certificateStore, clock, devices, events, pki },
-      settings: { log, deviceCertificateMs },
+      settings: { log, deviceCertificateMs, unseen: config.broker !== undefined },
     });
     const telemetry = new Telemetry(db, clock, devices);
     const catalog = new Catalog({ db, devices, artifacts, clock });
-    const encodings = new Encodings({ db, artifacts, catalog, clock, log });
+    const encodings = new Encodings({ db, artifacts, catalog, storing, clock, log });
     closers.push(() => encodings.close());
     const artifactKeys = await ArtifactKeys.open(db, join(config.dataDir, "keys", "artifacts.key"));
-    const { maxArtifactBytes } = config;
     const intake = new BundleIntake({
       inspector: inspectProcess,
       artifacts,
       uploads,
       keys: artifactKeys,
-      maxArtifactBytes,
+      ...{ workFolder, maxArtifactBytes },
     });
     const publishing = new Publishing({
-      ...{ db, catalog, intake, uploads, trust, encodings },
+      ...{ db, catalog, intake, uploads, trust, encodings, storing },
       settings: { clock, log, maxArtifactBytes },
     });
     const drift = new DriftWatch({
       ...{ db, catalog, devices, telemetry, events },
       settings: { clock, log, horizonMs: config.driftHorizonMs },
     });
+    const garbage = new Garbage({ db, artifacts, catalog, encodings, storing, clock, log });
     await publishing.forgetUnused();
+    await garbage.sweep();
 
     // The broker needs its listener before the rooms behind it exist; nothing connects until then.
     let ingest: Ingest | undefined;
+    let rollCall: RollCall | undefined;
     const listener: LinkListener = {
       onMessage: (...message) => ingest?.onMessage(...message),
       onAlive: (device) => ingest?.onAlive(device),
-      onGone: (device) => ingest?.onGone(device),
+      onGone: (device) => {
+        ingest?.onGone(device);
+        void rollCall?.doubt(device);
+      },
+      onOpen: () => void rollCall?.all(),
     };
-    const link = await openAedesBroker({
-      ...{ host: config.mqttHost, port: config.mqttPort, publicHost, listener, log },
-      ...{ tls, door: certificates, limits: config },
-    });
+    const link = await openDeviceLink(config, { pki, tls, door: certificates, listener, log });
     closers.push(() => link.close());
     listeners.onChange((next) => link.useTls(next));
+    if (config.broker !== undefined) {
+      const silentMs = config.offlineAfterMs / 3;
+      rollCall = new RollCall({ devices, link, clock, silentMs, log });
+      const asking = rollCall;
+      closers.push(every(silentMs / 2, () => asking.tick(), log, "devices.ask"));
+    }
+    const revocations = RevocationList.of(config, pki, { certificates, link, clock, log });
+    await revocations?.refresh();
     const desired = new DesiredDocuments({
       ...{ db, clock, link, trust },
       keys: { artifactKeys, catalog, encodings },
       validMs: config.desiredValidMs,
       log,
     });
+    const rolloutStore = new RolloutStore(db);
     const transfers = new Transfers({
-      ...{ artifacts, catalog, encodings, devices, link, clock },
+      ...{ artifacts, encodings, devices, link, clock },
+      entitlement: new Entitlement({ catalog, encodings, rollouts: rolloutStore }),
       settings: { ...config, log },
     });
     const rollouts = new Rollouts({
-      store: new RolloutStore(db),
-      catalog,
-      devices,
-      desired,
-      events,
+      store: rolloutStore,
+      ...{ catalog, devices, desired, events, encodings },
       settings: { clock, log },
     });
     ingest = new Ingest({
@@ -191,6 +225,7 @@ export async function startHub(options: Partial<HubConfig>, log: Log): Promise<H
         devices: { total: fleet.length, online: fleet.filter(({ online }) => online).length },
         models: new Set((await catalog.list()).map(({ model }) => model)).size,
         activeRollouts: await rollouts.activeCount(),
+        storage: { artifacts: artifacts.held, uploads: uploads.held },
         mqttUrl: link.url,
         enrolmentUrl: address.enrolmentUrl,
         counters: {
@@ -198,6 +233,8 @@ export async function startHub(options: Partial<HubConfig>, log: Log): Promise<H
           ...link.counters(),
           ...taken.counters(),
           ...certificates.counters(),
+          ...garbage.counters(),
+          "upload-refused": uploads.refused,
           "transfer-refused": transfers.refused,
           "artifact-bytes-sent": transfers.sentBytes,
         },
@@ -207,19 +244,25 @@ export async function startHub(options: Partial<HubConfig>, log: Log): Promise<H
     trustRoutes(app, trust, desired, audit);
     accessRoutes(app, access, audit);
     deviceRoutes(app, devices, enrolment, audit);
-    modelRoutes(app, { catalog, publishing, encodings, audit }, maxArtifactBytes);
+    const removal = new Removal({ catalog, devices, garbage, publishing, rollouts });
+    modelRoutes(app, { catalog, publishing, encodings, removal, audit }, maxArtifactBytes);
     rolloutRoutes(app, rollouts, audit);
     telemetryRoutes(app, { telemetry, events, drift, devices });
     const apiUrl = await listenHttp(app, config.httpHost, config.httpPort, "the HTTP API");
 
     closers.push(every(config.tickMs, () => rollouts.tick(), log, "rollout.tick"));
     // Certificates expire, and overlaps end, also on connections that last.
-    closers.push(every(config.tickMs, async () => link.recheck(), log, "link.recheck"));
+    const recheck = async () => {
+      await revocations?.refresh();
+      link.recheck();
+    };
+    closers.push(every(config.tickMs, recheck, log, "link.recheck"));
     closers.push(every(60_000, () => listeners.refresh(), log, "listener.refresh"));
     closers.push(
       every(3_600_000, () => telemetry.prune(config.keepTelemetryMs, config.maxTelemetryRows), log, "telemetry.prune"),
     );
     closers.push(every(3_600_000, () => publishing.forgetUnused(), log, "uploads.forget"));
+    closers.push(every(60_000, () => garbage.sweepIfDue(), log, "garbage.sweep"));
     closers.push(every(3_600_000, () => access.forgetExpired(), log, "tokens.forget"));
     closers.push(every(3_600_000, () => trust.renewIfDue(), log, "trust.renew"));
     closers.push(every(Math.min(config.desiredValidMs / 8, 3_600_000), () => desired.renew(), log, "desired.renew"));

@@ -4,11 +4,10 @@ import {
   type DeviceError,
   type DeviceErrorCode,
   type Manifest,
-  MusterError,
   messageOf,
   sha256,
 } from "@muster/shared";
-import { decodeInput, type Reading } from "@muster/shared/inference";
+import { onlyInput, type Pipeline, pipelineOf, type Reading } from "@muster/shared/inference";
 import { Engine } from "./engine.js";
 import { decryptionOf, verifyModelFile } from "./model-file.js";
 import type { TrialRequest } from "./protocol.js";
@@ -72,10 +71,11 @@ async function selfTest(
   samples: readonly Buffer[],
 ): Promise<DeviceError | undefined> {
   const { selfTest: test } = manifest;
+  const pipeline = pipelineOf(manifest);
   for (const [at, sample] of test.samples.entries()) {
     const name = `sample ${at + 1} of ${test.samples.length} (${sample.input.sha256.slice(0, 12)})`;
     try {
-      const reading = await readBytes(engine, manifest, samples[at] ?? Buffer.alloc(0));
+      const reading = await readBytes(engine, pipeline, samples[at] ?? Buffer.alloc(0));
       const wrong = reading.fault(sample, test);
       if (wrong !== undefined) return fault("E_SELFTEST", `${name}: ${wrong}`);
     } catch (error) {
@@ -88,6 +88,7 @@ async function selfTest(
 
 /** Percentiles of bytes → answer over the samples in turn. */
 async function timeOf(engine: Engine, manifest: Manifest, samples: readonly Buffer[]): Promise<Times> {
+  const pipeline = pipelineOf(manifest);
   const timesMs: number[] = [];
   const startMs = performance.now();
   const enough = () =>
@@ -95,7 +96,7 @@ async function timeOf(engine: Engine, manifest: Manifest, samples: readonly Buff
     (timesMs.length >= measure.minRuns && performance.now() - startMs > measure.limitMs);
   while (!enough()) {
     const beganMs = performance.now();
-    await readBytes(engine, manifest, samples[timesMs.length % samples.length] ?? Buffer.alloc(0));
+    await readBytes(engine, pipeline, samples[timesMs.length % samples.length] ?? Buffer.alloc(0));
     timesMs.push(performance.now() - beganMs);
   }
   timesMs.sort((a, b) => a - b);
@@ -103,13 +104,9 @@ async function timeOf(engine: Engine, manifest: Manifest, samples: readonly Buff
   return { p50Ms: at(0.5), p95Ms: at(0.95) };
 }
 
-/** The reading of a sample, which is one input. */
-async function readBytes(engine: Engine, manifest: Manifest, bytes: Buffer): Promise<Reading> {
-  const { inputs } = await decodeInput(manifest, bytes);
-  const { readings } = await engine.read(inputs.slice(0, 1));
-  const [reading] = readings;
-  if (reading === undefined) throw new MusterError("input/invalid", "the sample holds no input");
-  return reading;
+async function readBytes(engine: Engine, pipeline: Pipeline, bytes: Buffer): Promise<Reading> {
+  const { readings } = await engine.read([onlyInput(await pipeline.decode(bytes))]);
+  return readings[0] as Reading;
 }
 
 function overBudget({ budgets }: Manifest, { p95Ms }: Times, rssBytes: number): DeviceError | undefined {

@@ -6,3 +6,5 @@ export { servingSettings } from "../runner/serving-settings.js";
 export { Transfer } from "../transfer.js";
 export { Uplink } from "../uplink.js";
 export { MemorySpool } from "./memory-spool.js";
+export { SnapshotServer } from "./snapshot-server.js";
+export { WebhookServer } from "./webhook-server.js";

@@ -1,7 +1,6 @@
 import { env, InferenceSession, listSupportedBackends, Tensor } from "onnxruntime-node";
 import { MusterError, messageOf, type Problem } from "../errors.js";
-import { fits } from "../model/bundle.js";
-import { DataType, type TensorSpec, type Tensors } from "../model/pipeline.js";
+import { DataType, fits, type TensorSpec, type Tensors } from "../model/tensors.js";
 import { type NamedTensor, type TensorData, tensorDataOver } from "./named-tensor.js";
 
 /** Where and how wide a session runs. */

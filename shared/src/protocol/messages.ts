@@ -2,6 +2,7 @@ import { z } from "zod";
 import { Digest, ModelName, VersionName } from "../ids.js";
 import { SealingKey } from "../signing/sealed-key.js";
 import { SketchData } from "../stats/sketch.js";
+import { maxFeeds, SinkReport, SourceReport } from "./feeds.js";
 
 /** Why a version did not stay on a device. */
 export const DeviceErrorCode = z.enum([
@@ -99,6 +100,8 @@ export const ReportedModel = z.object({
       threads: z.int(),
     })
     .optional(),
+  /** The version it goes back to without the hub; absent when there is none. */
+  previous: z.object({ version: VersionName, manifest: Digest }).optional(),
   candidate: z
     .object({
       attempt: z.string(),
@@ -127,6 +130,9 @@ export const Reported = z.object({
   /** Why the last desired document was refused, if it was. */
   refusal: z.string().max(2000).optional(),
   spool: z.object({ windows: z.int(), events: z.int(), dropped: z.int() }),
+  /** Where inputs come from and answers go to, in the order of the settings. */
+  sources: z.array(SourceReport).max(maxFeeds).optional(),
+  sinks: z.array(SinkReport).max(maxFeeds).optional(),
 });
 export type Reported = z.infer<typeof Reported>;
 
@@ -229,6 +235,8 @@ export const Command = z.discriminatedUnion("type", [
   z.object({ type: z.literal("ack"), stream: z.string(), of: z.enum(["events", "windows"]), seq: z.int() }),
   /** Send the whole reported state now. */
   z.object({ type: z.literal("resync") }),
+  /** Say hello as after a connect, and report: the hub may have missed it. */
+  z.object({ type: z.literal("hello") }),
   /** The certificate a renewal request asked for, PEM, and the CA that the hub is to be known by from now on. */
   z.object({ type: z.literal("certificate"), request: z.string(), certificate: z.string(), ca: z.string() }),
   /** There is no certificate for this renewal request now. */
