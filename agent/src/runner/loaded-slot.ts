@@ -1,13 +1,20 @@
-import { type Log, MusterError } from "@muster/shared";
+import { availableParallelism } from "node:os";
+import type { Log } from "@muster/shared";
 import { type Pipeline, pipelineOf } from "@muster/shared/inference";
+import type { BatchRule } from "../core/line.js";
+import type { Buffers } from "./buffers.js";
 import { EnginePool } from "./engine-pool.js";
-import type { EngineJob, EngineResult } from "./engine-protocol.js";
+import { Lane } from "./lane.js";
 import { decryptionOf, verifyModelFile } from "./model-file.js";
 import type { Slot } from "./protocol.js";
 
 export interface SlotOptions {
   /** Engine threads per version. */
   readonly workers: number;
+  /** When inputs share a run, where the model's batch dimension is free. */
+  readonly batch: BatchRule;
+  /** Where the memory of tensors comes from and goes to. */
+  readonly buffers: Buffers;
   readonly log: Log;
 }
 
@@ -16,29 +23,38 @@ export class LoadedSlot {
   readonly slot: Slot;
   /** Decodes inputs on this thread; everything after that is the engine threads' work. */
   readonly pipeline: Pipeline;
+  /** The way of inputs to the engines, for work that was admitted. */
+  readonly lane: Lane;
   readonly #pool: EnginePool;
   /** Whoever waits until no input is left. */
   readonly #drained: (() => void)[] = [];
   #admitted = 0;
 
-  private constructor(slot: Slot, pool: EnginePool) {
+  private constructor(slot: Slot, pool: EnginePool, lane: Lane) {
     this.slot = slot;
     this.pipeline = pipelineOf(slot.manifest);
+    this.lane = lane;
     this.#pool = pool;
   }
 
   /** Verifies the model file, loads it in every thread and warms it up. Throws `artifact/…`, `engine/failed`. */
-  static async load(slot: Slot, { workers, log }: SlotOptions): Promise<LoadedSlot> {
+  static async load(slot: Slot, { workers, batch, buffers, log }: SlotOptions): Promise<LoadedSlot> {
     await verifyModelFile(slot.modelPath, slot.artifact);
     const { modelPath, provider, threads } = slot;
     const decryption = decryptionOf(slot.manifest, slot.artifact, slot.key);
     const spec = { modelPath, decryption, provider, threads, manifest: slot.manifest };
-    return new LoadedSlot(slot, await EnginePool.open({ spec, size: workers, log }));
+    let lane: Lane | undefined;
+    // In a task of its own, because a version that is given up frees one input after the other.
+    const onFree = () => queueMicrotask(() => lane?.look());
+    const pool = await EnginePool.open({ spec, size: workers, log, buffers, onFree });
+    const decodedAhead = availableParallelism() + workers * batch.maxRows;
+    lane = new Lane({ pool, tensors: slot.manifest.tensors, rule: batch, decodedAhead });
+    return new LoadedSlot(slot, pool, lane);
   }
 
   /** Inputs that were admitted and that no thread works on yet. */
   get queued(): number {
-    return Math.max(0, this.#admitted - this.#pool.running);
+    return Math.max(0, this.#admitted - this.lane.running);
   }
 
   /** Does the work for one input; the slot is not released before the work has ended. */
@@ -50,12 +66,6 @@ export class LoadedSlot {
       this.#admitted -= 1;
       if (this.#admitted === 0) for (const wake of this.#drained.splice(0)) wake();
     }
-  }
-
-  /** Runs a job on the next free thread, for work that was admitted. Throws `engine/failed`, `tensor/invalid`. */
-  async run(job: EngineJob): Promise<EngineResult> {
-    if (this.#admitted === 0) throw new MusterError("internal", "a job was run without being admitted");
-    return this.#pool.run(job);
   }
 
   /** Answers what was admitted, then frees everything. Nothing may be admitted after it is called. */
