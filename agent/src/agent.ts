@@ -106,7 +106,7 @@ export async function startAgent(options: Partial<AgentConfig>, log: Log): Promi
       clock,
       log,
     });
-    const hardware = async () => readHardware(dataDir, (await runner.status()).providers);
+    const hardware = async () => readHardware({ dataDir, runtime: await runner.status() });
 
     const unspooled = (error: unknown) => log.error("event.unspooled", { error });
     // Uplink, transfer and reconciler need each other; nothing is called before all three are there.

@@ -21,7 +21,7 @@ const minFreeBytes = 500_000_000;
 export async function diagnose(dataDir: string, providers: ProviderProbe): Promise<Finding[]> {
   await mkdir(dataDir, { recursive: true, mode: 0o700 });
   const findings: Finding[] = [];
-  const hardware = await readHardware(dataDir, providers.working);
+  const hardware = await readHardware({ dataDir, runtime: { providers: [...providers.working] } });
   const { board, cpu, cores, memoryBytes, freeDiskBytes } = hardware;
   findings.push({
     check: "machine",

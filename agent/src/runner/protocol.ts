@@ -76,6 +76,7 @@ export const RunnerStatus = z.object({
   url: z.string().optional(),
   /** Execution providers the installed ONNX Runtime brings along. */
   providers: z.array(z.string()),
+  onnxruntime: z.object({ version: z.string(), build: z.string() }),
   models: z.array(
     z.object({ model: ModelName, version: VersionName, manifestDigest: Digest, serving: z.boolean(), queued: z.int() }),
   ),

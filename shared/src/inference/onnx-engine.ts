@@ -1,7 +1,9 @@
-import { env, InferenceSession, listSupportedBackends, Tensor } from "onnxruntime-node";
 import { MusterError, messageOf, type Problem } from "../errors.js";
 import { fits } from "../model/bundle.js";
 import type { TensorSpec, Tensors } from "../model/pipeline.js";
+import { type InferenceSession, ort } from "./onnxruntime.js";
+import { type Placement, ProfileFolder } from "./placement.js";
+import { executionProviders } from "./session-options.js";
 
 /** Where and how wide a session runs. */
 export interface EngineOptions {
@@ -9,6 +11,8 @@ export interface EngineOptions {
   readonly provider: string;
   /** Threads inside one run. */
   readonly threads: number;
+  /** A folder where a provider may keep what took it long to make; see {@link executionProviders}. */
+  readonly cacheDir?: string | undefined;
 }
 
 /** One row of float32 numbers per input of the batch, and the size of a row. */
@@ -23,25 +27,32 @@ export interface Rows {
  */
 export class OnnxSession {
   readonly #session: InferenceSession;
+  #profile: ProfileFolder | undefined;
 
-  private constructor(session: InferenceSession) {
+  private constructor(session: InferenceSession, profile: ProfileFolder | undefined) {
     this.#session = session;
+    this.#profile = profile;
   }
 
   /** Loads a model: a file by its path, or its bytes. Throws `engine/failed` with ONNX Runtime's own words. */
-  static async load(model: string | Uint8Array, { provider, threads }: EngineOptions): Promise<OnnxSession> {
-    const options: InferenceSession.SessionOptions = {
-      executionProviders: [provider],
+  static async load(model: string | Uint8Array, options: EngineOptions): Promise<OnnxSession> {
+    const { provider, threads, cacheDir } = options;
+    // On the processor there is nothing to fall back from, and a profile costs time and a file.
+    const profile = provider === "cpu" ? undefined : await ProfileFolder.make();
+    const settings: InferenceSession.SessionOptions = {
+      executionProviders: executionProviders(provider, cacheDir),
       intraOpNumThreads: threads,
       interOpNumThreads: 1,
       logSeverityLevel: 3,
+      ...(profile === undefined ? {} : { enableProfiling: true, profileFilePrefix: profile.prefix }),
     };
     try {
       const session = await (typeof model === "string"
-        ? InferenceSession.create(model, options)
-        : InferenceSession.create(model, options));
-      return new OnnxSession(session);
+        ? ort.InferenceSession.create(model, settings)
+        : ort.InferenceSession.create(model, settings));
+      return new OnnxSession(session, profile);
     } catch (cause) {
+      await profile?.remove();
       throw new MusterError("engine/failed", `ONNX Runtime cannot load the model on ${provider}: ${messageOf(cause)}`, {
         cause,
       });
@@ -61,7 +72,7 @@ export class OnnxSession {
     const inputName = this.#session.inputNames[0] ?? "";
     const outputName = this.#session.outputNames[0] ?? "";
     try {
-      const results = await this.#session.run({ [inputName]: new Tensor("float32", input, [...shape]) });
+      const results = await this.#session.run({ [inputName]: new ort.Tensor("float32", input, [...shape]) });
       const output = results[outputName];
       if (output === undefined || !(output.data instanceof Float32Array)) {
         throw new Error(`output ${outputName} is ${output?.type ?? "missing"}, expected float32`);
@@ -72,21 +83,22 @@ export class OnnxSession {
     }
   }
 
+  /**
+   * Where the model's nodes were run so far; call it once, after the first run. Undefined on the processor, where nothing
+   * can fall, and when it was called before.
+   */
+  async placement(): Promise<Placement | undefined> {
+    const profile = this.#profile;
+    this.#profile = undefined;
+    if (profile === undefined) return undefined;
+    this.#session.endProfiling();
+    return profile.take();
+  }
+
   async close(): Promise<void> {
     await this.#session.release();
+    await this.#profile?.remove();
   }
-}
-
-/** The execution providers the installed ONNX Runtime brings along. */
-export function installedProviders(): string[] {
-  return listSupportedBackends()
-    .filter(({ bundled }) => bundled)
-    .map(({ name }) => name);
-}
-
-/** The version of the installed ONNX Runtime. */
-export function runtimeVersion(): string {
-  return env.versions.node ?? env.versions.common;
 }
 
 /** Where a bundle's tensors and those of its model file differ; empty when they agree. */
