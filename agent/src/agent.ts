@@ -21,6 +21,7 @@ import { Allowance, Spent } from "./allowance.js";
 import { encryptedAtRest, inTheClear } from "./at-rest.js";
 import { AgentConfig } from "./config.js";
 import { parseHours } from "./core/allowance.js";
+import { EngineCache } from "./engine-cache.js";
 import { readHardware } from "./hardware.js";
 import { loadIdentity, readCertificate, readIdentity, replaceIdentity, sweepKeys } from "./identity-store.js";
 import { Reconciler } from "./reconciler.js";
@@ -34,6 +35,7 @@ import { Steps } from "./steps.js";
 import { RunnerSupervisor } from "./supervisor.js";
 import { Telemetry } from "./telemetry.js";
 import { Transfer } from "./transfer.js";
+import { TrialMemory } from "./trial-memory.js";
 import { Upkeep } from "./upkeep.js";
 import { Uplink } from "./uplink.js";
 
@@ -135,10 +137,14 @@ export async function startAgent(options: Partial<AgentConfig>, log: Log): Promi
       },
       ...{ shelf, clock, log, allowance, maxArtifactBytes: config.maxArtifactBytes },
     });
+    const trials = await TrialMemory.open(join(dataDir, "trials.json"), { trial: runTrial, log });
+    const { maxVariantsTried: maxVariants, maxArtifactBytes, transferBytesPerDay } = config;
     const steps = new Steps({
-      ...{ shelf, transfer, runner, trial: runTrial },
+      ...{ shelf, transfer, runner, trial: trials.run },
       device: {
         ...{ hardware, agentVersion, trialTimeoutMs: config.trialTimeoutMs, sealingKey: credentials.sealingKey },
+        engines: new EngineCache(join(dataDir, "engines"), config.maxEngineCacheBytes),
+        budget: { maxVariants, maxArtifactBytes, dataBytes: transferBytesPerDay || undefined },
         root: () => reconciler.root,
       },
       now: () => clock.now(),

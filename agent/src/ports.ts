@@ -14,10 +14,15 @@ export interface Runner {
   status(): Promise<RunnerStatus>;
 }
 
-/** Proves a version in a process of its own. Never throws for what the model does; see {@link TrialResult}. */
+/** Proves a version in processes of its own. Never throws for what the model does; see {@link TrialResult}. */
 export type RunTrial = (
   request: TrialRequest,
-  options: { timeoutMs: number; signal: AbortSignal },
+  options: {
+    timeoutMs: number;
+    signal: AbortSignal;
+    /** A candidate is tried next, so many of so many. */
+    onCandidate?: (candidate: TrialRequest["candidates"][number], number: number, of: number) => void;
+  },
 ) => Promise<TrialResult>;
 
 /** Numbered records that wait, durably, until the hub has stored them. */

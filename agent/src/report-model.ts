@@ -1,12 +1,12 @@
 import type { ReportedModel } from "@muster/shared";
 import type { RunnerStatus } from "./runner/protocol.js";
 import type { ModelState } from "./state.js";
-import type { TransferProgress } from "./transfer.js";
+import type { Progress } from "./watch.js";
 
 /** What the hub is told of one model: its durable state, and how far a transfer is. */
-export function reportModel(model: string, state: ModelState, progress: TransferProgress | undefined): ReportedModel {
-  const { committed, candidate, finished } = state;
-  const report: ReportedModel = { model, finished };
+export function reportModel(model: string, state: ModelState, progress: Progress | undefined): ReportedModel {
+  const { committed, candidate, finished, trial } = state;
+  const report: ReportedModel = { model, finished, ...(trial === undefined ? {} : { trial }) };
   if (committed !== undefined) {
     const { version, release, manifest, variant, provider, threads } = committed;
     report.committed = { version, release, manifest, variant, provider, threads };
@@ -18,7 +18,7 @@ export function reportModel(model: string, state: ModelState, progress: Transfer
       version,
       manifest: manifest.sha256,
       phase,
-      ...(phase === "downloading" ? progress : {}),
+      ...(phase === "downloading" || phase === "trial" ? progress : {}),
     };
   }
   return report;

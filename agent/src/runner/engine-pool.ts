@@ -1,4 +1,5 @@
 import { asMusterError, type Log, MusterError } from "@muster/shared";
+import type { Placement } from "@muster/shared/inference";
 import type { EngineSpec } from "./engine.js";
 import type { EngineJob, EngineResult } from "./engine-protocol.js";
 import { EngineThread } from "./engine-thread.js";
@@ -45,6 +46,11 @@ export class EnginePool {
     if (failed === undefined) return pool;
     await pool.close();
     throw asMusterError(failed.reason);
+  }
+
+  /** Where the nodes of the model really run; undefined on the processor. */
+  get placement(): Placement | undefined {
+    return [...this.#threads][0]?.placement;
   }
 
   /** Jobs that a thread works on now. */

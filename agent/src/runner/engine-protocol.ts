@@ -1,3 +1,4 @@
+import type { Placement } from "@muster/shared/inference";
 import type { EngineAnswer } from "./engine.js";
 import type { WireError } from "./wire-error.js";
 
@@ -18,7 +19,7 @@ export type ToEngine = { readonly job: EngineJob } | "close";
 
 /** Engine thread to main thread: first `ready` or a `fatal` error, then one answer per job. */
 export type FromEngine =
-  | { readonly kind: "ready" }
+  | { readonly kind: "ready"; readonly placement?: Placement }
   | { readonly kind: "fatal"; readonly error: WireError }
   | { readonly kind: "answer"; readonly result: EngineResult }
   | { readonly kind: "error"; readonly error: WireError };

@@ -10,6 +10,7 @@ import {
   imageTensor,
   OnnxSession,
   type Pixels,
+  type Placement,
 } from "@muster/shared/inference";
 import { type Decryption, modelSource } from "./model-file.js";
 
@@ -20,6 +21,8 @@ export interface EngineSpec {
   readonly decryption?: Decryption | undefined;
   readonly provider: string;
   readonly threads: number;
+  /** Where a provider may keep what took it long to make. */
+  readonly cacheDir?: string | undefined;
   readonly manifest: Pick<Manifest, "tensors" | "preprocess" | "postprocess" | "baseline">;
 }
 
@@ -38,18 +41,21 @@ export interface EngineAnswer {
 export class Engine {
   readonly #session: OnnxSession;
   readonly #manifest: EngineSpec["manifest"];
+  /** Where the nodes of the first run really ran; undefined on the processor. */
+  readonly placement: Placement | undefined;
 
-  private constructor(session: OnnxSession, manifest: EngineSpec["manifest"]) {
+  private constructor(session: OnnxSession, manifest: EngineSpec["manifest"], placement: Placement | undefined) {
     this.#session = session;
     this.#manifest = manifest;
+    this.placement = placement;
   }
 
   /**
    * Loads the model, holds it against its manifest and runs it once, so that the first real input
    * finds it warm. Throws `engine/failed`, `artifact/undecryptable`.
    */
-  static async open({ modelPath, decryption, provider, threads, manifest }: EngineSpec): Promise<Engine> {
-    const session = await OnnxSession.load(await modelSource(modelPath, decryption), { provider, threads });
+  static async open({ modelPath, decryption, provider, threads, cacheDir, manifest }: EngineSpec): Promise<Engine> {
+    const session = await OnnxSession.load(await modelSource(modelPath, decryption), { provider, threads, cacheDir });
     const problems = compareTensors(manifest.tensors, session.tensors());
     if (problems.length > 0) {
       await session.close();
@@ -58,7 +64,7 @@ export class Engine {
     }
     const shape = imageShape(manifest.preprocess);
     await session.run(new Float32Array(shape.reduce((a, b) => a * b, 1)), shape);
-    return new Engine(session, manifest);
+    return new Engine(session, manifest, await session.placement());
   }
 
   /** Classifies a decoded picture. Throws `engine/failed`, `tensor/invalid`. */

@@ -72,14 +72,14 @@ export class Inference {
     const { windows, maxQueue } = this.#deps;
     const { model } = to.slot;
     if (this.#queued(model) >= maxQueue) {
-      windows.dropped(to.slot);
+      windows.dropped(to);
       throw new MusterError("runner/overloaded", `${maxQueue} inputs wait for ${model} already; try again later`);
     }
     try {
       return await to.admit(work);
     } catch (error) {
       // A picture that cannot be read is the fault of who sent it, and must not speak against the version.
-      if (/^(?:engine|internal|tensor)/.test(asMusterError(error).code)) windows.failed(to.slot);
+      if (/^(?:engine|internal|tensor)/.test(asMusterError(error).code)) windows.failed(to);
       throw error;
     }
   }
@@ -97,7 +97,7 @@ export class Inference {
       post: times.postMs,
       total: endMs - startMs,
     };
-    for (const { label, features } of rows) this.#deps.windows.answered(to.slot, { label, features, stages });
+    for (const { label, features } of rows) this.#deps.windows.answered(to, { label, features, stages });
     return stages.total;
   }
 

@@ -1,8 +1,9 @@
-import { type Log, MusterError } from "@muster/shared";
+import { asMusterError, type Log, MusterError, messageOf } from "@muster/shared";
+import { actualProvider } from "@muster/shared/inference";
 import { EnginePool } from "./engine-pool.js";
 import type { EngineJob, EngineResult } from "./engine-protocol.js";
 import { decryptionOf, verifyModelFile } from "./model-file.js";
-import type { Slot } from "./protocol.js";
+import type { RunnerStatus, Slot } from "./protocol.js";
 
 export interface SlotOptions {
   /** Engine threads per version. */
@@ -10,27 +11,57 @@ export interface SlotOptions {
   readonly log: Log;
 }
 
+/** Where a version was to run, where it runs, and why that is not the same. */
+export type Running = RunnerStatus["models"][number]["running"];
+
+/** The provider that is always there. */
+const everywhere = "cpu";
+
 /** A version in memory, with its engine threads and the inputs it has to answer. */
 export class LoadedSlot {
   readonly slot: Slot;
+  readonly running: Running;
   readonly #pool: EnginePool;
   /** Whoever waits until no input is left. */
   readonly #drained: (() => void)[] = [];
   #admitted = 0;
 
-  private constructor(slot: Slot, pool: EnginePool) {
+  private constructor(slot: Slot, running: Running, pool: EnginePool) {
     this.slot = slot;
+    this.running = running;
     this.#pool = pool;
   }
 
-  /** Verifies the model file, loads it in every thread and warms it up. Throws `artifact/…`, `engine/failed`. */
+  /**
+   * Verifies the model file, loads it in every thread and warms it up. What does not load on its provider any more, after
+   * an update of a driver for example, is loaded on the processor: slow answers are better than none, and
+   * {@link running} says so. Throws `artifact/…`, `engine/failed`.
+   */
   static async load(slot: Slot, { workers, log }: SlotOptions): Promise<LoadedSlot> {
     await verifyModelFile(slot.modelPath, slot.artifact);
-    const { modelPath, provider, threads } = slot;
+    const { modelPath, provider, threads, cacheDir } = slot;
     const decryption = decryptionOf(slot.manifest, slot.artifact, slot.key);
     const { tensors, preprocess, postprocess, baseline } = slot.manifest;
-    const spec = { modelPath, decryption, provider, threads, manifest: { tensors, preprocess, postprocess, baseline } };
-    return new LoadedSlot(slot, await EnginePool.open({ spec, size: workers, log }));
+    const spec = {
+      modelPath,
+      decryption,
+      provider,
+      threads,
+      cacheDir,
+      manifest: { tensors, preprocess, postprocess, baseline },
+    };
+    const open = (on: string) => EnginePool.open({ spec: { ...spec, provider: on }, size: workers, log });
+    try {
+      const pool = await open(provider);
+      const actual = actualProvider(provider, pool.placement ?? {});
+      const reason = `${provider} starts, but what it is given runs on ${actual}`;
+      return new LoadedSlot(slot, { requested: provider, actual, ...(actual === provider ? {} : { reason }) }, pool);
+    } catch (error) {
+      if (provider === everywhere || asMusterError(error).code !== "engine/failed") throw error;
+      const reason = messageOf(error);
+      log.warn("runner.provider.fallback", { model: slot.model, version: slot.version, provider, reason });
+      return new LoadedSlot(slot, { requested: provider, actual: everywhere, reason }, await open(everywhere));
+    }
   }
 
   /** Inputs that were admitted and that no thread works on yet. */

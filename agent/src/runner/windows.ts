@@ -1,8 +1,9 @@
 import { type AnsweredInput, WindowFold } from "../core/window.js";
-import type { RunnerWindow, Slot } from "./protocol.js";
+import type { LoadedSlot } from "./loaded-slot.js";
+import type { RunnerWindow } from "./protocol.js";
 
 /** What names a window: the version and where it ran. */
-type Owner = Pick<Slot, "model" | "version" | "manifestDigest" | "provider" | "manifest">;
+type Owner = Pick<LoadedSlot, "slot" | "running">;
 
 /** The open windows of all versions; a version has one from its first input on. */
 export class Windows {
@@ -36,16 +37,19 @@ export class Windows {
     const endMs = this.#now();
     this.#open = new Map();
     this.#sinceMs = endMs;
-    return ended.map(({ owner: { model, version, manifestDigest, provider }, fold }) =>
-      fold.end({ model, version, manifest: manifestDigest, provider, endMs, rssBytes }),
-    );
+    return ended.map(({ owner: { slot, running }, fold }) => {
+      const { model, version, manifestDigest: manifest } = slot;
+      const { requested, actual } = running;
+      const elsewhere = requested === actual ? {} : { requestedProvider: requested };
+      return fold.end({ model, version, manifest, provider: actual, ...elsewhere, endMs, rssBytes });
+    });
   }
 
   #of(owner: Owner): WindowFold {
-    const known = this.#open.get(owner.manifestDigest);
+    const known = this.#open.get(owner.slot.manifestDigest);
     if (known !== undefined) return known.fold;
-    const fold = new WindowFold(owner.manifest.baseline, this.#sinceMs);
-    this.#open.set(owner.manifestDigest, { owner, fold });
+    const fold = new WindowFold(owner.slot.manifest.baseline, this.#sinceMs);
+    this.#open.set(owner.slot.manifestDigest, { owner, fold });
     return fold;
   }
 }

@@ -2,6 +2,7 @@ import { z } from "zod";
 import { Digest, ModelName, VersionName } from "../ids.js";
 import { SealingKey } from "../signing/sealed-key.js";
 import { SketchData } from "../stats/sketch.js";
+import { Hardware } from "./hardware.js";
 
 /** Why a version did not stay on a device. */
 export const DeviceErrorCode = z.enum([
@@ -43,53 +44,6 @@ export const Outcome = z.enum([
 ]);
 export type Outcome = z.infer<typeof Outcome>;
 
-/** Facts of the machine an agent runs on. What an older agent does not know is absent. */
-export const Hardware = z.object({
-  platform: z.string(),
-  arch: z.string(),
-  board: z.string(),
-  cpu: z.string(),
-  cores: z.int(),
-  memoryBytes: z.int(),
-  freeDiskBytes: z.int(),
-  /** Execution providers of the installed ONNX Runtime, whether or not they work here. */
-  providers: z.array(z.string()),
-  /** The loaded library; `build` changes with any of its files. */
-  onnxruntime: z.object({ version: z.string(), build: z.string() }).optional(),
-  /** Present on NVIDIA Jetson. */
-  jetson: z.object({ module: z.string(), l4t: z.string().optional(), jetpack: z.string().optional() }).optional(),
-  /** Processor features that decide how fast quantised models run, such as `dotprod`, `i8mm`, `avx512_vnni`. */
-  features: z.array(z.string()).max(64).optional(),
-  /** Cores of the same speed, the fastest first; hyperthreads of one core count once. */
-  clusters: z
-    .array(z.object({ cores: z.int(), cpu: z.string().optional(), maxMhz: z.int().optional() }))
-    .max(16)
-    .optional(),
-  gpus: z
-    .array(
-      z.object({
-        name: z.string(),
-        /** Memory of its own; absent when it is not told. */
-        memoryBytes: z.int().optional(),
-        /** It uses the memory of the processor. */
-        shared: z.boolean(),
-      }),
-    )
-    .max(16)
-    .optional(),
-  /** Degrees Celsius per thermal zone. */
-  temperatures: z
-    .array(z.object({ zone: z.string(), celsius: z.number() }))
-    .max(64)
-    .optional(),
-  /** What holds the processor back now, or has since it started; empty when nothing does. */
-  throttling: z.array(z.string()).max(16).optional(),
-  power: z.object({ mode: z.string().optional(), governor: z.string().optional() }).optional(),
-  /** Accelerators that are seen, whether or not ONNX Runtime can use them. */
-  accelerators: z.array(z.string()).max(16).optional(),
-});
-export type Hardware = z.infer<typeof Hardware>;
-
 /** On every connect: who speaks, and what of the past it knows. */
 export const Hello = z.object({
   agentVersion: z.string(),
@@ -117,6 +71,38 @@ export const FinishedAttempt = z.object({
 });
 export type FinishedAttempt = z.infer<typeof FinishedAttempt>;
 
+/** One way to run a version that a trial tried. */
+export const TriedCandidate = z.object({
+  variant: z.string(),
+  provider: z.string(),
+  threads: z.int(),
+  /** Milliseconds from bytes to answer; absent when it did not come so far. */
+  p50Ms: z.number().optional(),
+  p95Ms: z.number().optional(),
+  /** Resident memory of the process that ran it. */
+  rssBytes: z.int().optional(),
+  /** Nodes of the model per provider, where some may run elsewhere than was asked. */
+  nodes: z.record(z.string(), z.int()).optional(),
+  /** Why it is not the way to run the version; absent when it is correct. */
+  rejected: DeviceError.optional(),
+});
+export type TriedCandidate = z.infer<typeof TriedCandidate>;
+
+/** How the latest trial of a model went, whatever came of it. */
+export const TrialReport = z.object({
+  attempt: z.string(),
+  version: VersionName,
+  atMs: z.int(),
+  /** The fastest that is correct; absent when none is. */
+  chosen: z.object({ variant: z.string(), provider: z.string(), threads: z.int() }).optional(),
+  tried: z.array(TriedCandidate).max(64),
+  /** Variants that were not fetched, and why. */
+  skipped: z.array(z.object({ what: z.string(), reason: z.string() })).max(64),
+  /** The figures are those of an earlier trial of the same files on the same hardware; only the self-test was run again. */
+  remembered: z.boolean(),
+});
+export type TrialReport = z.infer<typeof TrialReport>;
+
 /** What a device says of one model. */
 export const ReportedModel = z.object({
   model: ModelName,
@@ -142,8 +128,15 @@ export const ReportedModel = z.object({
       totalBytes: z.int().optional(),
       /** Why nothing of it is fetched now. */
       paused: z.string().max(500).optional(),
+      /** What its trial is at. */
+      doing: z.string().max(500).optional(),
     })
     .optional(),
+  /** Where what serves was to run, where it runs, and why that is not the same. */
+  running: z.object({ requested: z.string(), actual: z.string(), reason: z.string().max(2000).optional() }).optional(),
+  /** The attempt because of which the model runs on a slower provider than before, or than was chosen. */
+  fallback: z.object({ attempt: z.string(), detail: z.string().max(2000) }).optional(),
+  trial: TrialReport.optional(),
   finished: z.array(FinishedAttempt).max(16),
 });
 export type ReportedModel = z.infer<typeof ReportedModel>;
@@ -188,7 +181,10 @@ export const Window = z.object({
   model: ModelName,
   version: VersionName,
   manifest: Digest,
+  /** Where it ran. */
   provider: z.string(),
+  /** Where it was to run; absent when that is the same. */
+  requestedProvider: z.string().optional(),
   inputs: z.int().min(0),
   errors: z.int().min(0),
   /** Inputs refused because a queue was full. */
