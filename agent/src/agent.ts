@@ -22,6 +22,7 @@ import { encryptedAtRest, inTheClear } from "./at-rest.js";
 import { AgentConfig } from "./config.js";
 import { parseHours } from "./core/allowance.js";
 import { EngineCache } from "./engine-cache.js";
+import { FallbackWatch } from "./fallback-watch.js";
 import { readHardware } from "./hardware.js";
 import { loadIdentity, readCertificate, readIdentity, replaceIdentity, sweepKeys } from "./identity-store.js";
 import { Reconciler } from "./reconciler.js";
@@ -29,7 +30,7 @@ import { Renewal } from "./renewal.js";
 import { withServing } from "./report-model.js";
 import { RunnerHost } from "./runner/host.js";
 import { runTrial } from "./runner/trial.js";
-import { AgentState, initialState } from "./state.js";
+import { AgentState, emptyModel, initialState } from "./state.js";
 import type { AgentStatus } from "./status.js";
 import { Steps } from "./steps.js";
 import { RunnerSupervisor } from "./supervisor.js";
@@ -160,15 +161,20 @@ export async function startAgent(options: Partial<AgentConfig>, log: Log): Promi
       onDamaged: (model) => void reconciler.damaged(model).catch(unspooled),
     });
 
+    const fallbacks = new FallbackWatch((fields) => void tell("provider-fallback", fields).catch(unspooled));
     let seq = 0;
     const reported = async (): Promise<Reported> => {
       seq += 1;
       const status = await runner.status().catch(() => undefined);
+      const models = reconciler
+        .report()
+        .map((model) => withServing(model, reconciler.state.models[model.model] ?? emptyModel, status));
+      fallbacks.look(models);
       const state: Reported = {
         seq,
         bootId,
         revision: reconciler.state.revision,
-        models: reconciler.report().map((model) => withServing(model, status)),
+        models,
         runner: {
           state: runner.state,
           restarts: runner.restarts,

@@ -1,4 +1,5 @@
 import type { ReportedModel } from "@muster/shared";
+import { fallbackOf } from "./core/fallback.js";
 import type { RunnerStatus } from "./runner/protocol.js";
 import type { ModelState } from "./state.js";
 import type { Progress } from "./watch.js";
@@ -24,8 +25,17 @@ export function reportModel(model: string, state: ModelState, progress: Progress
   return report;
 }
 
-/** The report with the version that really serves now, as the runner says; none while it is down. */
-export function withServing(report: ReportedModel, status: RunnerStatus | undefined): ReportedModel {
+/** The report with what really serves now and where, as the runner says; without it while that is down. */
+export function withServing(
+  report: ReportedModel,
+  state: ModelState,
+  status: Pick<RunnerStatus, "models"> | undefined,
+): ReportedModel {
   const serving = status?.models.find(({ model, serving: yes }) => yes && model === report.model);
-  return serving === undefined ? report : { ...report, serving: serving.version };
+  const fallback = fallbackOf(state, serving);
+  return {
+    ...report,
+    ...(serving === undefined ? {} : { serving: serving.version, running: serving.running }),
+    ...(fallback === undefined ? {} : { fallback }),
+  };
 }
