@@ -5,6 +5,7 @@ import {
   type DeviceEvent,
   type Hello,
   type Log,
+  MusterError,
   messageOf,
   parseWith,
   type Reported,
@@ -12,10 +13,12 @@ import {
   type Window,
 } from "@muster/shared";
 import { LowdbDoc, lockFolder, systemClock } from "@muster/shared/node";
+import { childEnv } from "./adapters/child-env.js";
 import { serveStatus } from "./adapters/control-socket.js";
 import { FolderShelf } from "./adapters/folder-shelf.js";
 import { FolderSpool } from "./adapters/folder-spool.js";
 import { openMqttLink } from "./adapters/mqtt-link.js";
+import { runtimeFault } from "./adapters/provider-probe.js";
 import { newKeyAndRequest } from "./adapters/x509-csr.js";
 import { Allowance, Spent } from "./allowance.js";
 import { encryptedAtRest, inTheClear } from "./at-rest.js";
@@ -29,7 +32,7 @@ import { Reconciler } from "./reconciler.js";
 import { Renewal } from "./renewal.js";
 import { withServing } from "./report-model.js";
 import { RunnerHost } from "./runner/host.js";
-import { runTrial } from "./runner/trial.js";
+import { trialBy } from "./runner/trial.js";
 import { AgentState, emptyModel, initialState } from "./state.js";
 import type { AgentStatus } from "./status.js";
 import { Steps } from "./steps.js";
@@ -51,6 +54,14 @@ export interface Agent {
   close(): Promise<void>;
 }
 
+/** The environment of the processes that run models. Throws `config/invalid` when another ONNX Runtime cannot be loaded. */
+async function runtimeEnv({ onnxruntime }: AgentConfig): Promise<NodeJS.ProcessEnv> {
+  const env = childEnv(onnxruntime);
+  const fault = onnxruntime === undefined ? undefined : await runtimeFault(env);
+  if (fault === undefined) return env;
+  throw new MusterError("config/invalid", `onnxruntime: ${fault}; correct the path, or leave the setting out`);
+}
+
 /**
  * Starts an agent in a folder where a device has joined. What was committed serves before the hub is
  * even tried. Throws `identity/missing`, `store/in-use`, `store/damaged`, `port/in-use`, `config/invalid`.
@@ -68,6 +79,7 @@ export async function startAgent(options: Partial<AgentConfig>, log: Log): Promi
   };
   try {
     closers.push(await lockFolder(dataDir));
+    const env = await runtimeEnv(config);
     await sweepKeys(dataDir);
     const shelf = await FolderShelf.open(join(dataDir, "models"));
     const atRestKey = config.atRestKeyFile ?? join(dataDir, "identity", "at-rest.key");
@@ -86,7 +98,7 @@ export async function startAgent(options: Partial<AgentConfig>, log: Log): Promi
         sources: config.sources,
         sinks: config.sinks,
       },
-      log,
+      ...{ env, log },
     });
     const runner: RunnerSupervisor = new RunnerSupervisor({
       process: runnerProcess,
@@ -138,7 +150,7 @@ export async function startAgent(options: Partial<AgentConfig>, log: Log): Promi
       },
       ...{ shelf, clock, log, allowance, maxArtifactBytes: config.maxArtifactBytes },
     });
-    const trials = await TrialMemory.open(join(dataDir, "trials.json"), { trial: runTrial, log });
+    const trials = await TrialMemory.open(join(dataDir, "trials.json"), { trial: trialBy({ env }), log });
     const { maxVariantsTried: maxVariants, maxArtifactBytes, transferBytesPerDay } = config;
     const steps = new Steps({
       ...{ shelf, transfer, runner, trial: trials.run },

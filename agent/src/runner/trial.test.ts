@@ -102,11 +102,11 @@ test("a version over its budgets is rejected with what it needs", async () => {
 test("a version that crashes its process is rejected with the signal, and the other candidates are tried", async () => {
   const crash = 'process.stderr.write("out of luck\\n", () => process.kill(process.pid, "SIGSEGV"))';
   const proven = "{ ...request.candidate, p50Ms: 1, p95Ms: 2, rssBytes: 3 }";
-  const trial = trialBy(
-    await script(
+  const trial = trialBy({
+    script: await script(
       `process.once("message", (request) => request.candidate.threads === 1 ? ${crash} : process.send(${proven}));`,
     ),
-  );
+  });
   const alone = await trial(await request(), options);
   assert.ok(alone.kind === "failed");
   assert.equal(alone.error.code, "E_CRASH");
@@ -117,7 +117,7 @@ test("a version that crashes its process is rejected with the signal, and the ot
 });
 
 test("a trial that hangs ends in time, and one that is cancelled at once", async () => {
-  const trial = trialBy(await script("process.once('message', () => { for (;;); });"));
+  const trial = trialBy({ script: await script("process.once('message', () => { for (;;); });") });
   const late = await trial(await request(), { timeoutMs: 300, signal: options.signal });
   assert.ok(late.kind === "failed");
   assert.equal(late.error.code, "E_TIMEOUT");

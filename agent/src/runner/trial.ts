@@ -8,10 +8,18 @@ import type { CandidateRequest } from "./trial-run.js";
 /** What the process said last is kept up to here; a crash is often explained there. */
 const tailLength = 500;
 /** Proves a version in processes of its own, one per candidate: a provider that crashes takes no other with it. */
-export const runTrial: RunTrial = trialBy(new URL("./trial-main.js", import.meta.url));
+export const runTrial: RunTrial = trialBy({});
 
-/** A trial whose processes run another program. */
-export function trialBy(script: URL): RunTrial {
+/** How the processes of a trial are started. */
+export interface TrialProcess {
+  /** The program. */
+  readonly script?: URL;
+  /** Its environment; the agent's own when it is not given. */
+  readonly env?: NodeJS.ProcessEnv;
+}
+
+/** A trial whose processes run another program, or in another environment. */
+export function trialBy(how: TrialProcess): RunTrial {
   return async ({ candidates, variants, ...request }, { timeoutMs, signal, onCandidate }) => {
     const deadlineMs = performance.now() + timeoutMs;
     const tried: TriedCandidate[] = [];
@@ -23,7 +31,7 @@ export function trialBy(script: URL): RunTrial {
       onCandidate?.(candidate, at + 1, candidates.length);
       // A fair share each, so that one that hangs does not use up the time of those behind it.
       const limitMs = Math.max(1, (deadlineMs - performance.now()) / (candidates.length - at));
-      const one = await tryApart(script, { ...request, variant, candidate }, { limitMs, signal });
+      const one = await tryApart(how, { ...request, variant, candidate }, { limitMs, signal });
       tried.push(one);
       if (one.rejected?.code === "E_CANCEL") return { kind: "failed", error: one.rejected, tried };
       if (one.rejected?.code === "E_HASH") damaged.add(candidate.variant);
@@ -34,7 +42,7 @@ export function trialBy(script: URL): RunTrial {
 
 /** Tries one candidate in a process of its own, and always comes to an end. */
 async function tryApart(
-  script: URL,
+  { script = new URL("./trial-main.js", import.meta.url), env }: TrialProcess,
   request: CandidateRequest,
   { limitMs, signal }: { limitMs: number; signal: AbortSignal },
 ): Promise<TriedCandidate> {
@@ -47,6 +55,7 @@ async function tryApart(
   });
   if (signal.aborted) return rejected("E_CANCEL", "the trial was cancelled");
   const child = fork(fileURLToPath(script), [], {
+    ...(env === undefined ? {} : { env }),
     serialization: "advanced",
     stdio: ["ignore", "ignore", "pipe", "ipc"],
   });

@@ -3,14 +3,9 @@ import { readdirSync, readFileSync, statSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { MusterError, messageOf } from "../errors.js";
+import { runtimeVariable } from "../node/runtime-variable.js";
 
 export type { InferenceSession } from "onnxruntime-node";
-
-/**
- * The variable that names the folder of another build, a package like onnxruntime-node. It is a variable of the process
- * and no argument: a native library is loaded once, before anything can be told, and threads and children inherit it.
- */
-export const runtimeVariable = "MUSTER_ONNXRUNTIME";
 
 const require = createRequire(import.meta.url);
 const { library, entry } = load(process.env[runtimeVariable]);
