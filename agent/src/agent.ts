@@ -153,7 +153,7 @@ export async function startAgent(options: Partial<AgentConfig>, log: Log): Promi
     const trials = await TrialMemory.open(join(dataDir, "trials.json"), { trial: trialBy({ env }), log });
     const { maxVariantsTried: maxVariants, maxArtifactBytes, transferBytesPerDay } = config;
     const steps = new Steps({
-      ...{ shelf, transfer, runner, trial: trials.run },
+      ...{ shelf, transfer, runner, trial: trials.run, favourite: trials.favourite },
       device: {
         ...{ hardware, agentVersion, trialTimeoutMs: config.trialTimeoutMs, sealingKey: credentials.sealingKey },
         engines: new EngineCache(join(dataDir, "engines"), config.maxEngineCacheBytes),

@@ -9,7 +9,9 @@ import {
   type Wanted,
 } from "@muster/shared";
 import { incompatibility } from "./core/compatibility.js";
+import { machineKey } from "./core/machine.js";
 import type { Step } from "./core/next-step.js";
+import { planTrial } from "./core/provider-plan.js";
 import { planVariants, type VariantBudget, type VariantPlan } from "./core/variant-plan.js";
 import type { EngineCache } from "./engine-cache.js";
 import { DeviceFault, outcomeOf } from "./faults.js";
@@ -21,6 +23,7 @@ import type { Slot } from "./runner/protocol.js";
 import { shelvedManifest } from "./shelved.js";
 import { emptyModel, type Installed, type ModelState, withFinished } from "./state.js";
 import type { Transfer } from "./transfer.js";
+import type { Favourite } from "./trial-memory.js";
 import { trialReport } from "./trial-report.js";
 import type { Progress } from "./watch.js";
 
@@ -29,6 +32,7 @@ export interface StepDeps {
   readonly transfer: Transfer;
   readonly runner: Runner;
   readonly trial: RunTrial;
+  readonly favourite: Favourite;
   readonly device: {
     /** Whose signatures count now. */
     readonly root: () => Root;
@@ -134,12 +138,18 @@ export class Steps {
     const { variants } = this.#plan(manifest, hardware);
     if (variants.length === 0)
       throw new DeviceFault("no-variant", "E_NO_VARIANT", "no variant fits into this device's memory");
+    const names = variants.map(({ name }) => name);
+    const favourite = await this.#deps.favourite({
+      ...{ manifest, candidates: planTrial(names, hardware), machine: machineKey(hardware) },
+      variants: variants.map(({ name, artifact }) => ({ name, artifact: artifact.sha256 })),
+    });
+    const fetched = favourite === undefined ? names : [favourite];
     return withCandidate(state, (candidate) => ({
       ...candidate,
       phase: "downloading",
       phaseSinceMs: this.#deps.now(),
       release: manifest.release,
-      variants: variants.map(({ name }) => name),
+      variants: fetched,
     }));
   }
 

@@ -12,6 +12,14 @@ const Remembered = z.object({
 type Remembered = z.infer<typeof Remembered>;
 type Variant = TrialRequest["variants"][number];
 
+/** What a memory needs to know of a trial to know its figures. */
+export type Question = Pick<TrialRequest, "manifest" | "candidates" | "machine"> & {
+  readonly variants: readonly Pick<Variant, "name" | "artifact">[];
+};
+
+/** The variant that a trial would choose, when that is known already. */
+export type Favourite = (question: Question) => Promise<string | undefined>;
+
 /** Variants of which figures are kept; the oldest go first. */
 export const maxRemembered = 64;
 /** With these a candidate may fare better another time, so nothing is learnt of its variant. */
@@ -66,8 +74,15 @@ export class TrialMemory {
     return result;
   };
 
+  /** The variant that would win, when the figures of every candidate are known: then no other has to be fetched. */
+  readonly favourite: Favourite = async (question) => {
+    const known = await this.#recall(question);
+    const chosen = known === undefined ? undefined : chooseCandidate(known);
+    return chosen?.kind === "passed" ? chosen.variant : undefined;
+  };
+
   /** The figures of every candidate, or undefined when one is not known. */
-  async #recall(request: TrialRequest): Promise<TriedCandidate[] | undefined> {
+  async #recall(request: Question): Promise<TriedCandidate[] | undefined> {
     const { entries } = await this.#deps.doc.read();
     const known = request.candidates.map((candidate) => {
       const variant = request.variants.find(({ name }) => name === candidate.variant);
@@ -98,7 +113,7 @@ export class TrialMemory {
 }
 
 /** What figures belong to. Names and numbers of the version are not part of it: only what is asked of the file is. */
-function keyOf({ manifest, machine }: TrialRequest, { artifact }: Variant): string {
+function keyOf({ manifest, machine }: Question, { artifact }: Pick<Variant, "artifact">): string {
   const { model, version, release, createdMs, variants, baseline, requires, licence, metadata, ...asked } = manifest;
   return sha256(JSON.stringify([artifact, machine, asked]));
 }
