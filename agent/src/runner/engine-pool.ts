@@ -1,5 +1,5 @@
 import { asMusterError, type Log, MusterError } from "@muster/shared";
-import type { Placement } from "@muster/shared/inference";
+import type { NodePlacement } from "@muster/shared/inference";
 import type { EngineSpec } from "./engine.js";
 import type { EngineJob, EngineResult } from "./engine-protocol.js";
 import { EngineThread } from "./engine-thread.js";
@@ -49,7 +49,7 @@ export class EnginePool {
   }
 
   /** Where the nodes of the model really run; undefined on the processor. */
-  get placement(): Placement | undefined {
+  get placement(): NodePlacement | undefined {
     return [...this.#threads][0]?.placement;
   }
 

@@ -1,8 +1,8 @@
 import { Worker } from "node:worker_threads";
 import { MusterError } from "@muster/shared";
-import type { Placement } from "@muster/shared/inference";
+import type { NodePlacement } from "@muster/shared/inference";
 import type { EngineSpec } from "./engine.js";
-import type { EngineJob, EngineResult, FromEngine, ToEngine } from "./engine-protocol.js";
+import { bytesOfJob, type EngineJob, type EngineResult, type FromEngine, type ToEngine } from "./engine-protocol.js";
 import { fromWire } from "./wire-error.js";
 
 /** No input takes so long on purpose; a thread that needs more is stuck. */
@@ -21,7 +21,7 @@ export class EngineThread {
   /** Resolves when the thread is gone, with how it ended. */
   readonly gone: Promise<MusterError>;
   /** Where the nodes of the first run really ran; undefined on the processor. */
-  placement: Placement | undefined;
+  placement: NodePlacement | undefined;
   #alive = true;
   #pending: Pending | undefined;
   #lose: (why: MusterError) => void = () => undefined;
@@ -66,7 +66,7 @@ export class EngineThread {
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => this.#stuck(), runLimitMs);
       this.#pending = { resolve, reject, timer };
-      this.#send({ job }, [job.data.buffer]);
+      this.#send({ job }, bytesOfJob(job));
     });
   }
 

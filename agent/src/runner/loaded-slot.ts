@@ -1,5 +1,5 @@
 import { asMusterError, type Log, MusterError, messageOf } from "@muster/shared";
-import { actualProvider } from "@muster/shared/inference";
+import { actualProvider, type Pipeline, pipelineOf } from "@muster/shared/inference";
 import { EnginePool } from "./engine-pool.js";
 import type { EngineJob, EngineResult } from "./engine-protocol.js";
 import { decryptionOf, verifyModelFile } from "./model-file.js";
@@ -21,6 +21,8 @@ const everywhere = "cpu";
 export class LoadedSlot {
   readonly slot: Slot;
   readonly running: Running;
+  /** Decodes inputs on this thread; everything after that is the engine threads' work. */
+  readonly pipeline: Pipeline;
   readonly #pool: EnginePool;
   /** Whoever waits until no input is left. */
   readonly #drained: (() => void)[] = [];
@@ -29,6 +31,7 @@ export class LoadedSlot {
   private constructor(slot: Slot, running: Running, pool: EnginePool) {
     this.slot = slot;
     this.running = running;
+    this.pipeline = pipelineOf(slot.manifest);
     this.#pool = pool;
   }
 
@@ -41,15 +44,7 @@ export class LoadedSlot {
     await verifyModelFile(slot.modelPath, slot.artifact);
     const { modelPath, provider, threads, cacheDir } = slot;
     const decryption = decryptionOf(slot.manifest, slot.artifact, slot.key);
-    const { tensors, preprocess, postprocess, baseline } = slot.manifest;
-    const spec = {
-      modelPath,
-      decryption,
-      provider,
-      threads,
-      cacheDir,
-      manifest: { tensors, preprocess, postprocess, baseline },
-    };
+    const spec = { modelPath, decryption, provider, threads, cacheDir, manifest: slot.manifest };
     const open = (on: string) => EnginePool.open({ spec: { ...spec, provider: on }, size: workers, log });
     try {
       const pool = await open(provider);

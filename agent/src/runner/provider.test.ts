@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { childEnv } from "../adapters/child-env.js";
 import { probeRuntime, runtimeFault } from "../adapters/provider-probe.js";
-import { otherRuntime } from "./other-runtime.js";
+import { otherRuntime } from "../testing/other-runtime.js";
 import type { Slot, TrialRequest } from "./protocol.js";
 import { infer, makeManifest, modelFile, picture, serve, slotOf, startRunner, temporaryFolder } from "./testing.js";
 import { trialBy } from "./trial.js";

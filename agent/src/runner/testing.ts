@@ -7,9 +7,8 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import type { TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Log, Manifest, sha256 } from "@muster/shared";
-import { type Classification, decodeImage } from "@muster/shared/inference";
-import { Engine } from "./engine.js";
+import { type Log, Manifest, type ManifestOf, sha256 } from "@muster/shared";
+import { type ClassAnswer, classify, decodeInput, floatsOf, OnnxSession, pipelineOf } from "@muster/shared/inference";
 import { RunnerHost, type RunnerHostOptions } from "./host.js";
 import type { RunnerSettings, Slot } from "./protocol.js";
 
@@ -55,11 +54,14 @@ const preprocess = {
   std: [0.5, 0.5, 0.5],
 };
 
+/** What the manifests of these tests are of. */
+export type LabelManifest = ManifestOf<"image-classification">;
+
 /** A manifest of the real model; its self-test expects what the model says here. */
 export async function makeManifest(
   samples: readonly Buffer[],
   changes: Readonly<Record<string, unknown>> = {},
-): Promise<Manifest> {
+): Promise<LabelManifest> {
   const blob = { sha256: sha256(await readFile(modelFile)), sizeBytes: (await readFile(modelFile)).length };
   const unproven = Manifest.parse({
     model: "label-orientation",
@@ -78,27 +80,36 @@ export async function makeManifest(
     baseline: {},
     metadata: {},
     ...changes,
-  });
+  }) as LabelManifest;
   if (changes.selfTest !== undefined) return unproven;
   const answers = await classifyHere(unproven, samples);
   const proven = samples.map((bytes, at) => sampleOf(bytes, answers[at] ?? { label: "none" }));
   return { ...unproven, selfTest: { tolerance: 0.02, samples: proven } };
 }
 
+/** The answer of a classifier with the score of every class. */
+export interface ScoredAnswer extends ClassAnswer {
+  readonly scores: readonly number[];
+}
+
 /** One self-test sample. */
-export function sampleOf(bytes: Buffer, { label, scores }: Pick<Classification, "label"> & Partial<Classification>) {
+export function sampleOf(bytes: Buffer, { label, scores }: Pick<ScoredAnswer, "label"> & Partial<ScoredAnswer>) {
   const input = { sha256: sha256(bytes), sizeBytes: bytes.length };
   return { input, label, ...(scores === undefined ? {} : { scores: [...scores] }) };
 }
 
-/** What the real model says of pictures. */
-export async function classifyHere(manifest: Manifest, pictures: readonly Buffer[]): Promise<Classification[]> {
-  const engine = await Engine.open({ modelPath: modelFile, provider: "cpu", threads: 1, manifest });
-  const answers: Classification[] = [];
+/** What the real model says of pictures, with the score of every class. */
+export async function classifyHere(manifest: LabelManifest, pictures: readonly Buffer[]): Promise<ScoredAnswer[]> {
+  const session = await OnnxSession.load(modelFile, { provider: "cpu", threads: 1 });
+  const pipeline = pipelineOf(manifest);
+  const answers: ScoredAnswer[] = [];
   for (const bytes of pictures) {
-    answers.push((await engine.image(await decodeImage(bytes, manifest.preprocess))).classification);
+    const [input] = (await decodeInput(manifest, bytes)).inputs;
+    const [run] = input === undefined ? [] : pipeline.toRuns(input);
+    const outputs = await session.run(run ?? []);
+    answers.push(classify(floatsOf(outputs, outputs[0]?.name ?? ""), manifest.postprocess));
   }
-  await engine.close();
+  await session.close();
   return answers;
 }
 

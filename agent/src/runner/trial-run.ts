@@ -8,7 +8,7 @@ import {
   sha256,
   type TriedCandidate as Tried,
 } from "@muster/shared";
-import { actualProvider, type Classification, decodeImage, selfTestFault } from "@muster/shared/inference";
+import { actualProvider, onlyInput, type Pipeline, pipelineOf, type Reading } from "@muster/shared/inference";
 import { Engine } from "./engine.js";
 import { decryptionOf, verifyModelFile } from "./model-file.js";
 import type { TrialRequest } from "./protocol.js";
@@ -90,11 +90,12 @@ async function selfTest(
   samples: readonly Buffer[],
 ): Promise<DeviceError | undefined> {
   const { selfTest: test } = manifest;
+  const pipeline = pipelineOf(manifest);
   for (const [at, sample] of test.samples.entries()) {
     const name = `sample ${at + 1} of ${test.samples.length} (${sample.input.sha256.slice(0, 12)})`;
     try {
-      const answer = await classifyBytes(engine, manifest, samples[at] ?? Buffer.alloc(0));
-      const wrong = selfTestFault(answer, sample, test.tolerance);
+      const reading = await readBytes(engine, pipeline, samples[at] ?? Buffer.alloc(0));
+      const wrong = reading.fault(sample, test);
       if (wrong !== undefined) return fault("E_SELFTEST", `${name}: ${wrong}`);
     } catch (error) {
       const code = asMusterError(error).code === "engine/failed" ? "E_PROVIDER" : "E_SELFTEST";
@@ -106,6 +107,7 @@ async function selfTest(
 
 /** Percentiles of bytes → answer over the samples in turn. */
 async function timeOf(engine: Engine, manifest: Manifest, samples: readonly Buffer[]): Promise<Times> {
+  const pipeline = pipelineOf(manifest);
   const timesMs: number[] = [];
   const startMs = performance.now();
   const enough = () =>
@@ -113,7 +115,7 @@ async function timeOf(engine: Engine, manifest: Manifest, samples: readonly Buff
     (timesMs.length >= measure.minRuns && performance.now() - startMs > measure.limitMs);
   while (!enough()) {
     const beganMs = performance.now();
-    await classifyBytes(engine, manifest, samples[timesMs.length % samples.length] ?? Buffer.alloc(0));
+    await readBytes(engine, pipeline, samples[timesMs.length % samples.length] ?? Buffer.alloc(0));
     timesMs.push(performance.now() - beganMs);
   }
   timesMs.sort((a, b) => a - b);
@@ -121,9 +123,9 @@ async function timeOf(engine: Engine, manifest: Manifest, samples: readonly Buff
   return { p50Ms: at(0.5), p95Ms: at(0.95) };
 }
 
-async function classifyBytes(engine: Engine, { preprocess }: Manifest, bytes: Buffer): Promise<Classification> {
-  const { classification } = await engine.image(await decodeImage(bytes, preprocess));
-  return classification;
+async function readBytes(engine: Engine, pipeline: Pipeline, bytes: Buffer): Promise<Reading> {
+  const { readings } = await engine.read([onlyInput(await pipeline.decode(bytes))]);
+  return readings[0] as Reading;
 }
 
 function overBudget({ budgets }: Manifest, { p95Ms }: Times, rssBytes: number): DeviceError | undefined {

@@ -1,18 +1,21 @@
 import { readFile } from "node:fs/promises";
-import { asMusterError, invalid, type Manifest, MusterError, messageOf, type Problem } from "@muster/shared";
 import {
-  baselineOf,
-  type Classification,
-  classify,
+  asMusterError,
+  invalid,
+  type Manifest,
+  MusterError,
+  messageOf,
+  minReferenceInputs,
+  type Problem,
+  referencesOf,
+} from "@muster/shared";
+import {
   compareTensors,
-  decodeImage,
   type FeatureValues,
-  featureValues,
-  imageFeatures,
-  imageShape,
-  imageTensor,
   OnnxSession,
-  selfTestFault,
+  onlyInput,
+  pipelineOf,
+  runInputs,
 } from "@muster/shared/inference";
 import type { InspectResult, InspectTask } from "../ports.js";
 
@@ -20,6 +23,9 @@ import type { InspectResult, InspectTask } from "../ports.js";
 export type InspectAnswer =
   | { readonly ok: true; readonly result: InspectResult }
   | { readonly ok: false; readonly code: string; readonly message: string; readonly problems: readonly Problem[] };
+
+/** More inputs make a reference no better, only the push slower. */
+const maxValues = 10_000;
 
 process.once("message", (task) => {
   inspect(task as InspectTask).then(
@@ -71,12 +77,14 @@ async function selfTestProblems(
   paths: readonly string[],
   variant: string,
 ): Promise<Problem[]> {
+  const pipeline = pipelineOf(bundle);
   const problems: Problem[] = [];
   for (const [at, { file, expect }] of bundle.selfTest.samples.entries()) {
     const field = `selfTest.samples[${at}]`;
     try {
-      const { answer } = await ask(session, bundle, paths[at] ?? "");
-      const fault = selfTestFault(answer, expect, bundle.selfTest.tolerance);
+      const input = onlyInput(await pipeline.decode(await readFile(paths[at] ?? "")));
+      const { readings } = await runInputs(session, pipeline, bundle.tensors, [input]);
+      const fault = readings[0]?.fault(expect, bundle.selfTest);
       if (fault !== undefined) problems.push({ field, message: `'${file}' on variant ${variant}: ${fault}` });
     } catch (error) {
       problems.push({ field: `${field}.file`, message: `'${file}': ${messageOf(error)}` });
@@ -90,17 +98,20 @@ async function measureBaseline(
   bundle: InspectTask["bundle"],
   paths: readonly string[],
 ): Promise<Manifest["baseline"]> {
+  const pipeline = pipelineOf(bundle);
   const values: FeatureValues[] = [];
   for (const path of paths) {
-    const { answer, features } = await ask(session, bundle, path);
-    values.push(featureValues(features, answer));
+    const { inputs } = await pipeline.decode(await readFile(path));
+    // One at a time: a table may hold thousands, and all their tensors at once would fill the memory.
+    for (const input of inputs.slice(0, maxValues - values.length)) {
+      const { readings } = await runInputs(session, pipeline, bundle.tensors, [input]);
+      values.push(...readings.map((reading) => reading.features()));
+    }
   }
-  return baselineOf(values, bundle.postprocess.labels, bundle.baseline?.bins ?? 10);
-}
-
-async function ask(session: OnnxSession, { preprocess, postprocess }: InspectTask["bundle"], path: string) {
-  const pixels = await decodeImage(await readFile(path), preprocess);
-  const { data } = await session.run(imageTensor(pixels, preprocess), imageShape(preprocess));
-  const answer: Classification = classify(data, postprocess);
-  return { answer, features: imageFeatures(pixels) };
+  if (values.length < minReferenceInputs) {
+    const field = referencesOf(bundle)?.field ?? "baseline";
+    const message = `the files hold ${values.length} inputs; at least ${minReferenceInputs} are needed to compare with`;
+    throw invalid("bundle/invalid", "the bundle", [{ field, message }]);
+  }
+  return pipeline.baselineOf(values, bundle.baseline?.bins ?? 10);
 }

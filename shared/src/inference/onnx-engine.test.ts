@@ -3,7 +3,8 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import type { TensorSpec, Tensors } from "../model/pipeline.js";
+import type { TensorSpec, Tensors } from "../model/tensors.js";
+import type { NamedTensor } from "./named-tensor.js";
 import { compareTensors, OnnxSession } from "./onnx-engine.js";
 import { installedProviders } from "./onnxruntime.js";
 
@@ -39,13 +40,16 @@ test("a model is loaded, says its tensors, and runs any batch", async () => {
     inputs: [{ name: "x", dtype: "float32", shape }],
     outputs: [{ name: "y", dtype: "float32", shape }],
   });
-  const { data, rowLength } = await session.run(Float32Array.of(0, 0, 0, 1, 1, 100), [2, 3]);
-  assert.equal(rowLength, 3);
+  const x = (numbers: number[], rows: number): NamedTensor => {
+    return { name: "x", dtype: "float32", shape: [rows, numbers.length / rows], data: Float32Array.from(numbers) };
+  };
+  const [y] = await session.run([x([0, 0, 0, 1, 1, 100], 2)]);
+  assert.deepEqual([y?.name, y?.dtype, y?.shape], ["y", "float32", [2, 3]]);
   assert.deepEqual(
-    [...data].map((value) => Math.round(value * 1000)),
+    Array.from(y?.data as Float32Array, (value) => Math.round(value * 1000)),
     [333, 333, 333, 0, 0, 1000],
   );
-  await assert.rejects(session.run(Float32Array.of(0, 0), [1, 2]), { code: "engine/failed", message: /failed to run/ });
+  await assert.rejects(session.run([x([0, 0], 1)]), { code: "engine/failed", message: /failed to run/ });
   await session.close();
 });
 

@@ -1,8 +1,8 @@
 import { MusterError, messageOf, type Problem } from "../errors.js";
-import { fits } from "../model/bundle.js";
-import type { TensorSpec, Tensors } from "../model/pipeline.js";
+import { DataType, fits, type TensorSpec, type Tensors } from "../model/tensors.js";
+import { type NamedTensor, type TensorData, tensorDataOver } from "./named-tensor.js";
+import { type NodePlacement, ProfileFolder } from "./node-placement.js";
 import { type InferenceSession, ort } from "./onnxruntime.js";
-import { type Placement, ProfileFolder } from "./placement.js";
 import { executionProviders } from "./session-options.js";
 
 /** Where and how wide a session runs. */
@@ -13,12 +13,6 @@ export interface EngineOptions {
   readonly threads: number;
   /** A folder where a provider may keep what took it long to make; see {@link executionProviders}. */
   readonly cacheDir?: string | undefined;
-}
-
-/** One row of float32 numbers per input of the batch, and the size of a row. */
-export interface Rows {
-  readonly data: Float32Array;
-  readonly rowLength: number;
 }
 
 /**
@@ -65,19 +59,20 @@ export class OnnxSession {
   }
 
   /**
-   * Runs one float32 input `[n, …]` and returns the first output, `[n, classes]`, row by row.
-   * Throws `engine/failed`.
+   * Runs the model once with any number of inputs and returns the outputs of these names, or all in the file's order. What
+   * comes back is ONNX Runtime's own memory: copy it ({@link ownTensor}) before it is handed to another thread. Throws
+   * `engine/failed`.
    */
-  async run(input: Float32Array, shape: readonly number[]): Promise<Rows> {
-    const inputName = this.#session.inputNames[0] ?? "";
-    const outputName = this.#session.outputNames[0] ?? "";
+  async run(
+    inputs: readonly NamedTensor[],
+    outputs: readonly string[] = this.#session.outputNames,
+  ): Promise<NamedTensor[]> {
     try {
-      const results = await this.#session.run({ [inputName]: new ort.Tensor("float32", input, [...shape]) });
-      const output = results[outputName];
-      if (output === undefined || !(output.data instanceof Float32Array)) {
-        throw new Error(`output ${outputName} is ${output?.type ?? "missing"}, expected float32`);
-      }
-      return { data: output.data, rowLength: output.data.length / (shape[0] ?? 1) };
+      const feeds = Object.fromEntries(
+        inputs.map(({ name, dtype, shape, data }) => [name, new ort.Tensor(dtype, data, shape)]),
+      );
+      const results = await this.#session.run(feeds, outputs);
+      return outputs.map((name) => toNamed(name, results[name]));
     } catch (cause) {
       throw new MusterError("engine/failed", `ONNX Runtime failed to run the model: ${messageOf(cause)}`, { cause });
     }
@@ -87,7 +82,7 @@ export class OnnxSession {
    * Where the model's nodes were run so far; call it once, after the first run. Undefined on the processor, where nothing
    * can fall, and when it was called before.
    */
-  async placement(): Promise<Placement | undefined> {
+  async placement(): Promise<NodePlacement | undefined> {
     const profile = this.#profile;
     this.#profile = undefined;
     if (profile === undefined) return undefined;
@@ -140,6 +135,18 @@ function compareSide(declared: readonly TensorSpec[], actual: readonly TensorSpe
     return problems;
   });
   return [...missing, ...wrong];
+}
+
+function toNamed(name: string, tensor: InstanceType<typeof ort.Tensor> | undefined): NamedTensor {
+  const dtype = DataType.safeParse(tensor?.type);
+  if (tensor === undefined || !dtype.success) {
+    throw new Error(`output ${name} is ${tensor?.type ?? "missing"}, which is not supported`);
+  }
+  const { buffer, byteOffset, length } = tensor.data as TensorData;
+  // Newer versions of Node.js have a float16 array of their own; here its bits do, whatever the version.
+  const data =
+    dtype.data === "float16" ? tensorDataOver("float16", buffer, byteOffset, length) : (tensor.data as TensorData);
+  return { name, dtype: dtype.data, shape: [...tensor.dims], data };
 }
 
 function toSpec(metadata: InferenceSession.ValueMetadata): TensorSpec {

@@ -1,6 +1,6 @@
 import { messageOf } from "../errors.js";
+import { actualProvider } from "./node-placement.js";
 import { OnnxSession } from "./onnx-engine.js";
-import { actualProvider } from "./placement.js";
 
 /** An ONNX model of one node: `y = Relu(x)` over float32 [1, 2]. */
 const relu = "CAQ6OwoMCgF4EgF5IgRSZWx1EgFnWhMKAXgSDgoMCAESCAoCCAEKAggCYhMKAXkSDgoMCAESCAoCCAEKAggCQgQKABAJ";
@@ -12,7 +12,7 @@ const relu = "CAQ6OwoMCgF4EgF5IgRSZWx1EgFnWhMKAXgSDgoMCAESCAoCCAEKAggCYhMKAXkSDg
 export async function providerFault(provider: string): Promise<string | undefined> {
   try {
     const session = await OnnxSession.load(Buffer.from(relu, "base64"), { provider, threads: 1 });
-    await session.run(new Float32Array([-1, 2]), [1, 2]);
+    await session.run([{ name: "x", dtype: "float32", shape: [1, 2], data: new Float32Array([-1, 2]) }]);
     const placement = (await session.placement()) ?? {};
     await session.close();
     const actual = actualProvider(provider, placement);

@@ -258,6 +258,8 @@ export const Command = z.discriminatedUnion("type", [
   z.object({ type: z.literal("ack"), stream: z.string(), of: z.enum(["events", "windows"]), seq: z.int() }),
   /** Send the whole reported state now. */
   z.object({ type: z.literal("resync") }),
+  /** Say hello as after a connect, and report: the hub may have missed it. */
+  z.object({ type: z.literal("hello") }),
   /** The certificate a renewal request asked for, PEM, and the CA that the hub is to be known by from now on. */
   z.object({ type: z.literal("certificate"), request: z.string(), certificate: z.string(), ca: z.string() }),
   /** There is no certificate for this renewal request now. */

@@ -1,11 +1,13 @@
 // `npm run bench -- [name …]`: measurements, each beside what a user would have without Muster, in one run.
 import { availableParallelism, cpus } from "node:os";
 import { benchConnects } from "./connects.js";
+import { benchMosquitto } from "./transfer-mosquitto.js";
 import { benchFanOut, benchTransfers } from "./transfers.js";
 import { benchEncryption, benchIndex } from "./trust.js";
 
 const benches: Readonly<Record<string, readonly (() => Promise<string>)[]>> = {
   transfer: [benchTransfers, benchFanOut],
+  mosquitto: [benchMosquitto],
   security: [benchConnects, benchIndex, benchEncryption],
 };
 
