@@ -118,7 +118,9 @@ async function timeOf(engine: Engine, manifest: Manifest, samples: readonly Buff
     timesMs.push(performance.now() - beganMs);
   }
   timesMs.sort((a, b) => a - b);
-  const at = (q: number) => timesMs[Math.min(timesMs.length - 1, Math.floor(q * timesMs.length))] ?? 0;
+  // Clocks are no finer than microseconds.
+  const at = (q: number) =>
+    Math.round(1000 * (timesMs[Math.min(timesMs.length - 1, Math.floor(q * timesMs.length))] ?? 0)) / 1000;
   return { p50Ms: at(0.5), p95Ms: at(0.95) };
 }
 

@@ -33,7 +33,12 @@ async function script(text: string): Promise<URL> {
 }
 
 test("a version that is as promised passes, with its latency and memory on every candidate", async () => {
-  const result = await runTrial(await request({ candidates: [cpu(1), cpu(2)] }), options);
+  const told: string[] = [];
+  const result = await runTrial(await request({ candidates: [cpu(1), cpu(2)] }), {
+    ...options,
+    onCandidate: ({ threads }, number, of) => told.push(`${number} of ${of}: ${threads}`),
+  });
+  assert.deepEqual(told, ["1 of 2: 1", "2 of 2: 2"]);
   assert.equal(result.kind, "passed");
   if (result.kind !== "passed") return;
   assert.equal(result.provider, "cpu");
