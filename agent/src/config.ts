@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { parseHours } from "./core/allowance.js";
-import { FolderSource, JsonLinesSink } from "./runner/protocol.js";
+import { sinkList, sourceList } from "./runner/feed-settings.js";
 
 /** What an agent can be told; every key has a default, so a joined device runs without a configuration. */
 export const AgentConfig = z.strictObject({
@@ -15,8 +15,10 @@ export const AgentConfig = z.strictObject({
   workers: z.int().min(0).max(64).default(0),
   /** Inputs that may wait per model. */
   maxQueue: z.int().min(1).max(10_000).default(64),
-  sources: z.array(FolderSource).max(64).default([]),
-  sinks: z.array(JsonLinesSink).max(64).default([]),
+  /** Where inputs come from, besides applications. */
+  sources: sourceList.default([]),
+  /** Where the answers to them go. */
+  sinks: sinkList.default([]),
   /** Length of a telemetry window. */
   windowMs: z.int().min(200).max(3_600_000).default(60_000),
   /** Windows, and events, kept while the hub is out of reach; beyond it the oldest go and are counted. */

@@ -1,5 +1,6 @@
 import { formatBytes, formatDuration } from "@muster/shared";
 import { isOverdue } from "./core/renewal-time.js";
+import { sinkText, sourceText } from "./feed-text.js";
 import type { AgentStatus } from "./status.js";
 
 /** The status for a person: a line per fact. */
@@ -36,14 +37,7 @@ export function statusText(status: AgentStatus): string {
     if (last?.error !== undefined)
       lines.push(`             last: ${last.version} ${last.outcome}: ${last.error.code} ${last.error.detail}`);
   }
-  for (const source of runner.sources) {
-    const error = source.lastError === undefined ? "" : `; last error: ${source.lastError}`;
-    lines.push(`source     ${source.type} ${source.target}: ${source.taken} taken, ${source.failed} failed${error}`);
-  }
-  for (const sink of runner.sinks) {
-    const error = sink.lastError === undefined ? "" : `; last error: ${sink.lastError}`;
-    lines.push(`sink       ${sink.type} ${sink.target}: ${sink.written} written, ${sink.failed} failed${error}`);
-  }
+  lines.push(...runner.sources.map(sourceText), ...runner.sinks.map(sinkText));
   return lines.join("\n");
 }
 

@@ -1,4 +1,5 @@
 import { type ChildProcess, fork } from "node:child_process";
+import { getPriority, setPriority } from "node:os";
 import { fileURLToPath } from "node:url";
 import { type Log, MusterError, messageOf } from "@muster/shared";
 import type { RunnerProcess } from "../ports.js";
@@ -39,6 +40,7 @@ const closeLimitMs = 6000;
 /** The runner as a process of its own. It is not started again by itself: {@link start} may be called after an exit. */
 export class RunnerHost implements RunnerProcess {
   readonly #options: RunnerHostOptions;
+  readonly #priority = getPriority();
   readonly #listeners: ((exit: RunnerExit) => void)[] = [];
   readonly #pending = new Map<number, Pending>();
   #child: ChildProcess | undefined;
@@ -73,6 +75,7 @@ export class RunnerHost implements RunnerProcess {
       // Not even a process came of it; then there is no exit either.
       if (child.pid === undefined) this.#ended(child, { code: null, signal: null }, messageOf(error));
     });
+    this.#putFirst(child);
     try {
       await this.#call({ do: "configure", settings });
     } catch (error) {
@@ -114,6 +117,17 @@ export class RunnerHost implements RunnerProcess {
     const timer = setTimeout(() => child.kill("SIGKILL"), closeLimitMs);
     await exited;
     clearTimeout(timer);
+  }
+
+  /** A process begins with the priority of its parent, and the agent may have stepped back since it began. */
+  #putFirst({ pid }: ChildProcess): void {
+    if (pid === undefined || getPriority() === this.#priority) return;
+    try {
+      setPriority(pid, this.#priority);
+    } catch (error) {
+      // Only root may, or who has the right to; without it the two are equals until the agent is started again.
+      this.#options.log.info("runner.priority.low", { reason: messageOf(error) });
+    }
   }
 
   #call(call: RunnerCall): Promise<unknown> {

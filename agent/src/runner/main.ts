@@ -6,10 +6,10 @@ import { readFileSync } from "node:fs";
 import { MusterError } from "@muster/shared";
 import { installedProviders, runtimeBuild, runtimeVersion } from "@muster/shared/inference";
 import { systemClock } from "@muster/shared/node";
-import { FolderSource } from "./folder-source.js";
+import type { BrokerConnector, HttpCaller } from "../ports.js";
+import { Feeds } from "./feeds.js";
 import { type HttpServer, serveHttp } from "./http.js";
 import { Inference } from "./inference.js";
-import { JsonlSink } from "./jsonl-sink.js";
 import { answerCalls, parentLog } from "./parent-link.js";
 import type { RunnerCall, RunnerSettings, RunnerStatus } from "./protocol.js";
 import { Slots } from "./slots.js";
@@ -22,14 +22,18 @@ const closeLimitMs = 4000;
 
 const log = parentLog();
 
+/** Libraries that only some sources and sinks need take memory only where there are such. */
+const callHttp: HttpCaller = async (request) => (await import("../adapters/got-http.js")).callHttp(request);
+const connectBroker: BrokerConnector = async (options) =>
+  (await import("../adapters/mqtt-session.js")).connectBroker(options);
+
 /** Everything a runner is made of, in the order it is put together. */
 class Parts {
   readonly windows = new Windows(() => systemClock.now());
   readonly slots: Slots;
-  readonly sinks: readonly JsonlSink[];
   readonly onnxruntime = { version: runtimeVersion(), build: runtimeBuild() };
   server: HttpServer | undefined;
-  sources: readonly FolderSource[] = [];
+  feeds: Feeds | undefined;
   readonly #settings: RunnerSettings;
   readonly #inference: Inference;
 
@@ -37,24 +41,22 @@ class Parts {
     this.#settings = settings;
     this.slots = new Slots({ workers: settings.workers, log });
     this.#inference = new Inference({ slots: this.slots, windows: this.windows, maxQueue: settings.maxQueue });
-    this.sinks = settings.sinks.map((sink) => new JsonlSink(sink, log));
   }
 
   /** Throws `port/in-use`, `config/invalid`. */
   async start(): Promise<void> {
-    const { host, port, sources, stateDir } = this.#settings;
-    const { slots, sinks } = this;
+    const { host, port } = this.#settings;
+    const { slots } = this;
     const inference = this.#inference;
     this.server = await serveHttp({ slots, inference, log, version: ownVersion() }, host, port);
-    const classifier = {
-      state: (model: string) => inference.state(model),
-      classify: async (model: string, bytes: Uint8Array) => inference.input(slots.serving(model), bytes),
-    };
-    this.sources = await Promise.all(
-      sources.map((source) =>
-        FolderSource.start({ settings: source, stateDir, classifier, sinks, clock: systemClock, log }),
-      ),
-    );
+    this.feeds = await Feeds.start({
+      settings: this.#settings,
+      answerer: {
+        state: (model) => inference.state(model),
+        answer: async (model, bytes, contentType) => inference.input(slots.serving(model), bytes, contentType),
+      },
+      ...{ outside: { call: callHttp, connect: connectBroker, env: process.env }, clock: systemClock, log },
+    });
   }
 
   async handle(call: Work): Promise<unknown> {
@@ -75,20 +77,18 @@ class Parts {
 
   /** Takes nothing more in, answers what there is, and makes it safe. */
   async close(): Promise<void> {
-    await Promise.all([this.server?.close(), ...this.sources.map((source) => source.close())]);
-    await Promise.all(this.sinks.map((sink) => sink.sync()));
+    await Promise.all([this.server?.close(), this.feeds?.close()]);
     await this.slots.close();
   }
 
   #status(): RunnerStatus {
-    const { server, slots, sources, sinks, onnxruntime } = this;
+    const { server, slots, feeds, onnxruntime } = this;
     return {
       onnxruntime,
       ...(server === undefined ? {} : { url: server.url }),
       providers: installedProviders(),
       models: slots.status(),
-      sources: sources.map((source) => source.status()),
-      sinks: sinks.map((sink) => sink.status()),
+      ...(feeds?.status() ?? { sources: [], sinks: [] }),
     };
   }
 }

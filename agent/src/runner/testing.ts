@@ -7,10 +7,11 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import type { TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Log, Manifest, type ManifestOf, sha256 } from "@muster/shared";
+import { type Log, type LogFields, Manifest, type ManifestOf, sha256 } from "@muster/shared";
 import { type ClassAnswer, classify, decodeInput, floatsOf, OnnxSession, pipelineOf } from "@muster/shared/inference";
+import type { z } from "zod";
 import { RunnerHost, type RunnerHostOptions } from "./host.js";
-import type { RunnerSettings, Slot } from "./protocol.js";
+import { RunnerSettings, type Slot } from "./protocol.js";
 
 const require = createRequire(import.meta.url);
 /** The picture library belongs to shared; only these tests make pictures in the agent. */
@@ -138,23 +139,31 @@ export async function temporaryFolder(): Promise<string> {
   return mkdtemp(join(ours, "test-"));
 }
 
-/** A log that keeps the names of its events. */
-export function memoryLog(): Log & { readonly events: string[] } {
+/** A log that keeps the names of its events, and what they say. */
+export function memoryLog(): Log & { readonly events: string[]; readonly lines: LogFields[] } {
   const events: string[] = [];
-  const note = (event: string) => void events.push(event);
-  return { events, debug: note, info: note, warn: note, error: note };
+  const lines: LogFields[] = [];
+  const note = (event: string, fields: LogFields = {}) => {
+    events.push(event);
+    lines.push(fields);
+  };
+  return { events, lines, debug: note, info: note, warn: note, error: note };
 }
 
 /** A running runner in a process of its own, ended after the test. */
 export async function startRunner(
   t: TestContext,
-  settings: Partial<RunnerSettings> = {},
+  settings: Partial<z.input<typeof RunnerSettings>> = {},
   options: Partial<RunnerHostOptions> = {},
 ): Promise<{ host: RunnerHost; url: string; log: ReturnType<typeof memoryLog> }> {
   const log = memoryLog();
   const stateDir = settings.stateDir ?? (await temporaryFolder());
   const defaults = { host: "127.0.0.1", port: 0, workers: 2, maxQueue: 64, sources: [], sinks: [] };
-  const host = new RunnerHost({ settings: { ...defaults, ...settings, stateDir }, log, ...options });
+  const host = new RunnerHost({
+    settings: RunnerSettings.parse({ ...defaults, ...settings, stateDir }),
+    log,
+    ...options,
+  });
   t.after(() => host.close());
   await host.start();
   return { host, url: (await host.status()).url ?? "", log };

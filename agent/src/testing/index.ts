@@ -4,3 +4,5 @@ export { openMqttLink } from "../adapters/mqtt-link.js";
 export { Transfer } from "../transfer.js";
 export { Uplink } from "../uplink.js";
 export { MemorySpool } from "./memory-spool.js";
+export { SnapshotServer } from "./snapshot-server.js";
+export { WebhookServer } from "./webhook-server.js";

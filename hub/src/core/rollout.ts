@@ -57,11 +57,12 @@ export interface Advance {
   readonly orders: readonly Order[];
 }
 
-const active: readonly RolloutState[] = ["running", "paused", "rolling-back", "halted"];
+/** States in which a rollout may still change by itself or by its operator. */
+export const activeStates: readonly RolloutState[] = ["running", "paused", "rolling-back", "halted"];
 
 /** Whether a rollout may still change by itself or by its operator. */
 export function isActive(state: RolloutState): boolean {
-  return active.includes(state);
+  return activeStates.includes(state);
 }
 
 /**

@@ -1,0 +1,168 @@
+import { mkdtemp, readdir, rm, stat } from "node:fs/promises";
+
+import { setPriority, tmpdir } from "node:os";
+import { join } from "node:path";
+import { performance } from "node:perf_hooks";
+import { systemClock } from "@muster/shared/node";
+import { ended, pushLarge, rollOut } from "../e2e/line.js";
+import { renderLabel } from "../fixtures/labels.js";
+import { AgentMachine, HubMachine } from "../fleet/fleet.js";
+import { median } from "./measure.js";
+
+const rounds = 5;
+const perSecond = 40;
+const idleMs = 6000;
+
+/** How a transfer is held against the inference beside it. */
+const cases = [
+  { name: "full speed", deviceBytesPerSecond: 0, sizeBytes: 250_000_000 },
+  { name: "100 Mbit/s", deviceBytesPerSecond: 12_500_000, sizeBytes: 75_000_000 },
+];
+
+/** Latency of inference while the agent fetches a model, beside what it is without. */
+export async function benchInference(): Promise<string> {
+  const lines = [
+    `Label classifier by HTTP, ${perSecond} pictures a second, timed from when each was due; agent, runner, hub and this client`,
+    "share the cores, which a device and its hub do not: the hub runs at the lowest priority. Medians of rounds",
+    row(["transfer", "MB/s", "p50 without", "p50 beside", "p99 without", "p99 beside", "p99 ratio", "of all"]),
+  ];
+  for (const given of cases) {
+    const folder = await mkdtemp(join(tmpdir(), "muster-bench-"));
+    try {
+      lines.push(await benchCase(folder, given));
+    } finally {
+      await rm(folder, { recursive: true, force: true, maxRetries: 5 });
+    }
+  }
+  return lines.join("\n");
+}
+
+async function benchCase(folder: string, { name, deviceBytesPerSecond, sizeBytes }: (typeof cases)[number]) {
+  const hub = await HubMachine.start(folder, { tickMs: 200, deviceBytesPerSecond });
+  const agent = new AgentMachine(folder, "d1");
+  try {
+    await agent.join(hub, "site=lyon");
+    await agent.start();
+    await pushLarge(hub, folder, "1.0.0", "fp32", 0);
+    await ended(hub, (await rollOut(hub, "1.0.0")).id);
+    const load = new Load(agent, await renderLabel({ text: "MUSTER", rotated: false, seed: 1 }));
+    const seen: Beside[] = [];
+    for (let round = 0; round < rounds; round += 1) {
+      const version = `2.0.${round}`;
+      // Encrypted, so that it is fetched whole and as it is.
+      await pushLarge(hub, folder, version, "fp32", sizeBytes, "--encrypt");
+      await rankLast(hub.program.pid);
+      const idle = await load.during(nothing);
+      const { id } = await rollOut(hub, version);
+      const beside = await load.during(() => transferOf(agent, sizeBytes, round));
+      seen.push({ idle: idle.latencies, beside: beside.latencies, mbPerSecond: sizeBytes / 1000 / beside.ms });
+      await ended(hub, id, 180_000);
+    }
+    return textOf(name, seen);
+  } finally {
+    if (agent.started) await agent.program.stop();
+    await hub.program.stop();
+  }
+}
+
+interface Beside {
+  readonly idle: readonly number[];
+  readonly beside: readonly number[];
+  readonly mbPerSecond: number;
+}
+
+function textOf(name: string, seen: readonly Beside[]): string {
+  const of = (pick: (round: Beside) => number) => median(seen.map(pick));
+  const ms = (value: number) => `${value.toFixed(1)} ms`;
+  const [idle, beside] = [seen.flatMap((round) => round.idle), seen.flatMap((round) => round.beside)];
+  return row([
+    ...[name, of((round) => round.mbPerSecond).toFixed(0)],
+    ...[ms(of((round) => share(round.idle, 0.5))), ms(of((round) => share(round.beside, 0.5)))],
+    ...[ms(of((round) => share(round.idle, 0.99))), ms(of((round) => share(round.beside, 0.99)))],
+    `${of((round) => share(round.beside, 0.99) / share(round.idle, 0.99)).toFixed(2)}×`,
+    `${(share(beside, 0.99) / share(idle, 0.99)).toFixed(2)}×`,
+  ]);
+}
+
+/** Asks for one picture again and again, at a steady rate whether answers come or not. */
+class Load {
+  readonly #agent: AgentMachine;
+  readonly #picture: Uint8Array;
+
+  constructor(agent: AgentMachine, picture: Uint8Array) {
+    this.#agent = agent;
+    this.#picture = picture;
+  }
+
+  /** Latencies, in milliseconds, of what was due while the work went on. */
+  async during(work: () => Promise<Span>): Promise<{ latencies: number[]; ms: number }> {
+    const beginMs = performance.now();
+    const answers: Promise<{ dueMs: number; ms: number }>[] = [];
+    let over = false;
+    const span = work().finally(() => {
+      over = true;
+    });
+    for (let at = 0; !over; at += 1) {
+      const dueMs = beginMs + (at * 1000) / perSecond;
+      const waitMs = dueMs - performance.now();
+      if (waitMs > 0) await systemClock.sleep(waitMs);
+      answers.push(this.#ask(dueMs));
+    }
+    const { fromMs, toMs } = await span;
+    const within = (await Promise.all(answers)).filter(({ dueMs }) => dueMs >= fromMs && dueMs < toMs);
+    return { latencies: within.map(({ ms }) => ms), ms: toMs - fromMs };
+  }
+
+  async #ask(dueMs: number): Promise<{ dueMs: number; ms: number }> {
+    const response = await this.#agent.infer(this.#picture);
+    if (!response.ok) throw new Error(`inference answered ${response.status}: ${await response.text()}`);
+    await response.arrayBuffer();
+    return { dueMs, ms: performance.now() - dueMs };
+  }
+}
+
+/** From when to when an agent fetched something. */
+interface Span {
+  readonly fromMs: number;
+  readonly toMs: number;
+}
+
+async function nothing(): Promise<Span> {
+  const fromMs = performance.now();
+  await systemClock.sleep(idleMs);
+  return { fromMs, toMs: performance.now() };
+}
+
+/** The time in which the agent fetches an artifact of about this size, the `done`th of them. */
+async function transferOf(agent: AgentMachine, sizeBytes: number, done: number): Promise<Span> {
+  const folder = join(agent.dataDir, "models", "partials");
+  const begun = async () => {
+    for (const file of await readdir(folder)) {
+      const { size } = await stat(join(folder, file)).catch(() => ({ size: 0 }));
+      if (size >= sizeBytes) return true;
+    }
+    return false;
+  };
+  while (!(await begun())) await systemClock.sleep(20);
+  const fromMs = performance.now();
+  const completed = () =>
+    agent.program.log.filter(
+      ({ event, totalBytes }) => event === "transfer.completed" && Number(totalBytes) >= sizeBytes,
+    ).length;
+  while (completed() <= done) await systemClock.sleep(10);
+  return { fromMs, toMs: performance.now() };
+}
+
+/** Lets everything else on this machine go before a process, with all threads it has. */
+async function rankLast(pid: number): Promise<void> {
+  for (const thread of await readdir(`/proc/${pid}/task`)) setPriority(Number(thread), 19);
+}
+
+function share(values: readonly number[], at: number): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor(at * sorted.length))] ?? Number.NaN;
+}
+
+function row(cells: readonly string[]): string {
+  return `  ${cells.map((cell, at) => (at === 0 ? cell.padEnd(12) : cell.padStart(13))).join("")}`;
+}
