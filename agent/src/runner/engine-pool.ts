@@ -1,4 +1,5 @@
 import { asMusterError, type Log, MusterError } from "@muster/shared";
+import type { NodePlacement } from "@muster/shared/inference";
 import { Buffers } from "./buffers.js";
 import type { EngineSpec } from "./engine.js";
 import type { EngineJob, EngineOutcome } from "./engine-protocol.js";
@@ -54,6 +55,11 @@ export class EnginePool {
   /** Batches that {@link run} would begin at once; one when no thread is left, so that its error is seen. */
   get free(): number {
     return this.#threads.size + this.#starting === 0 ? 1 : this.#idle.length;
+  }
+
+  /** Where the nodes of the model really run; undefined on the processor. */
+  get placement(): NodePlacement | undefined {
+    return [...this.#threads][0]?.placement;
   }
 
   /**

@@ -4,7 +4,7 @@
  */
 import { readFileSync } from "node:fs";
 import { MusterError } from "@muster/shared";
-import { installedProviders } from "@muster/shared/inference";
+import { installedProviders, runtimeBuild, runtimeVersion } from "@muster/shared/inference";
 import { systemClock } from "@muster/shared/node";
 import type { BrokerConnector, HttpCaller } from "../ports.js";
 import { Buffers } from "./buffers.js";
@@ -36,6 +36,7 @@ const connectBroker: BrokerConnector = async (options) =>
 class Parts {
   readonly windows = new Windows(() => systemClock.now());
   readonly slots: Slots;
+  readonly onnxruntime = { version: runtimeVersion(), build: runtimeBuild() };
   server: HttpServer | undefined;
   feeds: Feeds | undefined;
   readonly #settings: RunnerSettings;
@@ -90,8 +91,9 @@ class Parts {
   }
 
   #status(): RunnerStatus {
-    const { server, slots, feeds } = this;
+    const { server, slots, feeds, onnxruntime } = this;
     return {
+      onnxruntime,
       ...(server === undefined ? {} : { url: server.url }),
       providers: installedProviders(),
       models: slots.status(),
