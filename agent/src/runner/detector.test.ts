@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
-import { readFile, writeFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { Manifest, sha256 } from "@muster/shared";
-import { infer, modelFile, picture, serve, slotOf, startRunner, temporaryFolder } from "./testing.js";
-import { tryCandidate } from "./trial-run.js";
+import { decodeInput, type NamedTensor, type SelfTestLimits } from "@muster/shared/inference";
+import { Engine } from "./engine.js";
+import { infer, modelFile, picture, serve, slotOf, startRunner } from "./testing.js";
 
 /** A real detector of lines of text: input `x` float32 [n, 3, h, w], output [n, 1, h, w]. */
 const detectorFile = join(dirname(modelFile), "ch_PP-OCRv4_det_infer.onnx");
@@ -52,17 +53,21 @@ test("a model of another task serves with the answer of its task, and counts wha
   );
 });
 
-test("a trial holds the boxes against those expected", async () => {
+test("a client's own tensor is answered as it is, and adds only what is known without a picture", async () => {
   const bytes = await picture(1);
-  const sample = join(await temporaryFolder(), "sample.jpg");
-  await writeFile(sample, bytes);
   const manifest = await detector(bytes, [[0, 0, 5, 5]]);
-  const artifact = manifest.variants[0]?.artifact.sha256 ?? "";
-  const trying = await tryCandidate({
-    ...{ manifest, artifact, modelPath: detectorFile, samplePaths: [sample] },
-    candidate: { provider: "cpu", threads: 1 },
-  });
-  assert.ok(trying.kind === "rejected");
-  assert.equal(trying.tried.rejected?.code, "E_SELFTEST");
-  assert.match(trying.tried.rejected?.detail ?? "", /sample 1 of 1 .*expected box 1 at \[0, 0, 5, 5\]/);
+  const engine = await Engine.open({ modelPath: detectorFile, provider: "cpu", threads: 1, manifest });
+  const x: NamedTensor = { name: "x", dtype: "float32", shape: [1, 3, 64, 96], data: new Float32Array(3 * 64 * 96) };
+  const { rows, outputs } = await engine.tensors([x]);
+  assert.deepEqual([outputs[0]?.name, outputs[0]?.shape], ["sigmoid_0.tmp_0", [1, 1, 64, 96]]);
+  assert.deepEqual(
+    rows.map(({ answer, label, features }) => [answer, label, features]),
+    [[{ boxes: [] }, undefined, { objects: 0, confidence: 0 }]],
+  );
+
+  const { inputs } = await decodeInput(manifest, bytes);
+  const { readings } = await engine.read(inputs);
+  const fault = readings[0]?.fault({ boxes: [[0, 0, 5, 5]] }, { tolerance: 0.1, minIou: 0.8 } as SelfTestLimits);
+  assert.match(fault ?? "", /expected box 1 at \[0, 0, 5, 5\]/);
+  await engine.close();
 });
