@@ -16,8 +16,7 @@ import type { BlobShelf } from "./ports.js";
 import { reportModel } from "./report-model.js";
 import { type AgentState, emptyModel, type Installed, type ModelState, recovered } from "./state.js";
 import type { Steps } from "./steps.js";
-import type { TransferProgress } from "./transfer.js";
-import { Watch } from "./watch.js";
+import { type Progress, Watch } from "./watch.js";
 
 export interface ReconcilerDeps {
   readonly store: DocStore<AgentState>;
@@ -206,7 +205,7 @@ export class Reconciler {
       watch.abort = new AbortController();
       watch.attempt = step.do === "repair" ? wanted?.attempt : state.candidate?.attempt;
       const signal = AbortSignal.any([watch.abort.signal, this.#stop.signal]);
-      const onProgress = (progress: TransferProgress) => {
+      const onProgress = (progress: Progress) => {
         watch.progress = progress;
         this.#deps.device.onChange();
       };
