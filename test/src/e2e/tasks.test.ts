@@ -87,6 +87,22 @@ test("models of tables and of recordings travel, prove themselves, answer their 
   assert.equal(label, "speech");
   assert.ok(Math.abs(startMs - 500) < 200 && Math.abs(endMs - 2000) < 200, `${startMs} ${endMs}`);
 
+  const ask = async (model: string, type: string, body: string | Uint8Array) => {
+    const headers = { "content-type": type };
+    const response = await fetch(`${machine.inferenceUrl}/v2/models/${model}/infer`, { method: "POST", headers, body });
+    return { status: response.status, body: (await response.json()) as Line & { answers?: Line[]; error?: string } };
+  };
+  const lathe = { load: 20, temperature: 60, machine: "lathe" };
+  const one = await ask("wear", "application/json", JSON.stringify(lathe));
+  assert.ok(Math.abs((one.body.values?.hoursLeft ?? 0) - hoursLeft(lathe)) < 0.01, JSON.stringify(one));
+  const list = await ask("wear", "text/csv", machinesCsv(3, 3).text);
+  assert.equal(list.body.answers?.length, 3, JSON.stringify(list));
+  const gap = await ask("wear", "application/json", JSON.stringify({ load: 20, machine: "lathe" }));
+  assert.equal(gap.status, 400);
+  assert.match(gap.body.error ?? "", /column 'temperature' of row 1 is missing/);
+  assert.equal((await ask("voice", "audio/wav", wav)).body.events?.length, 1);
+  assert.equal((await ask("voice", "image/jpeg", wav)).status, 415);
+
   const drifted = await eventually("the heat shows", async () => {
     const { rows: devices } = await hub.operator.json<DriftReport>("drift", "--model", "wear");
     const psi = Object.fromEntries(devices.flatMap(({ features: all }) => all.map((one) => [one.feature, one.psi])));

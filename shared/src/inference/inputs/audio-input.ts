@@ -1,6 +1,7 @@
 import { MusterError } from "../../errors.js";
 import type { AudioPreprocess } from "../../model/preprocess/audio.js";
 import type { Tensors } from "../../model/tensors.js";
+import type { AudioInput } from "../decoded-input.js";
 import { type NamedTensor, newTensorData, sizeOf } from "../named-tensor.js";
 import type { InputSide } from "../pipeline.js";
 import { audioFeatureNames, audioFeatures } from "./audio-features.js";
@@ -18,6 +19,13 @@ export function audioInput(spec: AudioPreprocess, tensors: Tensors): InputSide {
   const samplesName = spec.input ?? tensors.inputs[0]?.name ?? "";
   const rank = tensors.inputs.find(({ name }) => name === samplesName)?.shape.length ?? 2;
   const constants = spec.constants.map(({ input, value }) => constant(tensors, input, value));
+  // Runs and features want the same samples, and to convert them is most of the work.
+  const converted = new WeakMap<AudioInput, Float32Array>();
+  const atRate = (input: AudioInput) => {
+    const samples = converted.get(input) ?? resample(input.data, input.rate, rate);
+    converted.set(input, samples);
+    return samples;
+  };
   const tensorOf = (data: Float32Array<ArrayBuffer>): NamedTensor => {
     const shape = [...new Array<number>(Math.max(0, rank - 1)).fill(1), data.length];
     return { name: samplesName, dtype: "float32", shape, data };
@@ -41,14 +49,10 @@ export function audioInput(spec: AudioPreprocess, tensors: Tensors): InputSide {
       return { inputs: [{ kind: "audio", data, rate: recorded }], list: false };
     },
     toRuns(input) {
-      const { data, rate: recorded } = expectInput(input, "audio");
-      const samples = scaled(resample(data, recorded, rate), scale);
+      const samples = scaled(atRate(expectInput(input, "audio")), scale);
       return framesOf(samples, frame).map((one) => [tensorOf(one), ...constants]);
     },
-    features(input) {
-      const { data, rate: recorded } = expectInput(input, "audio");
-      return audioFeatures(resample(data, recorded, rate), rate);
-    },
+    features: (input) => audioFeatures(atRate(expectInput(input, "audio")), rate),
     blank: () => ({ kind: "audio", data: new Float32Array(frame?.samples ?? rate), rate }),
   };
 }

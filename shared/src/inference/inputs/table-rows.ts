@@ -3,7 +3,7 @@ import type { Column } from "../../model/preprocess/table.js";
 import { readCsv } from "./csv.js";
 
 /** The most a table may cost. */
-export const tableLimits = { maxBytes: 20_000_000, maxRows: 100_000, maxNumbers: 4_000_000 };
+export const tableLimits = { maxBytes: 5_000_000, maxRows: 100_000, maxNumbers: 4_000_000 };
 
 /** Rows of numbers, row by row in the order of the columns, and whether there was one row as an object. */
 export interface TableRows {
