@@ -33,6 +33,7 @@ import { Reconciler } from "./reconciler.js";
 import { Renewal } from "./renewal.js";
 import { withServing } from "./report-model.js";
 import { RunnerHost } from "./runner/host.js";
+import { servingSettings } from "./runner/serving-settings.js";
 import { trialBy } from "./runner/trial.js";
 import { AgentState, emptyModel, initialState } from "./state.js";
 import type { AgentStatus } from "./status.js";
@@ -94,10 +95,10 @@ export async function startAgent(options: Partial<AgentConfig>, log: Log): Promi
 
     const runnerProcess = new RunnerHost({
       settings: {
-        host: config.inferenceHost,
-        port: config.inferencePort,
+        serving: servingSettings(config),
         workers: config.workers === 0 ? Math.min(2, availableParallelism()) : config.workers,
         maxQueue: config.maxQueue,
+        batch: { maxRows: config.maxBatch, maxDelayMs: config.batchDelayMs },
         stateDir: join(dataDir, "sources"),
         sources: config.sources,
         sinks: config.sinks,

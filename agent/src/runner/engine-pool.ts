@@ -1,7 +1,8 @@
 import { asMusterError, type Log, MusterError } from "@muster/shared";
 import type { NodePlacement } from "@muster/shared/inference";
+import { Buffers } from "./buffers.js";
 import type { EngineSpec } from "./engine.js";
-import type { EngineJob, EngineResult } from "./engine-protocol.js";
+import type { EngineJob, EngineOutcome } from "./engine-protocol.js";
 import { EngineThread } from "./engine-thread.js";
 
 export interface EnginePoolOptions {
@@ -9,13 +10,17 @@ export interface EnginePoolOptions {
   /** How many threads, each with a session of its own. */
   readonly size: number;
   readonly log: Log;
+  /** Gets the memory of jobs back. */
+  readonly buffers?: Buffers;
+  /** Called whenever a thread may have become free, or none is left to become so. */
+  readonly onFree?: () => void;
   /** The script of a thread. */
   readonly script?: URL;
 }
 
 interface Waiting {
-  readonly job: EngineJob;
-  readonly resolve: (result: EngineResult) => void;
+  readonly jobs: readonly EngineJob[];
+  readonly resolve: (outcomes: readonly EngineOutcome[]) => void;
   readonly reject: (error: unknown) => void;
 }
 
@@ -31,7 +36,6 @@ export class EnginePool {
   readonly #waiting: Waiting[] = [];
   #replacedMs: number[] = [];
   #starting = 0;
-  #running = 0;
   #closing = false;
 
   private constructor(options: EnginePoolOptions) {
@@ -53,15 +57,18 @@ export class EnginePool {
     return [...this.#threads][0]?.placement;
   }
 
-  /** Jobs that a thread works on now. */
-  get running(): number {
-    return this.#running;
+  /** Batches that {@link run} would begin at once; one when no thread is left, so that its error is seen. */
+  get free(): number {
+    return this.#threads.size + this.#starting === 0 ? 1 : this.#idle.length;
   }
 
-  /** Runs a job on the next free thread; its bytes are handed over. Throws `engine/failed`, `tensor/invalid`. */
-  run(job: EngineJob): Promise<EngineResult> {
+  /**
+   * Runs jobs together on the next free thread; their bytes are handed over. Each job has an outcome, in order; throws
+   * `engine/failed` when the thread ends.
+   */
+  run(jobs: readonly EngineJob[]): Promise<readonly EngineOutcome[]> {
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ job, resolve, reject });
+      this.#waiting.push({ jobs, resolve, reject });
       if (this.#threads.size === 0) this.#replace();
       this.#next();
     });
@@ -74,10 +81,10 @@ export class EnginePool {
   }
 
   async #start(): Promise<void> {
-    const { script = new URL("./engine-worker.js", import.meta.url), spec } = this.#options;
+    const { script = new URL("./engine-worker.js", import.meta.url), spec, buffers = new Buffers() } = this.#options;
     this.#starting += 1;
     try {
-      const thread = await EngineThread.start(script, spec);
+      const thread = await EngineThread.start(script, spec, buffers);
       this.#threads.add(thread);
       this.#idle.push(thread);
       void thread.gone.then((why) => this.#lost(thread, why));
@@ -86,7 +93,7 @@ export class EnginePool {
     } finally {
       this.#starting -= 1;
     }
-    this.#next();
+    this.#tell();
   }
 
   #next(): void {
@@ -98,16 +105,20 @@ export class EnginePool {
     }
   }
 
-  async #work(thread: EngineThread, { job, resolve, reject }: Waiting): Promise<void> {
-    this.#running += 1;
+  /** Whoever feeds this pool looks again when a thread is free, or none is there any more. */
+  #tell(): void {
+    this.#next();
+    if (this.free > 0) this.#options.onFree?.();
+  }
+
+  async #work(thread: EngineThread, { jobs, resolve, reject }: Waiting): Promise<void> {
     try {
-      resolve(await thread.run(job));
+      resolve(await thread.run(jobs));
     } catch (error) {
       reject(error);
     } finally {
-      this.#running -= 1;
       if (thread.alive) this.#idle.push(thread);
-      this.#next();
+      this.#tell();
     }
   }
 
@@ -141,5 +152,6 @@ export class EnginePool {
       `this version ended ${maxReplaced + 1} engine threads within ${replacedWithinMs / 60_000} min and is left alone`,
     );
     for (const { reject } of this.#waiting.splice(0)) reject(error);
+    this.#tell();
   }
 }

@@ -1,8 +1,9 @@
 import { Worker } from "node:worker_threads";
 import { MusterError } from "@muster/shared";
 import type { NodePlacement } from "@muster/shared/inference";
+import type { Buffers } from "./buffers.js";
 import type { EngineSpec } from "./engine.js";
-import { bytesOfJob, type EngineJob, type EngineResult, type FromEngine, type ToEngine } from "./engine-protocol.js";
+import { bytesOfJob, type EngineJob, type EngineOutcome, type FromEngine, type ToEngine } from "./engine-protocol.js";
 import { fromWire } from "./wire-error.js";
 
 /** No input takes so long on purpose; a thread that needs more is stuck. */
@@ -10,7 +11,7 @@ const runLimitMs = 60_000;
 const closeLimitMs = 5000;
 
 interface Pending {
-  readonly resolve: (result: EngineResult) => void;
+  readonly resolve: (outcomes: readonly EngineOutcome[]) => void;
   readonly reject: (error: unknown) => void;
   readonly timer: NodeJS.Timeout;
 }
@@ -25,8 +26,10 @@ export class EngineThread {
   #alive = true;
   #pending: Pending | undefined;
   #lose: (why: MusterError) => void = () => undefined;
+  readonly #buffers: Buffers;
 
-  private constructor(script: URL, spec: EngineSpec) {
+  private constructor(script: URL, spec: EngineSpec, buffers: Buffers) {
+    this.#buffers = buffers;
     this.#worker = new Worker(script, { workerData: spec });
     let fault: unknown;
     this.#worker.on("error", (error) => {
@@ -46,9 +49,9 @@ export class EngineThread {
     return this.#alive;
   }
 
-  /** Starts a thread and waits until its model is loaded and warm. Throws `engine/failed`. */
-  static async start(script: URL, spec: EngineSpec): Promise<EngineThread> {
-    const thread = new EngineThread(script, spec);
+  /** Starts a thread and waits until its model is loaded and warm; `buffers` gets memory back. Throws `engine/failed`. */
+  static async start(script: URL, spec: EngineSpec, buffers: Buffers): Promise<EngineThread> {
+    const thread = new EngineThread(script, spec, buffers);
     await new Promise<void>((resolve, reject) => {
       thread.#worker.once("message", (message: FromEngine) => {
         if (message.kind === "fatal") return reject(fromWire(message.error));
@@ -61,12 +64,12 @@ export class EngineThread {
     return thread;
   }
 
-  /** Runs one job; its bytes are handed over. Throws what the engine throws, or `engine/failed` when the thread ends. */
-  run(job: EngineJob): Promise<EngineResult> {
+  /** Runs a batch; its bytes are handed over. Each job has an outcome; throws `engine/failed` when the thread ends. */
+  run(jobs: readonly EngineJob[]): Promise<readonly EngineOutcome[]> {
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => this.#stuck(), runLimitMs);
       this.#pending = { resolve, reject, timer };
-      this.#send({ job }, bytesOfJob(job));
+      this.#send({ jobs }, jobs.flatMap(bytesOfJob));
     });
   }
 
@@ -83,9 +86,9 @@ export class EngineThread {
   }
 
   #answered(message: FromEngine): void {
-    const pending = this.#settle();
-    if (message.kind === "answer") pending?.resolve(message.result);
-    else if (message.kind === "error") pending?.reject(fromWire(message.error));
+    if (message.kind !== "outcomes") return;
+    for (const buffer of message.spent) this.#buffers.give(buffer);
+    this.#settle()?.resolve(message.outcomes);
   }
 
   #stuck(): void {

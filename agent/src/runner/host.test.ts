@@ -9,6 +9,7 @@ import { pathToFileURL } from "node:url";
 import { RunnerHost } from "./host.js";
 import {
   damagedModel,
+  defaultSettings,
   infer,
   makeManifest,
   memoryLog,
@@ -46,7 +47,7 @@ test("a runner that hangs is killed and the call is rejected", async (t) => {
       else for (;;);
     });`,
   );
-  const settings = { host: "127.0.0.1", port: 0, workers: 1, maxQueue: 1, stateDir: ".", sources: [], sinks: [] };
+  const settings = { ...defaultSettings, workers: 1, maxQueue: 1 };
   const host = new RunnerHost({
     ...{ settings, log: memoryLog(), script: pathToFileURL(script) },
     limitsMs: { status: 100 },
@@ -73,7 +74,10 @@ test("a port that another program has is named", async (t) => {
   t.after(() => other.close());
   const address = other.address();
   const port = typeof address === "object" && address !== null ? address.port : 0;
-  await assert.rejects(startRunner(t, { port }), { code: "port/in-use", message: new RegExp(`port ${port}\\b`) });
+  await assert.rejects(startRunner(t, { serving: { port } }), {
+    code: "port/in-use",
+    message: new RegExp(`port ${port}\\b`),
+  });
 });
 
 test("a model file with one flipped bit is refused, and what serves goes on", async (t) => {
@@ -91,7 +95,7 @@ test("a model file with one flipped bit is refused, and what serves goes on", as
 
 test("the runner ends by itself when its agent is killed", async (t) => {
   const folder = await temporaryFolder();
-  const settings = { host: "127.0.0.1", port: 0, workers: 1, maxQueue: 1, stateDir: folder, sources: [], sinks: [] };
+  const settings = { ...defaultSettings, workers: 1, maxQueue: 1, stateDir: folder };
   const agent = join(folder, "agent.mjs");
   await writeFile(
     agent,

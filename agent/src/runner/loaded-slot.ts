@@ -1,13 +1,20 @@
-import { asMusterError, type Log, MusterError, messageOf } from "@muster/shared";
+import { availableParallelism } from "node:os";
+import { asMusterError, type Log, messageOf } from "@muster/shared";
 import { actualProvider, type Pipeline, pipelineOf } from "@muster/shared/inference";
+import type { BatchRule } from "../core/line.js";
+import type { Buffers } from "./buffers.js";
 import { EnginePool } from "./engine-pool.js";
-import type { EngineJob, EngineResult } from "./engine-protocol.js";
+import { Lane } from "./lane.js";
 import { decryptionOf, verifyModelFile } from "./model-file.js";
 import type { RunnerStatus, Slot } from "./protocol.js";
 
 export interface SlotOptions {
   /** Engine threads per version. */
   readonly workers: number;
+  /** When inputs share a run, where the model's batch dimension is free. */
+  readonly batch: BatchRule;
+  /** Where the memory of tensors comes from and goes to. */
+  readonly buffers: Buffers;
   readonly log: Log;
 }
 
@@ -23,15 +30,18 @@ export class LoadedSlot {
   readonly running: Running;
   /** Decodes inputs on this thread; everything after that is the engine threads' work. */
   readonly pipeline: Pipeline;
+  /** The way of inputs to the engines, for work that was admitted. */
+  readonly lane: Lane;
   readonly #pool: EnginePool;
   /** Whoever waits until no input is left. */
   readonly #drained: (() => void)[] = [];
   #admitted = 0;
 
-  private constructor(slot: Slot, running: Running, pool: EnginePool) {
+  private constructor(slot: Slot, running: Running, pool: EnginePool, lane: Lane) {
     this.slot = slot;
     this.running = running;
     this.pipeline = pipelineOf(slot.manifest);
+    this.lane = lane;
     this.#pool = pool;
   }
 
@@ -40,28 +50,40 @@ export class LoadedSlot {
    * an update of a driver for example, is loaded on the processor: slow answers are better than none, and
    * {@link running} says so. Throws `artifact/…`, `engine/failed`.
    */
-  static async load(slot: Slot, { workers, log }: SlotOptions): Promise<LoadedSlot> {
+  static async load(slot: Slot, options: SlotOptions): Promise<LoadedSlot> {
     await verifyModelFile(slot.modelPath, slot.artifact);
-    const { modelPath, provider, threads, cacheDir } = slot;
-    const decryption = decryptionOf(slot.manifest, slot.artifact, slot.key);
-    const spec = { modelPath, decryption, provider, threads, cacheDir, manifest: slot.manifest };
-    const open = (on: string) => EnginePool.open({ spec: { ...spec, provider: on }, size: workers, log });
+    const { provider, model, version } = slot;
     try {
-      const pool = await open(provider);
-      const actual = actualProvider(provider, pool.placement ?? {});
-      const reason = `${provider} starts, but what it is given runs on ${actual}`;
-      return new LoadedSlot(slot, { requested: provider, actual, ...(actual === provider ? {} : { reason }) }, pool);
+      return await LoadedSlot.#open(slot, provider, options);
     } catch (error) {
       if (provider === everywhere || asMusterError(error).code !== "engine/failed") throw error;
       const reason = messageOf(error);
-      log.warn("runner.provider.fallback", { model: slot.model, version: slot.version, provider, reason });
-      return new LoadedSlot(slot, { requested: provider, actual: everywhere, reason }, await open(everywhere));
+      options.log.warn("runner.provider.fallback", { model, version, provider, reason });
+      return await LoadedSlot.#open(slot, everywhere, options, reason);
     }
+  }
+
+  static async #open(slot: Slot, on: string, options: SlotOptions, fallen?: string): Promise<LoadedSlot> {
+    const { workers, batch, buffers, log } = options;
+    const { modelPath, provider, threads, cacheDir, manifest } = slot;
+    const decryption = decryptionOf(manifest, slot.artifact, slot.key);
+    const spec = { modelPath, decryption, provider: on, threads, cacheDir, manifest };
+    let lane: Lane | undefined;
+    // In a task of its own, because a version that is given up frees one input after the other.
+    const onFree = () => queueMicrotask(() => lane?.look());
+    const pool = await EnginePool.open({ spec, size: workers, log, buffers, onFree });
+    const actual = actualProvider(on, pool.placement ?? {});
+    const silent = actual === on ? undefined : `${on} starts, but what it is given runs on ${actual}`;
+    const reason = fallen ?? silent;
+    const running = { requested: provider, actual, ...(reason === undefined ? {} : { reason }) };
+    const decodedAhead = availableParallelism() + workers * batch.maxRows;
+    lane = new Lane({ pool, tensors: manifest.tensors, rule: batch, decodedAhead });
+    return new LoadedSlot(slot, running, pool, lane);
   }
 
   /** Inputs that were admitted and that no thread works on yet. */
   get queued(): number {
-    return Math.max(0, this.#admitted - this.#pool.running);
+    return Math.max(0, this.#admitted - this.lane.running);
   }
 
   /** Does the work for one input; the slot is not released before the work has ended. */
@@ -73,12 +95,6 @@ export class LoadedSlot {
       this.#admitted -= 1;
       if (this.#admitted === 0) for (const wake of this.#drained.splice(0)) wake();
     }
-  }
-
-  /** Runs a job on the next free thread, for work that was admitted. Throws `engine/failed`, `tensor/invalid`. */
-  async run(job: EngineJob): Promise<EngineResult> {
-    if (this.#admitted === 0) throw new MusterError("internal", "a job was run without being admitted");
-    return this.#pool.run(job);
   }
 
   /** Answers what was admitted, then frees everything. Nothing may be admitted after it is called. */

@@ -7,8 +7,13 @@ import { MusterError } from "@muster/shared";
 import { installedProviders, runtimeBuild, runtimeVersion } from "@muster/shared/inference";
 import { systemClock } from "@muster/shared/node";
 import type { BrokerConnector, HttpCaller } from "../ports.js";
+import { Buffers } from "./buffers.js";
 import { Feeds } from "./feeds.js";
-import { type HttpServer, serveHttp } from "./http.js";
+import { metricsRoute } from "./http/metrics.js";
+import { modelRoutes } from "./http/model-routes.js";
+import { openApiRoute } from "./http/openapi.js";
+import { type HttpServer, serveHttp } from "./http/server.js";
+import { Traffic } from "./http/traffic.js";
 import { Inference } from "./inference.js";
 import { answerCalls, parentLog } from "./parent-link.js";
 import type { RunnerCall, RunnerSettings, RunnerStatus } from "./protocol.js";
@@ -35,20 +40,24 @@ class Parts {
   server: HttpServer | undefined;
   feeds: Feeds | undefined;
   readonly #settings: RunnerSettings;
+  readonly #buffers = new Buffers();
   readonly #inference: Inference;
 
   constructor(settings: RunnerSettings) {
     this.#settings = settings;
-    this.slots = new Slots({ workers: settings.workers, log });
+    this.slots = new Slots({ workers: settings.workers, batch: settings.batch, buffers: this.#buffers, log });
     this.#inference = new Inference({ slots: this.slots, windows: this.windows, maxQueue: settings.maxQueue });
   }
 
   /** Throws `port/in-use`, `config/invalid`. */
   async start(): Promise<void> {
-    const { host, port } = this.#settings;
-    const { slots } = this;
+    const { slots, windows } = this;
     const inference = this.#inference;
-    this.server = await serveHttp({ slots, inference, log, version: ownVersion() }, host, port);
+    const version = ownVersion();
+    const traffic = new Traffic();
+    const models = modelRoutes({ slots, inference, version });
+    const routes = [...models, metricsRoute({ slots, windows, traffic }), openApiRoute(version)];
+    this.server = await serveHttp({ routes, traffic, buffers: this.#buffers, log }, this.#settings.serving);
     this.feeds = await Feeds.start({
       settings: this.#settings,
       answerer: {

@@ -11,16 +11,17 @@ import {
 } from "@muster/shared";
 import { z } from "zod";
 import { sinkList, sourceList } from "./feed-settings.js";
+import { ServingSettings } from "./serving-settings.js";
 
 /** What a runner is told once, before anything else. */
 export const RunnerSettings = z.object({
-  host: z.string(),
-  /** 0 takes any free port. */
-  port: z.int(),
+  serving: ServingSettings,
   /** Worker threads, each with a session of its own, per model in service. */
   workers: z.int().min(1),
   /** Inputs that may wait per model; more are refused with 429. */
   maxQueue: z.int().min(1),
+  /** When inputs share a run, for models whose batch dimension is free. */
+  batch: z.object({ maxRows: z.int().min(1), maxDelayMs: z.number().min(0) }),
   /** Where a source keeps how far it got. */
   stateDir: z.string(),
   sources: sourceList,
