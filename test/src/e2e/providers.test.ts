@@ -63,7 +63,7 @@ test("a device tries the variants of a version, keeps the fastest that is correc
 
   await t.test("a person sees it too", async () => {
     const { stdout } = await hub.operator.run("device", "show", "d1");
-    assert.match(stdout, /trial of 1\.0\.0 +provider +threads/);
+    assert.match(stdout, /TRIAL OF 1\.0\.0 +PROVIDER +THREADS/);
     assert.match(stdout, /broken +cpu +1 .*E_SELFTEST/);
     assert.match(stdout, /chosen/);
   });
