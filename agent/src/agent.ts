@@ -16,7 +16,6 @@ import { serveStatus } from "./adapters/control-socket.js";
 import { FolderShelf } from "./adapters/folder-shelf.js";
 import { FolderSpool } from "./adapters/folder-spool.js";
 import { openMqttLink } from "./adapters/mqtt-link.js";
-import { newKeyAndRequest } from "./adapters/x509-csr.js";
 import { Allowance, Spent } from "./allowance.js";
 import { encryptedAtRest, inTheClear } from "./at-rest.js";
 import { AgentConfig } from "./config.js";
@@ -205,7 +204,9 @@ export async function startAgent(options: Partial<AgentConfig>, log: Log): Promi
           await replaceIdentity(dataDir, { device, mqttUrl, root, ...next }, privateKey);
         },
       },
-      ...{ link: uplink, newKeyAndRequest, clock, log, tell },
+      // Needed once in weeks, and takes megabytes.
+      newKeyAndRequest: async (device) => (await import("./adapters/x509-csr.js")).newKeyAndRequest(device),
+      ...{ link: uplink, clock, log, tell },
     });
     const status = async (): Promise<AgentStatus> => ({
       ...{ device: credentials.device, version: agentVersion, pid: process.pid, startedMs },

@@ -33,6 +33,8 @@ const defaultLimitsMs: Readonly<Record<RunnerCall["do"], number>> = {
   status: 30_000,
 };
 const closeLimitMs = 6000;
+/** MB of young generation per thread: V8 would take up to 32, and half of what the runner needs would be garbage. */
+const youngGeneration = ["--max-semi-space-size=1"];
 
 /** The runner as a process of its own. It is not started again by itself: {@link start} may be called after an exit. */
 export class RunnerHost implements RunnerProcess {
@@ -61,6 +63,7 @@ export class RunnerHost implements RunnerProcess {
     const { settings, script = new URL("./main.js", import.meta.url) } = this.#options;
     const child = fork(fileURLToPath(script), [], {
       serialization: "advanced",
+      execArgv: [...process.execArgv, ...youngGeneration],
       stdio: ["ignore", "inherit", "inherit", "ipc"],
     });
     this.#child = child;
