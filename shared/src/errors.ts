@@ -51,6 +51,8 @@ export const errorCodes = {
   "transfer/stalled": { means: "no bytes arrived for too long", retryable: true },
   "image/invalid": { means: "the bytes are not an image that can be decoded", retryable: false },
   "image/too-large": { means: "the image has more bytes or pixels than allowed", retryable: false },
+  "input/invalid": { means: "the bytes are not an input that the model's pipeline can decode", retryable: false },
+  "input/too-large": { means: "the input has more bytes, rows or samples than allowed", retryable: false },
   "tensor/invalid": { means: "a tensor has the wrong name, type, shape or length", retryable: false },
   "runner/not-serving": { means: "no model of this name is in service", retryable: true },
   "runner/overloaded": { means: "the queue for this model is full", retryable: true },

@@ -3,7 +3,8 @@ import type { RunnerWindow } from "../runner/protocol.js";
 
 /** One input that got its answer. */
 export interface AnsweredInput {
-  readonly label: string;
+  /** Absent for tasks without classes. */
+  readonly label?: string;
   /** Milliseconds per stage. */
   readonly stages: Readonly<Record<Stage, number>>;
   /** Values of the features that are known of this input; a tensor, for example, has no brightness. */
@@ -33,7 +34,7 @@ export class WindowFold {
   /** Takes in an input and its answer. */
   answered(input: AnsweredInput): void {
     this.#inputs += 1;
-    this.#classes.set(input.label, (this.#classes.get(input.label) ?? 0) + 1);
+    if (input.label !== undefined) this.#classes.set(input.label, (this.#classes.get(input.label) ?? 0) + 1);
     for (const stage of stages) {
       const sketch = this.#stages.get(stage) ?? new Sketch();
       sketch.add(input.stages[stage]);

@@ -10,7 +10,7 @@ const moody = new URL(
     import { parentPort } from "node:worker_threads";
     parentPort.on("message", (message) => {
       if (message === "close") return parentPort.close();
-      const { width } = message.job;
+      const [{ width }] = message.job.inputs;
       if (width === 2) throw new Error("the thread died of it");
       const error = { code: "engine/failed", message: "refused", problems: [] };
       if (width === 3) return parentPort.postMessage({ kind: "error", error });
@@ -19,7 +19,10 @@ const moody = new URL(
     parentPort.postMessage({ kind: "ready" });
   `)}`,
 );
-const job = (width: number): EngineJob => ({ kind: "image", data: new Uint8Array(3), width, height: 1 });
+const job = (width: number): EngineJob => ({
+  kind: "inputs",
+  inputs: [{ kind: "image", data: new Uint8Array(3), width, height: 1 }],
+});
 
 async function moodyPool(t: TestContext, size: number) {
   const log = memoryLog();

@@ -1,16 +1,17 @@
+import { bytesOfInput, bytesOfTensors, type DecodedInput, type NamedTensor } from "@muster/shared/inference";
 import type { EngineAnswer } from "./engine.js";
 import type { WireError } from "./wire-error.js";
 
 /** One run, as the main thread asks it of an engine thread. */
 export type EngineJob =
-  /** A decoded picture: rows of RGB bytes, `[height, width, 3]`. */
-  | { readonly kind: "image"; readonly data: Uint8Array<ArrayBuffer>; readonly width: number; readonly height: number }
-  /** A batch for the model's input, `[n, …]`. */
-  | { readonly kind: "tensor"; readonly data: Float32Array<ArrayBuffer>; readonly shape: readonly number[] };
+  /** A batch of decoded inputs of the task; answered by as many rows. */
+  | { readonly kind: "inputs"; readonly inputs: readonly DecodedInput[] }
+  /** Tensors as a client sent them; answered by the outputs of these names, or all. */
+  | { readonly kind: "tensors"; readonly inputs: readonly NamedTensor[]; readonly outputs?: readonly string[] };
 
-/** What came out; `output` is the raw `[n, classes]` of a tensor job. */
+/** What came out; `outputs` are those of a tensor job. */
 export interface EngineResult extends EngineAnswer {
-  readonly output?: Float32Array;
+  readonly outputs?: readonly NamedTensor[];
 }
 
 /** Main thread to engine thread. A thread has at most one job. */
@@ -22,3 +23,8 @@ export type FromEngine =
   | { readonly kind: "fatal"; readonly error: WireError }
   | { readonly kind: "answer"; readonly result: EngineResult }
   | { readonly kind: "error"; readonly error: WireError };
+
+/** The memory that goes with a job to the engine thread and is gone here. */
+export function bytesOfJob(job: EngineJob): ArrayBuffer[] {
+  return job.kind === "tensors" ? bytesOfTensors(job.inputs) : [...new Set(job.inputs.flatMap(bytesOfInput))];
+}

@@ -1,7 +1,7 @@
 import { Worker } from "node:worker_threads";
 import { MusterError } from "@muster/shared";
 import type { EngineSpec } from "./engine.js";
-import type { EngineJob, EngineResult, FromEngine, ToEngine } from "./engine-protocol.js";
+import { bytesOfJob, type EngineJob, type EngineResult, type FromEngine, type ToEngine } from "./engine-protocol.js";
 import { fromWire } from "./wire-error.js";
 
 /** No input takes so long on purpose; a thread that needs more is stuck. */
@@ -62,7 +62,7 @@ export class EngineThread {
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => this.#stuck(), runLimitMs);
       this.#pending = { resolve, reject, timer };
-      this.#send({ job }, [job.data.buffer]);
+      this.#send({ job }, bytesOfJob(job));
     });
   }
 

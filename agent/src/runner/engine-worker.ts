@@ -2,6 +2,7 @@
  * The thread of one session: running a model blocks the thread it is called on, so nothing else lives here.
  */
 import { parentPort, workerData } from "node:worker_threads";
+import { bytesOfTensors } from "@muster/shared/inference";
 import { Engine, type EngineSpec } from "./engine.js";
 import type { EngineJob, EngineResult, FromEngine, ToEngine } from "./engine-protocol.js";
 import { toWire } from "./wire-error.js";
@@ -23,14 +24,13 @@ try {
 
 async function answer(engine: Engine, job: EngineJob): Promise<void> {
   try {
-    const { rows, times, output } = await run(engine, job);
-    if (output === undefined) say({ kind: "answer", result: { rows, times } });
-    else say({ kind: "answer", result: { rows, times, output } }, [output.buffer as ArrayBuffer]);
+    const result = await run(engine, job);
+    say({ kind: "answer", result }, bytesOfTensors(result.outputs ?? []));
   } catch (error) {
     say({ kind: "error", error: toWire(error) });
   }
 }
 
 function run(engine: Engine, job: EngineJob): Promise<EngineResult> {
-  return job.kind === "image" ? engine.image(job) : engine.tensor(job.data, job.shape);
+  return job.kind === "inputs" ? engine.inputs(job.inputs) : engine.tensors(job.inputs, job.outputs);
 }

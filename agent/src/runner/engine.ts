@@ -1,15 +1,19 @@
 import { type Manifest, MusterError } from "@muster/shared";
 import {
-  type Classification,
-  classify,
+  type Answer,
   compareTensors,
+  type DecodedInput,
   type FeatureValues,
-  featureValues,
-  imageFeatures,
-  imageShape,
-  imageTensor,
+  hasFreeBatch,
+  type NamedTensor,
   OnnxSession,
-  type Pixels,
+  ownTensor,
+  type Pipeline,
+  pipelineOf,
+  type Reading,
+  rowsOf,
+  runInputs,
+  type StageTimes,
 } from "@muster/shared/inference";
 import { type Decryption, modelSource } from "./model-file.js";
 
@@ -20,28 +24,34 @@ export interface EngineSpec {
   readonly decryption?: Decryption | undefined;
   readonly provider: string;
   readonly threads: number;
-  readonly manifest: Pick<Manifest, "tensors" | "preprocess" | "postprocess" | "baseline">;
+  readonly manifest: Manifest;
 }
 
-/** The answer to one row of a batch. */
-export interface EngineRow extends Omit<Classification, "scores"> {
+/** The answer to one input. */
+export interface EngineRow {
+  readonly answer: Answer;
+  /** The class that counts in the windows; absent for tasks without classes. */
+  readonly label?: string;
+  /** Empty when the version has no baseline. */
   readonly features: FeatureValues;
 }
 
-/** The answers to one run and how long its stages took in the engine, in milliseconds. */
+/** The answers to one job, in the order of its inputs. */
 export interface EngineAnswer {
   readonly rows: readonly EngineRow[];
-  readonly times: { readonly preMs: number; readonly runMs: number; readonly postMs: number };
+  readonly times: StageTimes;
 }
 
 /** One loaded model with its pipeline. Every call blocks its thread; see {@link OnnxSession}. */
 export class Engine {
   readonly #session: OnnxSession;
-  readonly #manifest: EngineSpec["manifest"];
+  readonly #manifest: Manifest;
+  readonly #pipeline: Pipeline;
 
-  private constructor(session: OnnxSession, manifest: EngineSpec["manifest"]) {
+  private constructor(session: OnnxSession, manifest: Manifest) {
     this.#session = session;
     this.#manifest = manifest;
+    this.#pipeline = pipelineOf(manifest);
   }
 
   /**
@@ -56,50 +66,66 @@ export class Engine {
       const text = problems.map(({ field, message }) => `${field}: ${message}`).join("; ");
       throw new MusterError("engine/failed", `the model file does not fit its manifest: ${text}`, { problems });
     }
-    const shape = imageShape(manifest.preprocess);
-    await session.run(new Float32Array(shape.reduce((a, b) => a * b, 1)), shape);
-    return new Engine(session, manifest);
+    const engine = new Engine(session, manifest);
+    await engine.#warmUp();
+    return engine;
   }
 
-  /** Classifies a decoded picture. Throws `engine/failed`, `tensor/invalid`. */
-  async image(pixels: Pixels): Promise<EngineAnswer & { readonly classification: Classification }> {
-    const { preprocess, postprocess, baseline } = this.#manifest;
-    const startMs = performance.now();
-    const tensor = imageTensor(pixels, preprocess);
-    const readyMs = performance.now();
-    const { data } = await this.#session.run(tensor, imageShape(preprocess));
-    const ranMs = performance.now();
-    const classification = classify(data, postprocess);
-    // Nobody counts features without a baseline, and on a large picture they cost milliseconds.
-    const features = Object.keys(baseline).length === 0 ? {} : featureValues(imageFeatures(pixels), classification);
-    const times = { preMs: readyMs - startMs, runMs: ranMs - readyMs, postMs: performance.now() - ranMs };
-    return { rows: [rowOf(classification, features)], times, classification };
+  /** Answers a batch of decoded inputs, in one run where the model allows it. Throws `engine/failed`, `tensor/invalid`. */
+  async inputs(inputs: readonly DecodedInput[]): Promise<EngineAnswer> {
+    const { readings, times } = await this.read(inputs);
+    return this.#counted(readings, times);
   }
 
-  /** Runs a batch `[n, …]` and returns the raw output `[n, classes]` with the answers. Throws like {@link image}. */
-  async tensor(
-    input: Float32Array,
-    shape: readonly number[],
-  ): Promise<EngineAnswer & { readonly output: Float32Array }> {
+  /** What {@link inputs} makes its rows of. Throws like it. */
+  read(inputs: readonly DecodedInput[]): Promise<{ readings: Reading[]; times: StageTimes }> {
+    return runInputs(this.#session, this.#pipeline, this.#manifest.tensors, inputs);
+  }
+
+  /**
+   * Runs a client's own tensors once and returns the outputs of these names, or all, in memory of their own. There is a row
+   * for each row of the batch when the task can read the outputs, else none. Throws `engine/failed`.
+   */
+  async tensors(
+    inputs: readonly NamedTensor[],
+    names?: readonly string[],
+  ): Promise<EngineAnswer & { readonly outputs: readonly NamedTensor[] }> {
     const startMs = performance.now();
-    const { data, rowLength } = await this.#session.run(input, shape);
+    const all = await this.#session.run(inputs);
     const ranMs = performance.now();
-    const rows = Array.from({ length: shape[0] ?? 1 }, (_, at) => {
-      const row = data.subarray(at * rowLength, (at + 1) * rowLength);
-      const classification = classify(row, this.#manifest.postprocess);
-      const { confidence, label } = classification;
-      return rowOf(classification, { confidence, class: label });
-    });
-    // Copied, because what is sent to another thread must not be ONNX Runtime's own memory.
-    const output = Float32Array.from(data);
-    return { rows, output, times: { preMs: 0, runMs: ranMs - startMs, postMs: performance.now() - ranMs } };
+    const { rows } = this.#counted(this.#readRows(inputs, all), { preMs: 0, runMs: 0, postMs: 0 });
+    const asked = names === undefined ? all : all.filter(({ name }) => names.includes(name));
+    const outputs = asked.map(ownTensor);
+    return { rows, outputs, times: { preMs: 0, runMs: ranMs - startMs, postMs: performance.now() - ranMs } };
   }
 
   async close(): Promise<void> {
     await this.#session.close();
   }
-}
 
-function rowOf({ label, confidence, classes }: Classification, features: FeatureValues): EngineRow {
-  return { label, confidence, classes, features };
+  /** Runs only what one run needs, not what the blank input would be read as. */
+  async #warmUp(): Promise<void> {
+    const { tensors } = this.#manifest;
+    const read = () => ({ answer: {} as Answer, features: () => ({}), fault: () => undefined });
+    await runInputs(this.#session, { ...this.#pipeline, read }, tensors, [this.#pipeline.blank()]);
+  }
+
+  #readRows(inputs: readonly NamedTensor[], outputs: readonly NamedTensor[]): Reading[] {
+    const count = hasFreeBatch(this.#manifest.tensors) ? (inputs[0]?.shape[0] ?? 1) : 1;
+    return Array.from({ length: count }, (_, at) => {
+      const row = count === 1 ? outputs : outputs.map((output) => rowsOf(output, at, at + 1));
+      return this.#pipeline.read([row], { kind: "tensors", tensors: [] });
+    });
+  }
+
+  #counted(readings: readonly Reading[], times: StageTimes): EngineAnswer {
+    // Nobody counts features without a baseline, and on a large picture they cost milliseconds.
+    const counts = Object.keys(this.#manifest.baseline).length > 0;
+    const startMs = performance.now();
+    const rows = readings.map((reading): EngineRow => {
+      const { answer, label } = reading;
+      return { answer, ...(label === undefined ? {} : { label }), features: counts ? reading.features() : {} };
+    });
+    return { rows, times: { ...times, postMs: times.postMs + performance.now() - startMs } };
+  }
 }

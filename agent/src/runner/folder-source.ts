@@ -5,7 +5,7 @@ import { defaultImageLimits } from "@muster/shared/inference";
 import { isMissing } from "@muster/shared/node";
 import { FileLedger } from "./file-ledger.js";
 import { type FoundFile, scanFolder, settledFiles } from "./folder-scan.js";
-import type { ImageAnswer } from "./inference.js";
+import type { InputAnswers } from "./inference.js";
 import type { JsonlSink } from "./jsonl-sink.js";
 import type { FolderSource as FolderSettings, RunnerStatus } from "./protocol.js";
 
@@ -14,7 +14,7 @@ export interface Classifier {
   /** Whether a picture would be taken at once. */
   state(model: string): "open" | "full" | "not-serving";
   /** Throws `image/…` when the picture is at fault, and else when the model is. */
-  classify(model: string, bytes: Uint8Array): Promise<ImageAnswer>;
+  classify(model: string, bytes: Uint8Array): Promise<InputAnswers>;
 }
 
 export interface FolderSourceDeps {
@@ -117,9 +117,9 @@ export class FolderSource {
         const answer = await this.#answer(file);
         if (answer === "closing") return;
         if (answer !== "gone") {
-          const { version, label, confidence } = answer;
-          const record = { atMs: clock.now(), source, file: file.name, model, version, label, confidence };
-          for (const sink of sinks) sink.add(record);
+          const { version, answers } = answer;
+          const record = { atMs: clock.now(), source, file: file.name, model, version };
+          for (const sink of sinks) for (const one of answers) sink.add({ ...record, ...one });
           this.#taken += 1;
           this.#unmarked.push({ file, answered: true });
         }
@@ -128,7 +128,7 @@ export class FolderSource {
         const { code } = asMusterError(error);
         // Taken by others between the look and the call: wait again.
         if (code === "runner/overloaded" || code === "runner/not-serving" || code === "model/unknown") continue;
-        if (!code.startsWith("image/") && tries < maxTries) {
+        if (!/^(?:image|input)\//.test(code) && tries < maxTries) {
           tries += 1;
           await this.#pause(settings.pollMs);
           continue;
@@ -142,7 +142,7 @@ export class FolderSource {
     }
   }
 
-  async #answer({ name, sizeBytes }: FoundFile): Promise<ImageAnswer | "gone" | "closing"> {
+  async #answer({ name, sizeBytes }: FoundFile): Promise<InputAnswers | "gone" | "closing"> {
     const { settings, classifier } = this.#deps;
     if (sizeBytes > defaultImageLimits.maxBytes) {
       const { maxBytes } = defaultImageLimits;

@@ -1,5 +1,5 @@
 import { asMusterError, type ErrorCode, type Log, MusterError, messageOf } from "@muster/shared";
-import { defaultImageLimits } from "@muster/shared/inference";
+import { defaultImageLimits, imageTypes } from "@muster/shared/inference";
 import fastify, { type FastifyInstance, type FastifyReply } from "fastify";
 import type { Inference } from "./inference.js";
 import type { LoadedSlot } from "./loaded-slot.js";
@@ -25,18 +25,19 @@ interface ModelPath {
   readonly Params: { readonly model: string; readonly version?: string };
 }
 
-const imageTypes = ["image/jpeg", "image/png", "image/webp"];
 /** A runner that was just killed may hold its port for a moment longer. */
 const portPatience = { tries: 20, pauseMs: 100 };
 const retryAfterS = 1;
 
 const statuses: Partial<Record<ErrorCode, number>> = {
   "image/invalid": 400,
+  "input/invalid": 400,
   "tensor/invalid": 400,
   "request/invalid": 400,
   "request/not-found": 404,
   "model/unknown": 404,
   "image/too-large": 413,
+  "input/too-large": 413,
   "runner/overloaded": 429,
   "runner/not-serving": 503,
 };
@@ -70,7 +71,7 @@ function newApp(deps: HttpDeps): FastifyInstance {
     forceCloseConnections: "idle",
   });
   app.removeContentTypeParser("text/plain");
-  app.addContentTypeParser(imageTypes, { parseAs: "buffer" }, (_request, body, done) => done(null, body));
+  app.addContentTypeParser([...imageTypes], { parseAs: "buffer" }, (_request, body, done) => done(null, body));
   app.setErrorHandler((error, request, reply) => {
     const { status, known } = understood(error);
     if (status >= 500 && status !== 503) deps.log.error("runner.request.failed", { url: request.url, error });
@@ -111,9 +112,10 @@ function addModelRoutes(app: FastifyInstance, deps: HttpDeps): void {
       }
       return { name: model, ready: true };
     });
-    app.post<ModelPath>(`${path}/infer`, ({ params: { model, version }, body }) => {
+    app.post<ModelPath>(`${path}/infer`, ({ params: { model, version }, headers, body }) => {
       const to = inService(slots, model, version);
-      return Buffer.isBuffer(body) ? answerImage(inference, to, body) : answerTensor(inference, to, body);
+      if (!Buffer.isBuffer(body)) return answerTensors(inference, to, body);
+      return answerInput(inference, to, body, headers["content-type"] ?? "");
     });
   }
 }
@@ -126,15 +128,15 @@ function inService(slots: Slots, model: string, version: string | undefined): Lo
   throw new MusterError("model/unknown", `version ${version} of ${model} is not in service; version ${actual} is`);
 }
 
-async function answerImage(inference: Inference, to: LoadedSlot, bytes: Buffer) {
-  const { model, version, label, confidence, classes, latencyMs } = await inference.image(to, bytes);
-  return { model_name: model, model_version: version, label, confidence, classes, latencyMs };
+async function answerInput(inference: Inference, to: LoadedSlot, bytes: Buffer, contentType: string) {
+  const { model, version, answers, list, latencyMs } = await inference.input(to, bytes, contentType);
+  const names = { model_name: model, model_version: version };
+  return list ? { ...names, answers, latencyMs } : { ...names, ...answers[0], latencyMs };
 }
 
-async function answerTensor(inference: Inference, to: LoadedSlot, body: unknown) {
-  const { id, data, shape } = readTensorRequest(body, to.slot.manifest);
-  const output = await inference.tensor(to, data, shape);
-  return tensorResponse(to.slot, id, { count: shape[0] ?? 1, data: output });
+async function answerTensors(inference: Inference, to: LoadedSlot, body: unknown) {
+  const { id, inputs, outputs } = readTensorRequest(body, to.slot.manifest);
+  return tensorResponse(to.slot, id, await inference.tensors(to, inputs, outputs));
 }
 
 /** What is thrown here is ours, or fastify's own words about a body that it could not take. */

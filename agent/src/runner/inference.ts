@@ -1,6 +1,6 @@
 import { asMusterError, MusterError } from "@muster/shared";
-import { decodeImage } from "@muster/shared/inference";
-import type { EngineJob, EngineResult } from "./engine-protocol.js";
+import type { Answer, NamedTensor } from "@muster/shared/inference";
+import type { EngineResult } from "./engine-protocol.js";
 import type { LoadedSlot } from "./loaded-slot.js";
 import type { Slots } from "./slots.js";
 import type { Windows } from "./windows.js";
@@ -12,13 +12,14 @@ export interface InferenceDeps {
   readonly maxQueue: number;
 }
 
-/** The answer to one picture. */
-export interface ImageAnswer {
+/** The answers to one body. */
+export interface InputAnswers {
   readonly model: string;
   readonly version: string;
-  readonly label: string;
-  readonly confidence: number;
-  readonly classes: readonly { readonly label: string; readonly confidence: number }[];
+  /** One per input of the body. */
+  readonly answers: readonly Answer[];
+  /** Whether the body was a list of inputs; a single input has one answer. */
+  readonly list: boolean;
   readonly latencyMs: number;
 }
 
@@ -38,33 +39,32 @@ export class Inference {
   }
 
   /**
-   * Classifies a JPEG, PNG or WebP. Throws `image/…`, `engine/failed`, and `runner/overloaded` when the
-   * model's queue is full.
+   * Decodes a body as the model's pipeline says and answers it. Throws `image/…`, `input/…`, `engine/failed`, and
+   * `runner/overloaded` when the model's queue is full.
    */
-  async image(to: LoadedSlot, bytes: Uint8Array): Promise<ImageAnswer> {
+  async input(to: LoadedSlot, bytes: Uint8Array, contentType = ""): Promise<InputAnswers> {
     const startMs = performance.now();
-    const { model, version, manifest } = to.slot;
+    const { model, version } = to.slot;
     return this.#admitted(to, async () => {
-      const { data, width, height } = await decodeImage(bytes, manifest.preprocess);
+      const { inputs, list } = await to.pipeline.decode(bytes, contentType);
       const decodedMs = performance.now();
-      // libvips owns the bytes, and what a library owns cannot be handed to another thread.
-      const job: EngineJob = { kind: "image", data: new Uint8Array(data), width, height };
-      const result = await to.run(job);
+      const result = await to.run({ kind: "inputs", inputs });
       const latencyMs = this.#fold(to, result, startMs, decodedMs);
-      const [row] = result.rows;
-      if (row === undefined) throw new MusterError("internal", "the engine gave no answer");
-      const { label, confidence, classes } = row;
-      return { model, version, label, confidence, classes, latencyMs };
+      return { model, version, answers: result.rows.map(({ answer }) => answer), list, latencyMs };
     });
   }
 
-  /** Runs a batch `[n, …]` and returns the raw output `[n, classes]`. The bytes are handed over. Throws like {@link image}. */
-  async tensor(to: LoadedSlot, data: Float32Array<ArrayBuffer>, shape: readonly number[]): Promise<Float32Array> {
+  /** Runs tensors and returns the outputs of these names, or all. The bytes are handed over. Throws like {@link input}. */
+  async tensors(
+    to: LoadedSlot,
+    inputs: readonly NamedTensor[],
+    outputs?: readonly string[],
+  ): Promise<readonly NamedTensor[]> {
     const startMs = performance.now();
     return this.#admitted(to, async () => {
-      const result = await to.run({ kind: "tensor", data, shape });
+      const result = await to.run({ kind: "tensors", inputs, ...(outputs === undefined ? {} : { outputs }) });
       this.#fold(to, result, startMs, startMs);
-      return result.output ?? new Float32Array();
+      return result.outputs ?? [];
     });
   }
 
@@ -97,7 +97,9 @@ export class Inference {
       post: times.postMs,
       total: endMs - startMs,
     };
-    for (const { label, features } of rows) this.#deps.windows.answered(to.slot, { label, features, stages });
+    for (const { label, features } of rows) {
+      this.#deps.windows.answered(to.slot, { ...(label === undefined ? {} : { label }), features, stages });
+    }
     return stages.total;
   }
 

@@ -1,4 +1,5 @@
 import { type Log, MusterError } from "@muster/shared";
+import { type Pipeline, pipelineOf } from "@muster/shared/inference";
 import { EnginePool } from "./engine-pool.js";
 import type { EngineJob, EngineResult } from "./engine-protocol.js";
 import { decryptionOf, verifyModelFile } from "./model-file.js";
@@ -13,6 +14,8 @@ export interface SlotOptions {
 /** A version in memory, with its engine threads and the inputs it has to answer. */
 export class LoadedSlot {
   readonly slot: Slot;
+  /** Decodes inputs on this thread; everything after that is the engine threads' work. */
+  readonly pipeline: Pipeline;
   readonly #pool: EnginePool;
   /** Whoever waits until no input is left. */
   readonly #drained: (() => void)[] = [];
@@ -20,6 +23,7 @@ export class LoadedSlot {
 
   private constructor(slot: Slot, pool: EnginePool) {
     this.slot = slot;
+    this.pipeline = pipelineOf(slot.manifest);
     this.#pool = pool;
   }
 
@@ -28,8 +32,7 @@ export class LoadedSlot {
     await verifyModelFile(slot.modelPath, slot.artifact);
     const { modelPath, provider, threads } = slot;
     const decryption = decryptionOf(slot.manifest, slot.artifact, slot.key);
-    const { tensors, preprocess, postprocess, baseline } = slot.manifest;
-    const spec = { modelPath, decryption, provider, threads, manifest: { tensors, preprocess, postprocess, baseline } };
+    const spec = { modelPath, decryption, provider, threads, manifest: slot.manifest };
     return new LoadedSlot(slot, await EnginePool.open({ spec, size: workers, log }));
   }
 

@@ -47,7 +47,7 @@ class Parts {
     this.server = await serveHttp({ slots, inference, log, version: ownVersion() }, host, port);
     const classifier = {
       state: (model: string) => inference.state(model),
-      classify: async (model: string, bytes: Uint8Array) => inference.image(slots.serving(model), bytes),
+      classify: async (model: string, bytes: Uint8Array) => inference.input(slots.serving(model), bytes),
     };
     this.sources = await Promise.all(
       sources.map((source) =>

@@ -3,6 +3,7 @@
  * (https://github.com/open-inference/open-inference-protocol), and what is checked of a request.
  */
 import { fits, invalid, type Manifest, type Problem, parseWith, type TensorSpec } from "@muster/shared";
+import type { NamedTensor } from "@muster/shared/inference";
 import { z } from "zod";
 
 const InferRequest = z.object({
@@ -24,9 +25,9 @@ const InferRequest = z.object({
 /** A checked request: one batch for the model's input. */
 export interface TensorRequest {
   readonly id: string | undefined;
-  readonly data: Float32Array<ArrayBuffer>;
-  /** `[n, …]` */
-  readonly shape: readonly number[];
+  readonly inputs: readonly NamedTensor[];
+  /** The outputs that are asked for; all when absent. */
+  readonly outputs: readonly string[] | undefined;
 }
 
 /** More rows in one request would hold up everybody else. */
@@ -35,9 +36,14 @@ const maxBatch = 64;
 const datatypes = {
   float32: "FP32",
   float16: "FP16",
+  float64: "FP64",
   uint8: "UINT8",
   int8: "INT8",
+  uint16: "UINT16",
+  int16: "INT16",
+  uint32: "UINT32",
   int32: "INT32",
+  uint64: "UINT64",
   int64: "INT64",
   bool: "BOOL",
 } as const satisfies Record<TensorSpec["dtype"], string>;
@@ -54,33 +60,33 @@ export function readTensorRequest(body: unknown, { tensors }: Pick<Manifest, "te
   const problems: Problem[] = [
     ...differs("inputs[0].name", input.name, spec.name),
     ...differs("inputs[0].datatype", input.datatype, datatypes[spec.dtype]),
+    ...(spec.dtype === "float32" ? [] : [{ field: "inputs[0].datatype", message: "only FP32 is taken here" }]),
     ...shapeProblems(shape, spec),
     ...differs("inputs[0].data", `of length ${flat.length}`, `of length ${length}`),
     ...(inputs.length === 1 ? [] : [{ field: "inputs", message: "the model has one input; send one" }]),
-    ...(outputs ?? []).flatMap(({ name }, at) => differs(`outputs[${at}].name`, name, tensors.outputs[0]?.name ?? "")),
+    ...(outputs ?? []).flatMap(({ name }, at) => unknownOutput(`outputs[${at}].name`, name, tensors.outputs)),
   ];
   if (problems.length > 0) throw invalid("tensor/invalid", "the request", problems);
-  return { id, data: numbers(flat), shape };
+  const tensor: NamedTensor = { name: input.name, dtype: spec.dtype, shape, data: numbers(flat) };
+  return { id, inputs: [tensor], outputs: outputs?.map(({ name }) => name) };
 }
 
 /** The answer to a request: the raw output rows. */
 export function tensorResponse(
-  { model, version, manifest }: { model: string; version: string; manifest: Pick<Manifest, "tensors"> },
+  { model, version }: { readonly model: string; readonly version: string },
   id: string | undefined,
-  rows: { readonly count: number; readonly data: Float32Array },
+  outputs: readonly NamedTensor[],
 ) {
   return {
     model_name: model,
     model_version: version,
     ...(id === undefined ? {} : { id }),
-    outputs: [
-      {
-        name: manifest.tensors.outputs[0]?.name ?? "",
-        shape: [rows.count, rows.data.length / rows.count],
-        datatype: "FP32",
-        data: Array.from(rows.data),
-      },
-    ],
+    outputs: outputs.map(({ name, dtype, shape, data }) => ({
+      name,
+      shape,
+      datatype: datatypes[dtype],
+      data: Array.from(data as ArrayLike<number>, Number),
+    })),
   };
 }
 
@@ -102,6 +108,11 @@ function tensorMetadata({ name, dtype, shape }: TensorSpec) {
 
 function differs(field: string, actual: string, expected: string): Problem[] {
   return actual === expected ? [] : [{ field, message: `is ${actual || "empty"}, expected ${expected}` }];
+}
+
+function unknownOutput(field: string, name: string, outputs: readonly TensorSpec[]): Problem[] {
+  const names = outputs.map((output) => output.name);
+  return names.includes(name) ? [] : differs(field, name, names.join(" or "));
 }
 
 function shapeProblems(shape: readonly number[], spec: TensorSpec): Problem[] {

@@ -8,8 +8,7 @@ import { dirname, join } from "node:path";
 import type { TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Log, Manifest, sha256 } from "@muster/shared";
-import { type Classification, decodeImage } from "@muster/shared/inference";
-import { Engine } from "./engine.js";
+import { type ClassAnswer, classify, decodeInput, floatsOf, OnnxSession, pipelineOf } from "@muster/shared/inference";
 import { RunnerHost, type RunnerHostOptions } from "./host.js";
 import type { RunnerSettings, Slot } from "./protocol.js";
 
@@ -85,20 +84,29 @@ export async function makeManifest(
   return { ...unproven, selfTest: { tolerance: 0.02, samples: proven } };
 }
 
+/** The answer of a classifier with the score of every class. */
+export interface ScoredAnswer extends ClassAnswer {
+  readonly scores: readonly number[];
+}
+
 /** One self-test sample. */
-export function sampleOf(bytes: Buffer, { label, scores }: Pick<Classification, "label"> & Partial<Classification>) {
+export function sampleOf(bytes: Buffer, { label, scores }: Pick<ScoredAnswer, "label"> & Partial<ScoredAnswer>) {
   const input = { sha256: sha256(bytes), sizeBytes: bytes.length };
   return { input, label, ...(scores === undefined ? {} : { scores: [...scores] }) };
 }
 
-/** What the real model says of pictures. */
-export async function classifyHere(manifest: Manifest, pictures: readonly Buffer[]): Promise<Classification[]> {
-  const engine = await Engine.open({ modelPath: modelFile, provider: "cpu", threads: 1, manifest });
-  const answers: Classification[] = [];
+/** What the real model says of pictures, with the score of every class. */
+export async function classifyHere(manifest: Manifest, pictures: readonly Buffer[]): Promise<ScoredAnswer[]> {
+  const session = await OnnxSession.load(modelFile, { provider: "cpu", threads: 1 });
+  const pipeline = pipelineOf(manifest);
+  const answers: ScoredAnswer[] = [];
   for (const bytes of pictures) {
-    answers.push((await engine.image(await decodeImage(bytes, manifest.preprocess))).classification);
+    const [input] = (await decodeInput(manifest, bytes)).inputs;
+    const [run] = input === undefined ? [] : pipeline.toRuns(input);
+    const outputs = await session.run(run ?? []);
+    answers.push(classify(floatsOf(outputs, outputs[0]?.name ?? ""), manifest.postprocess));
   }
-  await engine.close();
+  await session.close();
   return answers;
 }
 

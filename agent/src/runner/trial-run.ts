@@ -4,10 +4,11 @@ import {
   type DeviceError,
   type DeviceErrorCode,
   type Manifest,
+  MusterError,
   messageOf,
   sha256,
 } from "@muster/shared";
-import { type Classification, decodeImage, selfTestFault } from "@muster/shared/inference";
+import { decodeInput, type Reading } from "@muster/shared/inference";
 import { Engine } from "./engine.js";
 import { decryptionOf, verifyModelFile } from "./model-file.js";
 import type { TrialRequest } from "./protocol.js";
@@ -74,8 +75,8 @@ async function selfTest(
   for (const [at, sample] of test.samples.entries()) {
     const name = `sample ${at + 1} of ${test.samples.length} (${sample.input.sha256.slice(0, 12)})`;
     try {
-      const answer = await classifyBytes(engine, manifest, samples[at] ?? Buffer.alloc(0));
-      const wrong = selfTestFault(answer, sample, test.tolerance);
+      const reading = await readBytes(engine, manifest, samples[at] ?? Buffer.alloc(0));
+      const wrong = reading.fault(sample, test);
       if (wrong !== undefined) return fault("E_SELFTEST", `${name}: ${wrong}`);
     } catch (error) {
       const code = asMusterError(error).code === "engine/failed" ? "E_PROVIDER" : "E_SELFTEST";
@@ -94,7 +95,7 @@ async function timeOf(engine: Engine, manifest: Manifest, samples: readonly Buff
     (timesMs.length >= measure.minRuns && performance.now() - startMs > measure.limitMs);
   while (!enough()) {
     const beganMs = performance.now();
-    await classifyBytes(engine, manifest, samples[timesMs.length % samples.length] ?? Buffer.alloc(0));
+    await readBytes(engine, manifest, samples[timesMs.length % samples.length] ?? Buffer.alloc(0));
     timesMs.push(performance.now() - beganMs);
   }
   timesMs.sort((a, b) => a - b);
@@ -102,9 +103,13 @@ async function timeOf(engine: Engine, manifest: Manifest, samples: readonly Buff
   return { p50Ms: at(0.5), p95Ms: at(0.95) };
 }
 
-async function classifyBytes(engine: Engine, { preprocess }: Manifest, bytes: Buffer): Promise<Classification> {
-  const { classification } = await engine.image(await decodeImage(bytes, preprocess));
-  return classification;
+/** The reading of a sample, which is one input. */
+async function readBytes(engine: Engine, manifest: Manifest, bytes: Buffer): Promise<Reading> {
+  const { inputs } = await decodeInput(manifest, bytes);
+  const { readings } = await engine.read(inputs.slice(0, 1));
+  const [reading] = readings;
+  if (reading === undefined) throw new MusterError("input/invalid", "the sample holds no input");
+  return reading;
 }
 
 function overBudget({ budgets }: Manifest, { p95Ms }: Times, rssBytes: number): DeviceError | undefined {

@@ -1,18 +1,13 @@
 import { readFile } from "node:fs/promises";
 import { asMusterError, invalid, type Manifest, MusterError, messageOf, type Problem } from "@muster/shared";
 import {
-  baselineOf,
-  type Classification,
-  classify,
   compareTensors,
-  decodeImage,
   type FeatureValues,
-  featureValues,
-  imageFeatures,
-  imageShape,
-  imageTensor,
   OnnxSession,
-  selfTestFault,
+  type Pipeline,
+  pipelineOf,
+  type Reading,
+  runInputs,
 } from "@muster/shared/inference";
 import type { InspectResult, InspectTask } from "../ports.js";
 
@@ -71,12 +66,13 @@ async function selfTestProblems(
   paths: readonly string[],
   variant: string,
 ): Promise<Problem[]> {
+  const pipeline = pipelineOf(bundle);
   const problems: Problem[] = [];
   for (const [at, { file, expect }] of bundle.selfTest.samples.entries()) {
     const field = `selfTest.samples[${at}]`;
     try {
-      const { answer } = await ask(session, bundle, paths[at] ?? "");
-      const fault = selfTestFault(answer, expect, bundle.selfTest.tolerance);
+      const [reading] = await readFileInputs(session, pipeline, bundle, paths[at] ?? "");
+      const fault = reading === undefined ? "holds no input" : reading.fault(expect, bundle.selfTest);
       if (fault !== undefined) problems.push({ field, message: `'${file}' on variant ${variant}: ${fault}` });
     } catch (error) {
       problems.push({ field: `${field}.file`, message: `'${file}': ${messageOf(error)}` });
@@ -90,17 +86,22 @@ async function measureBaseline(
   bundle: InspectTask["bundle"],
   paths: readonly string[],
 ): Promise<Manifest["baseline"]> {
+  const pipeline = pipelineOf(bundle);
   const values: FeatureValues[] = [];
   for (const path of paths) {
-    const { answer, features } = await ask(session, bundle, path);
-    values.push(featureValues(features, answer));
+    for (const reading of await readFileInputs(session, pipeline, bundle, path)) values.push(reading.features());
   }
-  return baselineOf(values, bundle.postprocess.labels, bundle.baseline?.bins ?? 10);
+  return pipeline.baselineOf(values, bundle.baseline?.bins ?? 10);
 }
 
-async function ask(session: OnnxSession, { preprocess, postprocess }: InspectTask["bundle"], path: string) {
-  const pixels = await decodeImage(await readFile(path), preprocess);
-  const { data } = await session.run(imageTensor(pixels, preprocess), imageShape(preprocess));
-  const answer: Classification = classify(data, postprocess);
-  return { answer, features: imageFeatures(pixels) };
+/** Readings of every input in a file. */
+async function readFileInputs(
+  session: OnnxSession,
+  pipeline: Pipeline,
+  { tensors }: InspectTask["bundle"],
+  path: string,
+): Promise<Reading[]> {
+  const { inputs } = await pipeline.decode(await readFile(path));
+  const { readings } = await runInputs(session, pipeline, tensors, inputs);
+  return readings;
 }

@@ -134,13 +134,14 @@ async function outputs(t: TestContext, model: Uint8Array, shape: readonly number
   const session = await OnnxSession.load(join(folder, "model.onnx"), { provider: "cpu", threads: 1 });
   const size = shape.reduce((product, dim) => product * dim, 1);
   const input = noise(size).map((random) => value ?? random);
-  const { data } = await session.run(input, shape);
+  const [name] = session.tensors().inputs.map((tensor) => tensor.name);
+  const [output] = await session.run([{ name: name ?? "", dtype: "float32", shape, data: input }]);
   await session.close();
-  return [...data];
+  return Array.from(output?.data as Float32Array);
 }
 
 /** Numbers in [-1, 1), the same each time (Park and Miller's generator). */
-function noise(count: number): Float32Array {
+function noise(count: number): Float32Array<ArrayBuffer> {
   const numbers = new Float32Array(count);
   let state = count;
   for (let at = 0; at < count; at += 1) {

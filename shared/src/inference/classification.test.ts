@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ClassificationPostprocess } from "../model/pipeline.js";
-import { classify, selfTestFault } from "./classification.js";
+import { classificationFault, classify } from "./classification.js";
 
 const spec = (more: object = {}) => ClassificationPostprocess.parse({ labels: ["ok", "scratch", "dent"], ...more });
 const near = (actual: number, expected: number) =>
@@ -65,7 +65,7 @@ test("an output with another number of classes than labels is refused", () => {
 test("a self-test passes within the tolerance and says what is off beyond it", () => {
   const answer = classify([0.9, 0.06, 0.04], spec());
   const fault = (sample: { label: string; scores?: number[] }, tolerance = 0.05) =>
-    selfTestFault(answer, sample, tolerance);
+    classificationFault(answer, sample, tolerance);
   assert.equal(fault({ label: "ok" }), undefined);
   assert.equal(fault({ label: "ok", scores: [0.86, 0.1, 0.04] }), undefined);
   assert.equal(fault({ label: "dent" }), "expected 'dent', got 'ok' with confidence 0.900");

@@ -38,7 +38,7 @@ export function classify(row: ArrayLike<number>, spec: ClassificationPostprocess
 }
 
 /** What is wrong with an answer to a self-test sample, or undefined when it is as expected. */
-export function selfTestFault(
+export function classificationFault(
   answer: Classification,
   sample: Pick<ManifestSample, "label" | "scores">,
   tolerance: number,

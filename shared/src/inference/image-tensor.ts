@@ -8,7 +8,7 @@ export function imageShape(spec: ImagePreprocess): number[] {
 }
 
 /** The picture as the model's input: colour order, scale, mean, std and layout of the pipeline; float32. */
-export function imageTensor({ data, width, height }: Pixels, spec: ImagePreprocess): Float32Array {
+export function imageTensor({ data, width, height }: Pixels, spec: ImagePreprocess): Float32Array<ArrayBuffer> {
   const pixels = width * height;
   const tensor = new Float32Array(pixels * 3);
   const [step, plane] = spec.layout === "nchw" ? [1, pixels] : [3, 1];

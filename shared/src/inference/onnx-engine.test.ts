@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import type { TensorSpec, Tensors } from "../model/pipeline.js";
+import type { NamedTensor } from "./named-tensor.js";
 import { compareTensors, installedProviders, OnnxSession } from "./onnx-engine.js";
 
 const folder = await mkdtemp(join(tmpdir(), "muster-onnx-"));
@@ -38,13 +39,16 @@ test("a model is loaded, says its tensors, and runs any batch", async () => {
     inputs: [{ name: "x", dtype: "float32", shape }],
     outputs: [{ name: "y", dtype: "float32", shape }],
   });
-  const { data, rowLength } = await session.run(Float32Array.of(0, 0, 0, 1, 1, 100), [2, 3]);
-  assert.equal(rowLength, 3);
+  const x = (numbers: number[], rows: number): NamedTensor => {
+    return { name: "x", dtype: "float32", shape: [rows, numbers.length / rows], data: Float32Array.from(numbers) };
+  };
+  const [y] = await session.run([x([0, 0, 0, 1, 1, 100], 2)]);
+  assert.deepEqual([y?.name, y?.dtype, y?.shape], ["y", "float32", [2, 3]]);
   assert.deepEqual(
-    [...data].map((value) => Math.round(value * 1000)),
+    Array.from(y?.data as Float32Array, (value) => Math.round(value * 1000)),
     [333, 333, 333, 0, 0, 1000],
   );
-  await assert.rejects(session.run(Float32Array.of(0, 0), [1, 2]), { code: "engine/failed", message: /failed to run/ });
+  await assert.rejects(session.run([x([0, 0], 1)]), { code: "engine/failed", message: /failed to run/ });
   await session.close();
 });
 

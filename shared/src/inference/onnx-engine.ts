@@ -1,7 +1,8 @@
 import { env, InferenceSession, listSupportedBackends, Tensor } from "onnxruntime-node";
 import { MusterError, messageOf, type Problem } from "../errors.js";
 import { fits } from "../model/bundle.js";
-import type { TensorSpec, Tensors } from "../model/pipeline.js";
+import { DataType, type TensorSpec, type Tensors } from "../model/pipeline.js";
+import { type NamedTensor, type TensorData, tensorDataOver } from "./named-tensor.js";
 
 /** Where and how wide a session runs. */
 export interface EngineOptions {
@@ -9,12 +10,6 @@ export interface EngineOptions {
   readonly provider: string;
   /** Threads inside one run. */
   readonly threads: number;
-}
-
-/** One row of float32 numbers per input of the batch, and the size of a row. */
-export interface Rows {
-  readonly data: Float32Array;
-  readonly rowLength: number;
 }
 
 /**
@@ -54,19 +49,20 @@ export class OnnxSession {
   }
 
   /**
-   * Runs one float32 input `[n, …]` and returns the first output, `[n, classes]`, row by row.
-   * Throws `engine/failed`.
+   * Runs the model once with any number of inputs and returns the outputs of these names, or all in the file's order. What
+   * comes back is ONNX Runtime's own memory: copy it ({@link ownTensor}) before it is handed to another thread. Throws
+   * `engine/failed`.
    */
-  async run(input: Float32Array, shape: readonly number[]): Promise<Rows> {
-    const inputName = this.#session.inputNames[0] ?? "";
-    const outputName = this.#session.outputNames[0] ?? "";
+  async run(
+    inputs: readonly NamedTensor[],
+    outputs: readonly string[] = this.#session.outputNames,
+  ): Promise<NamedTensor[]> {
     try {
-      const results = await this.#session.run({ [inputName]: new Tensor("float32", input, [...shape]) });
-      const output = results[outputName];
-      if (output === undefined || !(output.data instanceof Float32Array)) {
-        throw new Error(`output ${outputName} is ${output?.type ?? "missing"}, expected float32`);
-      }
-      return { data: output.data, rowLength: output.data.length / (shape[0] ?? 1) };
+      const feeds = Object.fromEntries(
+        inputs.map(({ name, dtype, shape, data }) => [name, new Tensor(dtype, data, shape)]),
+      );
+      const results = await this.#session.run(feeds, outputs);
+      return outputs.map((name) => toNamed(name, results[name]));
     } catch (cause) {
       throw new MusterError("engine/failed", `ONNX Runtime failed to run the model: ${messageOf(cause)}`, { cause });
     }
@@ -128,6 +124,18 @@ function compareSide(declared: readonly TensorSpec[], actual: readonly TensorSpe
     return problems;
   });
   return [...missing, ...wrong];
+}
+
+function toNamed(name: string, tensor: Tensor | undefined): NamedTensor {
+  const dtype = DataType.safeParse(tensor?.type);
+  if (tensor === undefined || !dtype.success) {
+    throw new Error(`output ${name} is ${tensor?.type ?? "missing"}, which is not supported`);
+  }
+  const { buffer, byteOffset, length } = tensor.data as TensorData;
+  // Newer versions of Node.js have a float16 array of their own; here its bits do, whatever the version.
+  const data =
+    dtype.data === "float16" ? tensorDataOver("float16", buffer, byteOffset, length) : (tensor.data as TensorData);
+  return { name, dtype: dtype.data, shape: [...tensor.dims], data };
 }
 
 function toSpec(metadata: InferenceSession.ValueMetadata): TensorSpec {

@@ -4,7 +4,8 @@ import type { ImagePreprocess } from "../model/pipeline.js";
 
 /** A decoded picture: rows of RGB bytes, `[height, width, 3]`. */
 export interface Pixels {
-  readonly data: Uint8Array;
+  /** In memory of its own. */
+  readonly data: Uint8Array<ArrayBuffer>;
   readonly width: number;
   readonly height: number;
 }
@@ -14,6 +15,9 @@ export interface ImageLimits {
   readonly maxBytes: number;
   readonly maxPixels: number;
 }
+
+/** The media types of the pictures that are taken. */
+export const imageTypes: readonly string[] = ["image/jpeg", "image/png", "image/webp"];
 
 export const defaultImageLimits: ImageLimits = { maxBytes: 20_000_000, maxPixels: 50_000_000 };
 
@@ -68,8 +72,9 @@ function isKnownFormat(bytes: Uint8Array): boolean {
   return jpeg || png || webp;
 }
 
-function threeChannels(data: Uint8Array, channels: number): Uint8Array {
-  if (channels === 3) return data;
+function threeChannels(data: Uint8Array, channels: number): Uint8Array<ArrayBuffer> {
+  // libvips owns the bytes, and what a library owns cannot be handed to another thread.
+  if (channels === 3) return new Uint8Array(data);
   const rgb = new Uint8Array((data.length / channels) * 3);
   for (let from = 0, to = 0; from < data.length; from += channels, to += 3) {
     for (let c = 0; c < 3; c += 1) rgb[to + c] = data[from + Math.min(c, channels - 1)] ?? 0;

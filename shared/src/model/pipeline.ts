@@ -38,14 +38,18 @@ export const ClassificationPostprocess = z.strictObject({
 });
 export type ClassificationPostprocess = z.infer<typeof ClassificationPostprocess>;
 
+/** The type of a tensor's numbers, as ONNX Runtime names it. */
+export const DataType = z.enum([
+  ...["float32", "float16", "float64", "uint8", "int8", "uint16", "int16"],
+  ...["uint32", "int32", "uint64", "int64", "bool"],
+] as const);
+export type DataType = z.infer<typeof DataType>;
+
 const TensorSpec = z.strictObject({
   name: z.string().min(1),
-  dtype: z.enum(["float32", "float16", "uint8", "int8", "int32", "int64", "bool"]),
-  /** One entry per dimension: a size, or a name for one that is free, such as `n`. */
-  shape: z
-    .array(z.union([z.int().min(1), z.string().min(1)]))
-    .min(1)
-    .max(8),
+  dtype: DataType,
+  /** One entry per dimension: a size, or a name for one that is free, such as `n`. Empty for a scalar. */
+  shape: z.array(z.union([z.int().min(1), z.string().min(1)])).max(8),
 });
 export type TensorSpec = z.infer<typeof TensorSpec>;
 

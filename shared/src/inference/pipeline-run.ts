@@ -1,0 +1,95 @@
+import type { Tensors } from "../model/pipeline.js";
+import type { DecodedInput } from "./decoded-input.js";
+import { type NamedTensor, newTensorData, rowsOf, sizeOf, stackTensors } from "./named-tensor.js";
+import type { Pipeline, Reading } from "./pipeline.js";
+
+/** What runs tensors: a loaded session. */
+export interface TensorRunner {
+  /** Runs the model once. Throws `engine/failed`. */
+  run(inputs: readonly NamedTensor[], outputs?: readonly string[]): Promise<NamedTensor[]>;
+}
+
+/** How long the stages of a job took, milliseconds. */
+export interface StageTimes {
+  readonly preMs: number;
+  readonly runMs: number;
+  readonly postMs: number;
+}
+
+/** Outputs of every run of one input. */
+type RunOutputs = NamedTensor[][];
+
+/**
+ * Answers a batch of inputs: stacked into one run where the batch dimension is free and all have the same shapes, else one
+ * by one. Throws `engine/failed`, `tensor/invalid`; then for the whole batch.
+ */
+export async function runInputs(
+  session: TensorRunner,
+  pipeline: Pipeline,
+  tensors: Tensors,
+  inputs: readonly DecodedInput[],
+): Promise<{ readings: Reading[]; times: StageTimes }> {
+  const startMs = performance.now();
+  const runs = inputs.map((input) => pipeline.toRuns(input));
+  const readyMs = performance.now();
+  const outputs = canStack(tensors, runs)
+    ? await runStacked(session, runs)
+    : await runInTurn(session, pipeline, tensors, runs);
+  const ranMs = performance.now();
+  const readings = inputs.map((input, at) => pipeline.read(outputs[at] ?? [], input));
+  const times = { preMs: readyMs - startMs, runMs: ranMs - readyMs, postMs: performance.now() - ranMs };
+  return { readings, times };
+}
+
+/**
+ * Whether several inputs may share one run: the first dimension of every input and output is free and has the same name
+ * everywhere, so that row i of each output belongs to row i of the input.
+ */
+export function hasFreeBatch({ inputs, outputs }: Tensors): boolean {
+  const firsts = [...inputs, ...outputs].map(({ shape }) => shape[0]);
+  return typeof firsts[0] === "string" && firsts.every((first) => first === firsts[0]);
+}
+
+function canStack(tensors: Tensors, runs: readonly NamedTensor[][][]): boolean {
+  if (runs.length < 2 || !hasFreeBatch(tensors)) return false;
+  const shapes = runs.map((one) => (one.length === 1 ? JSON.stringify(one[0]?.map(({ shape }) => shape)) : undefined));
+  return shapes[0] !== undefined && shapes.every((shape) => shape === shapes[0]);
+}
+
+async function runStacked(session: TensorRunner, runs: readonly NamedTensor[][][]): Promise<RunOutputs[]> {
+  const batches = runs.map(([batch = []]) => batch);
+  const columns = batches[0]?.map((_, at) => stackTensors(batches.map((batch) => batch[at] as NamedTensor))) ?? [];
+  const outputs = await session.run(columns);
+  return batches.map((_, at) => [outputs.map((output) => rowsOf(output, at, at + 1))]);
+}
+
+async function runInTurn(
+  session: TensorRunner,
+  { states }: Pipeline,
+  tensors: Tensors,
+  runs: readonly NamedTensor[][][],
+): Promise<RunOutputs[]> {
+  const all: RunOutputs[] = [];
+  for (const steps of runs) {
+    let fed = states.map(({ input }) => zeros(tensors, input));
+    const outputs: RunOutputs = [];
+    for (const step of steps) {
+      const out = await session.run([...step, ...fed]);
+      fed = states.map(({ input, output }, at) => {
+        const state = out.find(({ name }) => name === output);
+        return state === undefined ? (fed[at] as NamedTensor) : { ...state, name: input };
+      });
+      outputs.push(out);
+    }
+    all.push(outputs);
+  }
+  return all;
+}
+
+/** The state before the first run: free dimensions are 1. */
+function zeros({ inputs }: Tensors, name: string): NamedTensor {
+  const spec = inputs.find((input) => input.name === name);
+  const shape = spec?.shape.map((size) => (typeof size === "string" ? 1 : size)) ?? [];
+  const dtype = spec?.dtype ?? "float32";
+  return { name, dtype, shape, data: newTensorData(dtype, sizeOf(shape)) };
+}
