@@ -16,6 +16,7 @@ import { serveStatus } from "./adapters/control-socket.js";
 import { FolderShelf } from "./adapters/folder-shelf.js";
 import { FolderSpool } from "./adapters/folder-spool.js";
 import { openMqttLink } from "./adapters/mqtt-link.js";
+import { StandInServer } from "./adapters/stand-in-server.js";
 import { Allowance, Spent } from "./allowance.js";
 import { encryptedAtRest, inTheClear } from "./at-rest.js";
 import { AgentConfig } from "./config.js";
@@ -77,6 +78,8 @@ export async function startAgent(options: Partial<AgentConfig>, log: Log): Promi
         host: config.inferenceHost,
         port: config.inferencePort,
         workers: config.workers === 0 ? Math.min(2, availableParallelism()) : config.workers,
+        memoryMb: config.runnerMemoryMb,
+        runLimitMs: config.engineTimeoutMs,
         maxQueue: config.maxQueue,
         stateDir: join(dataDir, "sources"),
         sources: config.sources,
@@ -86,22 +89,26 @@ export async function startAgent(options: Partial<AgentConfig>, log: Log): Promi
     });
     const runner: RunnerSupervisor = new RunnerSupervisor({
       process: runnerProcess,
+      standIn: new StandInServer(),
       restore: () =>
         Object.entries(reconciler.state.models).map(([model, { committed, previous }]) =>
           [committed, previous].flatMap((installed) =>
             installed === undefined ? [] : [() => steps.slot(model, installed)],
           ),
         ),
-      onUnusable: (error) => {
-        log.error("model.unusable", { error });
-        tell("model.unusable", { reason: messageOf(error) }).catch(unspooled);
-        upkeep.look();
+      on: {
+        unusable: (error) => {
+          log.error("model.unusable", { error });
+          tell("model.unusable", { reason: messageOf(error) }).catch(unspooled);
+          upkeep.look();
+        },
+        ending: (ending) => {
+          reconciler.runnerEnded(ending);
+          tell("runner.ended", { ...ending }).catch(unspooled);
+          uplink.report();
+        },
+        restored: () => uplink.report(),
       },
-      onCrash: () => {
-        reconciler.runnerCrashed();
-        uplink.report();
-      },
-      onRestored: () => uplink.report(),
       clock,
       log,
     });
@@ -164,7 +171,8 @@ export async function startAgent(options: Partial<AgentConfig>, log: Log): Promi
         models: reconciler.report().map((model) => withServing(model, status)),
         runner: {
           state: runner.state,
-          restarts: runner.restarts,
+          restarts: Object.values(runner.endings).reduce((a, b) => a + b, 0),
+          endings: runner.endings,
           ...(status?.url === undefined ? {} : { url: status.url }),
         },
         ...(reconciler.refusal === undefined ? {} : { refusal: reconciler.refusal }),

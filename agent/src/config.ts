@@ -11,8 +11,12 @@ export const AgentConfig = z.strictObject({
   inferenceHost: z.enum(["127.0.0.1", "::1", "localhost"]).default("127.0.0.1"),
   /** 0 takes any free port. */
   inferencePort: z.int().min(0).max(65_535).default(7410),
-  /** Worker threads, each with its own session, per model; 0 for one per core, at most two. */
+  /** Worker threads at most, each with its own session, per model; 0 for one per core, at most two. */
   workers: z.int().min(0).max(64).default(0),
+  /** MB that the runner may take before it is started again; 0 for what the budgets of the models in it allow. */
+  runnerMemoryMb: z.int().min(0).default(0),
+  /** A model that works on one input for longer hangs: its runner is started again. */
+  engineTimeoutMs: z.int().min(100).max(3_600_000).default(60_000),
   /** Inputs that may wait per model. */
   maxQueue: z.int().min(1).max(10_000).default(64),
   sources: z.array(FolderSource).max(64).default([]),

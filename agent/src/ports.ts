@@ -1,5 +1,5 @@
 import type { ChunkFrame, ChunkReply, ChunkRequest, DownKind, UpKind } from "@muster/shared";
-import type { RunnerStatus, RunnerWindow, Slot, TrialRequest, TrialResult } from "./runner/protocol.js";
+import type { Pulse, RunnerStatus, RunnerWindow, Slot, TrialRequest, TrialResult } from "./runner/protocol.js";
 
 /** The inference process, as the rest of the agent sees it. Every call throws `runner/crashed` if the process ends first. */
 export interface Runner {
@@ -92,12 +92,40 @@ export interface BlobShelf {
   keepOnly(digests: ReadonlySet<string>): Promise<void>;
 }
 
+/** Why a runner's process ended without being asked to: by itself, or because it was killed for hanging or for its size. */
+export type RunnerFault = "crash" | "hang" | "memory";
+
+/** How a runner's process ended. */
+export interface RunnerEnding {
+  readonly fault: RunnerFault;
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+  /** A sentence on it. */
+  readonly detail: string;
+  /** The manifests of the versions that an engine was at work on; empty when none was, or nobody knows. */
+  readonly suspects: readonly string[];
+}
+
 /** A runner whose process can end and be started again. */
 export interface RunnerProcess extends Runner {
-  /** Starts the process; resolves when it answers. */
-  start(): Promise<void>;
+  /** Where applications ask, once it was started; the same after every start. */
+  readonly address: { readonly host: string; readonly port: number } | undefined;
+  /** Starts the process; resolves when it answers. `beforeListening` is awaited just before it takes its port. */
+  start(beforeListening?: () => Promise<void>): Promise<void>;
+  /** Whether it answers at all, and what it takes. A process that does not answer in time is killed. */
+  pulse(): Promise<Pulse>;
+  /** Ends a process that must not go on; the listeners are told why. */
+  kill(fault: RunnerFault, detail: string): void;
   /** Calls the listener whenever the process ended without being asked to. */
-  onExit(listener: (detail: { code: number | null; signal: NodeJS.Signals | null }) => void): void;
+  onExit(listener: (ending: RunnerEnding) => void): void;
+  close(): Promise<void>;
+}
+
+/** Answers for the runner while it is down. */
+export interface StandIn {
+  /** Takes the runner's address and refuses every request with 503 and the reason, until it is closed. */
+  open(at: { readonly host: string; readonly port: number }, reason: string): Promise<void>;
+  /** Gives the address back; a no-op when it is not open. */
   close(): Promise<void>;
 }
 

@@ -7,10 +7,11 @@ import {
   type ReportedModel,
   type Root,
 } from "@muster/shared";
+import { blamed, faultOf } from "./core/blame.js";
 import { crashLoopMs, type Facts, nextStep } from "./core/next-step.js";
 import { DesiredInbox } from "./desired-inbox.js";
 import { neededBlobs } from "./installed.js";
-import type { BlobShelf } from "./ports.js";
+import type { BlobShelf, RunnerEnding } from "./ports.js";
 import { reportModel } from "./report-model.js";
 import { type AgentState, emptyModel, type ModelState, recovered } from "./state.js";
 import type { Steps } from "./steps.js";
@@ -43,7 +44,6 @@ const failurePause = { baseMs: 10_000, capMs: 60_000 };
 export class Reconciler {
   readonly #deps: ReconcilerDeps;
   readonly #watches = new Map<string, Watch>();
-  readonly #crashes: number[] = [];
   readonly #stop = new AbortController();
   readonly #inbox: DesiredInbox;
   #state: AgentState;
@@ -108,15 +108,14 @@ export class Reconciler {
     }
   }
 
-  /** The runner process ended by itself. */
-  runnerCrashed(): void {
-    const nowMs = this.#deps.clock.steady();
-    this.#crashes.push(nowMs);
-    while (this.#crashes[0] !== undefined && nowMs - this.#crashes[0] > crashLoopMs) this.#crashes.shift();
-    for (const [model, watch] of this.#watches) {
-      const phase = this.#state.models[model]?.candidate?.phase;
-      // A version being activated counts too: the crash may come before its probation is on disk.
-      if (phase === "proven" || phase === "probation") watch.probation.crashes += 1;
+  /** The runner's process ended by itself, or had to be ended. */
+  runnerEnded(ending: RunnerEnding): void {
+    const atMs = this.#deps.clock.steady();
+    const error = faultOf(ending);
+    for (const { model, version } of blamed(ending, this.#state.models)) {
+      const watch = this.#watch(model);
+      if (version === "candidate") watch.probation.fault ??= error;
+      else watch.faults = [...watch.faults.filter((fault) => atMs - fault.atMs <= crashLoopMs), { atMs, error }];
       this.#kick(model);
     }
   }
@@ -233,16 +232,16 @@ export class Reconciler {
     await this.#update((state) => ({ ...state, models: { ...state.models, [model]: after } }));
     if (after.candidate?.phase !== before.candidate?.phase) {
       watch.progress = undefined;
-      if (after.candidate?.phase !== "probation") watch.probation = { crashes: 0, inputs: 0, errors: 0 };
+      if (after.candidate?.phase !== "probation") watch.probation = { inputs: 0, errors: 0 };
       if (after.candidate !== undefined) {
         const { version, phase, attempt } = after.candidate;
         log.info("model.phase", { model, version, phase, attempt });
         await device.onEvent(`model.${phase}`, { model, version, attempt });
       }
     }
+    if (after.committed?.manifest !== before.committed?.manifest) watch.faults = [];
     const ended = after.finished.at(-1);
     if (ended !== undefined && ended !== before.finished.at(-1)) {
-      if (ended.outcome === "rolled-back") this.#crashes.length = 0;
       log.info("model.ended", { model, ...ended });
       await device.onEvent(`model.${ended.outcome}`, {
         model,
@@ -269,9 +268,10 @@ export class Reconciler {
   #facts(watch: Watch, { candidate }: ModelState): Facts {
     const { clock } = this.#deps;
     const { probation, damaged } = watch;
-    const recentCrashes = this.#crashes.filter((atMs) => clock.steady() - atMs <= crashLoopMs).length;
+    const recent = watch.faults.filter(({ atMs }) => clock.steady() - atMs <= crashLoopMs);
+    const recentFaults = recent.map(({ error }) => error);
     const phaseMs = watch.phaseMs(candidate, clock);
-    return { phaseMs, probation, recentCrashes, expired: this.#inbox.expired, damaged };
+    return { phaseMs, probation, recentFaults, expired: this.#inbox.expired, damaged };
   }
 
   #watch(model: string): Watch {

@@ -1,4 +1,4 @@
-import type { Clock } from "@muster/shared";
+import type { Clock, DeviceError } from "@muster/shared";
 import type { Candidate } from "./state.js";
 import type { TransferProgress } from "./transfer.js";
 
@@ -11,7 +11,9 @@ export class Watch {
   attempt: string | undefined;
   again = false;
   progress: TransferProgress | undefined;
-  probation = { crashes: 0, inputs: 0, errors: 0 };
+  probation: { fault?: DeviceError; inputs: number; errors: number } = { inputs: 0, errors: 0 };
+  /** How the runner ended because of the committed version, and when. */
+  faults: { readonly atMs: number; readonly error: DeviceError }[] = [];
   /** A file of the committed version is not on the disk as it should be. */
   damaged = false;
   /** Steps in a row that failed for reasons of the device. */

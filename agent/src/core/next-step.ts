@@ -6,9 +6,9 @@ export interface Facts {
   /** How long the candidate has been in its phase. */
   readonly phaseMs: number;
   /** What the version on probation did since it was activated. */
-  readonly probation: { readonly crashes: number; readonly inputs: number; readonly errors: number };
-  /** Crashes of the runner in the last {@link crashLoopMs} while the committed version served. */
-  readonly recentCrashes: number;
+  readonly probation: { readonly fault?: DeviceError; readonly inputs: number; readonly errors: number };
+  /** How the runner ended because of the committed version in the last {@link crashLoopMs}, oldest first. */
+  readonly recentFaults: readonly DeviceError[];
   /** What is wanted is too old to act on: what serves goes on, and nothing new begins. */
   readonly expired: boolean;
   /** A file of the committed version is not on the disk as it should be. */
@@ -32,7 +32,7 @@ export type Step =
 
 /** So many starts of a trial without an end mean that the version takes the device down with it. */
 export const maxTrialStarts = 3;
-/** So many crashes of the runner within {@link crashLoopMs} are a crash loop. */
+/** So many ends of the runner within {@link crashLoopMs} are a crash loop. */
 export const crashLoopCount = 3;
 export const crashLoopMs = 180_000;
 /** Longest time in each phase, except on probation, whose length the hub sets. */
@@ -54,9 +54,10 @@ const minProbationInputs = 20;
 export function nextStep(wanted: Wanted | undefined, state: ModelState, facts: Facts): Step | undefined {
   const { candidate, committed } = state;
   if (candidate !== undefined) return candidateStep(candidate, wanted, facts);
-  if (facts.recentCrashes >= crashLoopCount && state.previous !== undefined) {
-    const detail = `the runner crashed ${facts.recentCrashes} times within ${crashLoopMs / 1000} s`;
-    return { do: "fall-back", error: { code: "E_CRASH", detail } };
+  const last = facts.recentFaults.at(-1);
+  if (last !== undefined && facts.recentFaults.length >= crashLoopCount && state.previous !== undefined) {
+    const detail = `${last.detail}; ${facts.recentFaults.length} times within ${crashLoopMs / 1000} s`;
+    return { do: "fall-back", error: { code: last.code, detail } };
   }
   // What was accepted once may be made whole again whatever has expired; the hub sends only what it wants now.
   if (facts.damaged && wanted !== undefined && committed?.manifest === wanted.manifest.sha256)
@@ -74,8 +75,9 @@ function candidateStep(
   { phaseMs, probation, expired }: Facts,
 ): Step | undefined {
   const { phase } = candidate;
-  if (phase === "probation" && probation.crashes > 0) {
-    return giveUp("rolled-back", "E_CRASH", "the runner crashed while this version was on probation");
+  if (phase === "probation" && probation.fault !== undefined) {
+    const { code, detail } = probation.fault;
+    return giveUp("rolled-back", code, `${detail} while this version was on probation`);
   }
   if (
     phase === "probation" &&

@@ -1,13 +1,19 @@
 import { asMusterError, type Log, MusterError } from "@muster/shared";
 import type { EngineSpec } from "./engine.js";
 import type { EngineJob, EngineResult } from "./engine-protocol.js";
-import { EngineThread } from "./engine-thread.js";
+import { EngineThread, type ThreadWatch } from "./engine-thread.js";
 
 export interface EnginePoolOptions {
   readonly spec: EngineSpec;
-  /** How many threads, each with a session of its own. */
+  /** How many threads at most, each with a session of its own. */
   readonly size: number;
+  /** How many to begin with; the others come when they are asked for. */
+  readonly atFirst?: number;
   readonly log: Log;
+  /** How long a thread may be of no use before it is given back. */
+  readonly unusedMs?: number;
+  /** How each new thread is watched. */
+  readonly watch?: () => ThreadWatch;
   /** The script of a thread. */
   readonly script?: URL;
 }
@@ -21,6 +27,8 @@ interface Waiting {
 /** A version that ends more threads than this within the span is broken; it fails instead of burning the processor. */
 const maxReplaced = 5;
 const replacedWithinMs = 600_000;
+/** A thread more than were ever busy together for so long is given back. */
+const unusedMs = 60_000;
 
 /** The engine threads of one version; jobs wait in one line for the next free thread. */
 export class EnginePool {
@@ -29,19 +37,26 @@ export class EnginePool {
   readonly #threads = new Set<EngineThread>();
   readonly #waiting: Waiting[] = [];
   #replacedMs: number[] = [];
+  /** How many threads there are to be. */
+  #wanted: number;
+  /** Most threads that were busy together since the last look. */
+  #peak = 0;
+  #look: NodeJS.Timeout | undefined;
   #starting = 0;
   #running = 0;
   #closing = false;
 
   private constructor(options: EnginePoolOptions) {
     this.#options = options;
+    this.#wanted = Math.min(options.size, Math.max(1, options.atFirst ?? options.size));
   }
 
   /** Resolves when every thread is loaded and warm. Throws `engine/failed`; then no thread is left. */
   static async open(options: EnginePoolOptions): Promise<EnginePool> {
     const pool = new EnginePool(options);
-    const started = await Promise.allSettled(Array.from({ length: options.size }, () => pool.#start()));
+    const started = await Promise.allSettled(Array.from({ length: pool.#wanted }, () => pool.#start()));
     const failed = started.find((result) => result.status === "rejected");
+    pool.#lookLater();
     if (failed === undefined) return pool;
     await pool.close();
     throw asMusterError(failed.reason);
@@ -50,6 +65,20 @@ export class EnginePool {
   /** Jobs that a thread works on now. */
   get running(): number {
     return this.#running;
+  }
+
+  /** Threads that are there or start. */
+  get threads(): number {
+    return this.#threads.size + this.#starting;
+  }
+
+  /** Starts one more thread in the background, if the pool may have it and none starts already. */
+  grow(): void {
+    if (this.#closing || this.#starting > 0 || this.#wanted >= this.#options.size) return;
+    if (this.#threads.size < this.#wanted) return;
+    this.#wanted += 1;
+    this.#start().catch((error) => this.#options.log.warn("runner.engine.not-added", { error }));
+    this.#lookLater();
   }
 
   /** Runs a job on the next free thread; its bytes are handed over. Throws `engine/failed`, `tensor/invalid`. */
@@ -64,14 +93,15 @@ export class EnginePool {
   /** Ends all threads. Call it when no job waits any more. */
   async close(): Promise<void> {
     this.#closing = true;
+    clearTimeout(this.#look);
     await Promise.all([...this.#threads].map((thread) => thread.close()));
   }
 
   async #start(): Promise<void> {
-    const { script = new URL("./engine-worker.js", import.meta.url), spec } = this.#options;
+    const { script = new URL("./engine-worker.js", import.meta.url), spec, watch } = this.#options;
     this.#starting += 1;
     try {
-      const thread = await EngineThread.start(script, spec);
+      const thread = await EngineThread.start(script, spec, watch?.());
       this.#threads.add(thread);
       this.#idle.push(thread);
       void thread.gone.then((why) => this.#lost(thread, why));
@@ -94,6 +124,7 @@ export class EnginePool {
 
   async #work(thread: EngineThread, { job, resolve, reject }: Waiting): Promise<void> {
     this.#running += 1;
+    this.#peak = Math.max(this.#peak, this.#running);
     try {
       resolve(await thread.run(job));
     } catch (error) {
@@ -106,7 +137,8 @@ export class EnginePool {
   }
 
   #lost(thread: EngineThread, why: MusterError): void {
-    this.#threads.delete(thread);
+    // Not when it was given back.
+    if (!this.#threads.delete(thread)) return;
     const at = this.#idle.indexOf(thread);
     if (at !== -1) this.#idle.splice(at, 1);
     if (this.#closing) return;
@@ -115,11 +147,11 @@ export class EnginePool {
   }
 
   #replace(): void {
-    if (this.#closing || this.#threads.size + this.#starting >= this.#options.size) return;
+    if (this.#closing || this.threads >= this.#wanted) return;
     const sinceMs = Date.now() - replacedWithinMs;
     this.#replacedMs = this.#replacedMs.filter((atMs) => atMs > sinceMs);
     if (this.#replacedMs.length >= maxReplaced) {
-      if (this.#threads.size + this.#starting === 0) this.#giveUp();
+      if (this.threads === 0) this.#giveUp();
       return;
     }
     this.#replacedMs.push(Date.now());
@@ -127,6 +159,22 @@ export class EnginePool {
       this.#options.log.warn("runner.engine.not-replaced", { error });
       this.#replace();
     });
+  }
+
+  /** Gives back a thread that was not needed, one at a time, so that a pool that only idles costs one session. */
+  #lookLater(): void {
+    clearTimeout(this.#look);
+    if (this.#closing || this.#wanted <= 1) return;
+    this.#look = setTimeout(() => {
+      const idle = this.#peak < this.#threads.size ? this.#idle.shift() : undefined;
+      this.#peak = this.#running;
+      if (idle !== undefined && this.#threads.size > 1) {
+        this.#wanted -= 1;
+        this.#threads.delete(idle);
+        void idle.close();
+      } else if (idle !== undefined) this.#idle.unshift(idle);
+      this.#lookLater();
+    }, this.#options.unusedMs ?? unusedMs).unref();
   }
 
   #giveUp(): void {

@@ -3,10 +3,22 @@ import { MusterError } from "@muster/shared";
 import type { EngineSpec } from "./engine.js";
 import { bytesOfJob, type EngineJob, type EngineResult, type FromEngine, type ToEngine } from "./engine-protocol.js";
 import { fromWire } from "./wire-error.js";
+import { noMark, type WorkMark } from "./work-marks.js";
 
-/** No input takes so long on purpose; a thread that needs more is stuck. */
-const runLimitMs = 60_000;
+/** How an engine thread is watched. */
+export interface ThreadWatch {
+  /** Where it says what it works on. */
+  readonly mark?: WorkMark & { release(): void };
+  /** No input takes so long on purpose; a thread that needs more is stuck. */
+  readonly runLimitMs?: number;
+  /** It is stuck in native code, where no thread can be ended: only the end of the process helps. */
+  readonly onHang?: () => void;
+}
+
+const defaultRunLimitMs = 60_000;
 const closeLimitMs = 5000;
+/** JavaScript can be ended at any line, so what has not ended after this is native code. */
+const nativeAfterMs = 2000;
 
 interface Pending {
   readonly resolve: (result: EngineResult) => void;
@@ -17,13 +29,17 @@ interface Pending {
 /** One engine in a worker thread; it takes one job at a time. */
 export class EngineThread {
   readonly #worker: Worker;
+  readonly #watch: ThreadWatch;
+  readonly #mark: WorkMark;
   /** Resolves when the thread is gone, with how it ended. */
   readonly gone: Promise<MusterError>;
   #alive = true;
   #pending: Pending | undefined;
   #lose: (why: MusterError) => void = () => undefined;
 
-  private constructor(script: URL, spec: EngineSpec) {
+  private constructor(script: URL, spec: EngineSpec, watch: ThreadWatch) {
+    this.#watch = watch;
+    this.#mark = watch.mark ?? noMark;
     this.#worker = new Worker(script, { workerData: spec });
     let fault: unknown;
     this.#worker.on("error", (error) => {
@@ -33,6 +49,8 @@ export class EngineThread {
       this.#lose = resolve;
     });
     this.#worker.once("exit", (code) => {
+      this.#mark.end();
+      watch.mark?.release();
       const why = fault instanceof Error ? fault.message : `exit code ${code}`;
       this.#end(new MusterError("engine/failed", `the engine thread ended: ${why}`, { cause: fault }));
     });
@@ -44,10 +62,13 @@ export class EngineThread {
   }
 
   /** Starts a thread and waits until its model is loaded and warm. Throws `engine/failed`. */
-  static async start(script: URL, spec: EngineSpec): Promise<EngineThread> {
-    const thread = new EngineThread(script, spec);
+  static async start(script: URL, spec: EngineSpec, watch: ThreadWatch = {}): Promise<EngineThread> {
+    const thread = new EngineThread(script, spec, watch);
+    // Loading runs native code, too.
+    thread.#mark.begin();
     await new Promise<void>((resolve, reject) => {
       thread.#worker.once("message", (message: FromEngine) => {
+        thread.#mark.end();
         if (message.kind === "fatal") reject(fromWire(message.error));
         else resolve();
       });
@@ -60,8 +81,10 @@ export class EngineThread {
   /** Runs one job; its bytes are handed over. Throws what the engine throws, or `engine/failed` when the thread ends. */
   run(job: EngineJob): Promise<EngineResult> {
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => this.#stuck(), runLimitMs);
+      const { runLimitMs = defaultRunLimitMs } = this.#watch;
+      const timer = setTimeout(() => void this.#stuck(runLimitMs), runLimitMs);
       this.#pending = { resolve, reject, timer };
+      this.#mark.begin();
       this.#send({ job }, bytesOfJob(job));
     });
   }
@@ -79,15 +102,18 @@ export class EngineThread {
   }
 
   #answered(message: FromEngine): void {
+    this.#mark.end();
     const pending = this.#settle();
     if (message.kind === "answer") pending?.resolve(message.result);
     else if (message.kind === "error") pending?.reject(fromWire(message.error));
   }
 
-  #stuck(): void {
-    // It may be deep inside native code, where a thread cannot be stopped; it counts as gone all the same.
+  /** It counts as gone at once; its mark stays until it really is. */
+  async #stuck(runLimitMs: number): Promise<void> {
     this.#end(new MusterError("engine/failed", `the model gave no answer within ${runLimitMs / 1000} s`));
-    void this.#worker.terminate();
+    const timer = setTimeout(() => this.#watch.onHang?.(), nativeAfterMs);
+    await this.#worker.terminate();
+    clearTimeout(timer);
   }
 
   #end(why: MusterError): void {

@@ -4,10 +4,18 @@ import { EnginePool } from "./engine-pool.js";
 import type { EngineJob, EngineResult } from "./engine-protocol.js";
 import { decryptionOf, verifyModelFile } from "./model-file.js";
 import type { Slot } from "./protocol.js";
+import type { WorkMarks } from "./work-marks.js";
 
 export interface SlotOptions {
-  /** Engine threads per version. */
+  /** Engine threads per version, at most. */
   readonly workers: number;
+  /** MB that this process may take; 0 for the budgets of the versions in it. */
+  readonly memoryMb: number;
+  /** How long an engine may work on one input. */
+  readonly runLimitMs: number;
+  readonly marks: WorkMarks;
+  /** An engine call of this version does not return. */
+  readonly onHang: (slot: Slot) => void;
   readonly log: Log;
 }
 
@@ -27,13 +35,18 @@ export class LoadedSlot {
     this.#pool = pool;
   }
 
-  /** Verifies the model file, loads it in every thread and warms it up. Throws `artifact/…`, `engine/failed`. */
-  static async load(slot: Slot, { workers, log }: SlotOptions): Promise<LoadedSlot> {
+  /**
+   * Verifies the model file, loads it in so many threads and warms it up; more threads come when inputs wait.
+   * Throws `artifact/…`, `engine/failed`.
+   */
+  static async load(slot: Slot, options: SlotOptions, atFirst = 1): Promise<LoadedSlot> {
+    const { workers, log, marks, runLimitMs, onHang } = options;
     await verifyModelFile(slot.modelPath, slot.artifact);
     const { modelPath, provider, threads } = slot;
     const decryption = decryptionOf(slot.manifest, slot.artifact, slot.key);
+    const watch = () => ({ mark: marks.of(slot.manifestDigest), runLimitMs, onHang: () => onHang(slot) });
     const spec = { modelPath, decryption, provider, threads, manifest: slot.manifest };
-    return new LoadedSlot(slot, await EnginePool.open({ spec, size: workers, log }));
+    return new LoadedSlot(slot, await EnginePool.open({ spec, size: workers, atFirst, watch, log }));
   }
 
   /** Inputs that were admitted and that no thread works on yet. */
@@ -41,9 +54,15 @@ export class LoadedSlot {
     return Math.max(0, this.#admitted - this.#pool.running);
   }
 
+  /** Engine threads now. */
+  get threads(): number {
+    return this.#pool.threads;
+  }
+
   /** Does the work for one input; the slot is not released before the work has ended. */
   async admit<T>(work: () => Promise<T>): Promise<T> {
     this.#admitted += 1;
+    if (this.#admitted > this.#pool.threads) this.#pool.grow();
     try {
       return await work();
     } finally {

@@ -10,10 +10,11 @@ import { FolderSource } from "./folder-source.js";
 import { type HttpServer, serveHttp } from "./http.js";
 import { Inference } from "./inference.js";
 import { JsonlSink } from "./jsonl-sink.js";
-import { answerCalls, parentLog } from "./parent-link.js";
+import { answerCalls, parentLog, tellHang } from "./parent-link.js";
 import type { RunnerCall, RunnerSettings, RunnerStatus } from "./protocol.js";
 import { Slots } from "./slots.js";
 import { Windows } from "./windows.js";
+import { marksPath, WorkMarks } from "./work-marks.js";
 
 type Work = Exclude<RunnerCall, { do: "configure" }>;
 
@@ -34,7 +35,11 @@ class Parts {
 
   constructor(settings: RunnerSettings) {
     this.#settings = settings;
-    this.slots = new Slots({ workers: settings.workers, log });
+    const { workers, memoryMb, runLimitMs, stateDir } = settings;
+    this.slots = new Slots({
+      ...{ workers, memoryMb, runLimitMs, log, onHang: tellHang },
+      marks: new WorkMarks(marksPath(stateDir)),
+    });
     this.#inference = new Inference({ slots: this.slots, windows: this.windows, maxQueue: settings.maxQueue });
     this.sinks = settings.sinks.map((sink) => new JsonlSink(sink, log));
   }
@@ -69,6 +74,8 @@ class Parts {
         return windows.take(process.memoryUsage().rss);
       case "status":
         return this.#status();
+      case "pulse":
+        return slots.pulse(process.memoryUsage.rss());
     }
   }
 

@@ -25,8 +25,12 @@ export const RunnerSettings = z.object({
   host: z.string(),
   /** 0 takes any free port. */
   port: z.int(),
-  /** Worker threads, each with a session of its own, per model in service. */
+  /** Worker threads at most, each with a session of its own, per model in service. */
   workers: z.int().min(1),
+  /** MB that the process may take; 0 for the budgets of the versions in it. */
+  memoryMb: z.int().min(0),
+  /** How long an engine may work on one input before it counts as hung. */
+  runLimitMs: z.int().min(1),
   /** Inputs that may wait per model; more are refused with 429. */
   maxQueue: z.int().min(1),
   /** Where a source keeps how far it got. */
@@ -65,8 +69,16 @@ export const RunnerCall = z.discriminatedUnion("do", [
   /** Ends the current windows and gives them away. */
   z.object({ do: z.literal("take-windows") }),
   z.object({ do: z.literal("status") }),
+  /** Whether it still answers, and what it takes. */
+  z.object({ do: z.literal("pulse") }),
 ]);
 export type RunnerCall = z.infer<typeof RunnerCall>;
+
+/** What the runner's process takes, and may take when something says so. */
+export interface Pulse {
+  readonly rssBytes: number;
+  readonly capBytes?: number;
+}
 
 /** A window before the agent numbers it. */
 export const RunnerWindow = Window.omit({ seq: true });

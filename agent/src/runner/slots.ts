@@ -1,6 +1,8 @@
+import { freemem, totalmem } from "node:os";
 import { MusterError } from "@muster/shared";
+import { isShort, memoryCapBytes } from "../core/memory-cap.js";
 import { LoadedSlot, type SlotOptions } from "./loaded-slot.js";
-import type { RunnerStatus, Slot } from "./protocol.js";
+import type { Pulse, RunnerStatus, Slot } from "./protocol.js";
 
 /** What is in service for one model, and what was before it. */
 interface Line {
@@ -101,6 +103,25 @@ export class Slots {
     });
   }
 
+  /** What the process takes, and may take. When memory is short, versions that are only kept warm go. */
+  pulse(rssBytes: number): Pulse {
+    const loaded = [...this.#loaded.values()].map(({ slot, threads }) => {
+      return { memoryMb: slot.manifest.budgets.memoryMb, threads };
+    });
+    const capBytes = memoryCapBytes(this.#options.memoryMb, loaded);
+    if (isShort({ rssBytes, capBytes }, { freeBytes: freemem(), totalBytes: totalmem() })) this.#coolDown();
+    return { rssBytes, ...(capBytes === undefined ? {} : { capBytes }) };
+  }
+
+  #coolDown(): void {
+    for (const { previous } of [...this.#lines.values()]) {
+      if (previous === undefined) continue;
+      const { model, version } = previous.slot;
+      this.#options.log.warn("runner.version.not-kept-warm", { model, version });
+      void this.#release(previous);
+    }
+  }
+
   /** Frees all versions, each after it has answered what it has. */
   async close(): Promise<void> {
     await Promise.allSettled(this.#loading.values());
@@ -110,8 +131,10 @@ export class Slots {
 
   async #load(slot: Slot): Promise<void> {
     const { model, version, manifestDigest, provider, threads } = slot;
+    // As many as the version that serves has needed, so that taking over from it under load is no step back.
+    const atFirst = this.#lines.get(model)?.serving?.threads ?? 1;
     try {
-      this.#loaded.set(manifestDigest, await LoadedSlot.load(slot, this.#options));
+      this.#loaded.set(manifestDigest, await LoadedSlot.load(slot, this.#options, atFirst));
       this.#options.log.info("runner.version.loaded", { model, version, provider, threads });
     } finally {
       this.#loading.delete(manifestDigest);

@@ -150,7 +150,16 @@ export async function startRunner(
 ): Promise<{ host: RunnerHost; url: string; log: ReturnType<typeof memoryLog> }> {
   const log = memoryLog();
   const stateDir = settings.stateDir ?? (await temporaryFolder());
-  const defaults = { host: "127.0.0.1", port: 0, workers: 2, maxQueue: 64, sources: [], sinks: [] };
+  const defaults = {
+    host: "127.0.0.1",
+    port: 0,
+    workers: 2,
+    memoryMb: 0,
+    runLimitMs: 60_000,
+    maxQueue: 64,
+    sources: [],
+    sinks: [],
+  };
   const host = new RunnerHost({ settings: { ...defaults, ...settings, stateDir }, log, ...options });
   t.after(() => host.close());
   await host.start();

@@ -123,7 +123,13 @@ export const Reported = z.object({
   /** The desired revision this state answers. */
   revision: z.int().min(0),
   models: z.array(ReportedModel).max(64),
-  runner: z.object({ state: z.enum(["starting", "serving", "down"]), restarts: z.int(), url: z.string().optional() }),
+  runner: z.object({
+    state: z.enum(["starting", "serving", "down"]),
+    restarts: z.int(),
+    /** The restarts by what ended the process: by itself, killed because it hung, killed because of its size. */
+    endings: z.object({ crash: z.int(), hang: z.int(), memory: z.int() }).optional(),
+    url: z.string().optional(),
+  }),
   /** Why the last desired document was refused, if it was. */
   refusal: z.string().max(2000).optional(),
   spool: z.object({ windows: z.int(), events: z.int(), dropped: z.int() }),
