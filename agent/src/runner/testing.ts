@@ -44,6 +44,16 @@ export async function picture(seed = 1, format: "jpeg" | "png" | "webp" = "jpeg"
     .toBuffer();
 }
 
+/** A picture of one grey, 0 to 255; as PNG, so that every pixel stays the same. */
+export function flatPicture(grey: number): Promise<Buffer> {
+  const [width, height] = [192, 48];
+  const sharp = requireOfShared("sharp") as Sharp;
+  const raw = new Uint8Array(width * height * 3).fill(grey);
+  return sharp(raw, { raw: { width, height, channels: 3 } })
+    .png()
+    .toBuffer();
+}
+
 const postprocess = { labels: ["upright", "rotated-180"], topK: 2 };
 const preprocess = {
   resize: { width: 192, height: 48, mode: "fill" },

@@ -4,3 +4,6 @@ export { openMqttLink } from "../adapters/mqtt-link.js";
 export { Transfer } from "../transfer.js";
 export { Uplink } from "../uplink.js";
 export { MemorySpool } from "./memory-spool.js";
+
+/** The module that makes models dangerous when a process is started with `--import` of it. */
+export const dangerousModel = new URL("./dangerous-model.js", import.meta.url);
