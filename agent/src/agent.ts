@@ -27,6 +27,7 @@ import { Reconciler } from "./reconciler.js";
 import { Renewal } from "./renewal.js";
 import { withServing } from "./report-model.js";
 import { RunnerHost } from "./runner/host.js";
+import { servingSettings } from "./runner/serving-settings.js";
 import { runTrial } from "./runner/trial.js";
 import { AgentState, initialState } from "./state.js";
 import type { AgentStatus } from "./status.js";
@@ -75,12 +76,12 @@ export async function startAgent(options: Partial<AgentConfig>, log: Log): Promi
 
     const runnerProcess = new RunnerHost({
       settings: {
-        host: config.inferenceHost,
-        port: config.inferencePort,
+        serving: servingSettings(config),
         workers: config.workers === 0 ? Math.min(2, availableParallelism()) : config.workers,
         memoryMb: config.runnerMemoryMb,
         runLimitMs: config.engineTimeoutMs,
         maxQueue: config.maxQueue,
+        batch: { maxRows: config.maxBatch, maxDelayMs: config.batchDelayMs },
         stateDir: join(dataDir, "sources"),
         sources: config.sources,
         sinks: config.sinks,

@@ -1,5 +1,6 @@
 import type { ChunkFrame, ChunkReply, ChunkRequest, DownKind, UpKind } from "@muster/shared";
 import type { Pulse, RunnerStatus, RunnerWindow, Slot, TrialRequest, TrialResult } from "./runner/protocol.js";
+import type { ServingSettings } from "./runner/serving-settings.js";
 
 /** The inference process, as the rest of the agent sees it. Every call throws `runner/crashed` if the process ends first. */
 export interface Runner {
@@ -108,8 +109,8 @@ export interface RunnerEnding {
 
 /** A runner whose process can end and be started again. */
 export interface RunnerProcess extends Runner {
-  /** Where applications ask, once it was started; the same after every start. */
-  readonly address: { readonly host: string; readonly port: number } | undefined;
+  /** How applications ask, once it was started; with the same port after every start. */
+  readonly serving: ServingSettings | undefined;
   /** Starts the process; resolves when it answers. `beforeListening` is awaited just before it takes its port. */
   start(beforeListening?: () => Promise<void>): Promise<void>;
   /** Whether it answers at all, and what it takes. A process that does not answer in time is killed. */
@@ -123,8 +124,8 @@ export interface RunnerProcess extends Runner {
 
 /** Answers for the runner while it is down. */
 export interface StandIn {
-  /** Takes the runner's address and refuses every request with 503 and the reason, until it is closed. */
-  open(at: { readonly host: string; readonly port: number }, reason: string): Promise<void>;
+  /** Takes the runner's place and refuses every request with 503 and the reason, until it is closed. */
+  open(settings: ServingSettings, reason: string): Promise<void>;
   /** Gives the address back; a no-op when it is not open. */
   close(): Promise<void>;
 }

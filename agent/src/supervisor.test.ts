@@ -6,6 +6,7 @@ import type { RunnerEnding } from "./ports.js";
 import { RunnerHost } from "./runner/host.js";
 import type { RunnerSettings } from "./runner/protocol.js";
 import {
+  defaultSettings,
   flatPicture,
   infer,
   makeManifest,
@@ -26,9 +27,10 @@ async function supervised(t: TestContext, settings: Partial<RunnerSettings> = {}
   const slot = slotOf(await makeManifest([await picture()]));
   const endings: RunnerEnding[] = [];
   const log = memoryLog();
-  const defaults = { host: "127.0.0.1", port: 0, workers: 1, memoryMb: 0, runLimitMs: 60_000, maxQueue: 64 };
-  const feeds = { stateDir: await temporaryFolder(), sources: [], sinks: [] };
-  const host = new RunnerHost({ settings: { ...defaults, ...feeds, ...settings }, log });
+  const host = new RunnerHost({
+    settings: { ...defaultSettings, workers: 1, ...settings, stateDir: await temporaryFolder() },
+    log,
+  });
   const supervisor = new RunnerSupervisor({
     ...{ process: host, standIn: new StandInServer(), clock: systemClock, log },
     restore: () => [[async () => slot]],

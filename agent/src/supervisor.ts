@@ -151,9 +151,9 @@ export class RunnerSupervisor implements Runner {
   /** Without a stand-in applications are refused by the machine; the restart must not fail for that. */
   async #standIn(why: string): Promise<void> {
     const { process, standIn, log } = this.#deps;
-    if (process.address === undefined) return;
+    if (process.serving === undefined) return;
     await standIn
-      .open(process.address, `${why}; it is being started again, try later`)
+      .open(process.serving, `${why}; it is being started again, try later`)
       .catch((error) => log.warn("runner.stand-in.failed", { error }));
   }
 }

@@ -10,11 +10,11 @@ const moody = new URL(
     import { parentPort } from "node:worker_threads";
     parentPort.on("message", (message) => {
       if (message === "close") return parentPort.close();
-      const [{ width }] = message.job.inputs;
+      const [{ width }] = message.jobs[0].inputs;
       if (width === 2) throw new Error("the thread died of it");
       const error = { code: "engine/failed", message: "refused", problems: [] };
-      if (width === 3) return parentPort.postMessage({ kind: "error", error });
-      parentPort.postMessage({ kind: "answer", result: { rows: [], times: { preMs: 0, runMs: 0, postMs: 0 } } });
+      const result = { rows: [], times: { preMs: 0, runMs: 0, postMs: 0 } };
+      parentPort.postMessage({ kind: "outcomes", outcomes: [width === 3 ? { error } : { result }] });
     });
     parentPort.postMessage({ kind: "ready" });
   `)}`,
@@ -34,22 +34,21 @@ async function moodyPool(t: TestContext, size: number) {
 
 test("a thread that dies fails its own input only and is replaced", async (t) => {
   const { pool, log } = await moodyPool(t, 1);
-  const jobs = [1, 2, 1, 3, 1].map((width) => pool.run(job(width)));
+  const jobs = [1, 2, 1, 3, 1].map((width) => pool.run([job(width)]));
   const ended = await Promise.allSettled(jobs);
   assert.deepEqual(
-    ended.map(({ status }) => status),
-    ["fulfilled", "rejected", "fulfilled", "rejected", "fulfilled"],
+    ended.map((one) => (one.status === "rejected" ? "thread lost" : Object.keys(one.value[0] ?? {})[0])),
+    ["result", "thread lost", "result", "error", "result"],
   );
   await assert.rejects(jobs[1] ?? Promise.resolve(), { code: "engine/failed", message: /the thread died of it/ });
-  await assert.rejects(jobs[3] ?? Promise.resolve(), { code: "engine/failed", message: "refused" });
   assert.deepEqual(log.events, ["runner.engine.lost"]);
 });
 
 test("a version that keeps ending its threads is left alone, and every input gets an error", async (t) => {
   const { pool } = await moodyPool(t, 2);
-  const ended = await Promise.allSettled(Array.from({ length: 30 }, () => pool.run(job(2))));
+  const ended = await Promise.allSettled(Array.from({ length: 30 }, () => pool.run([job(2)])));
   assert.ok(ended.every(({ status }) => status === "rejected"));
-  await assert.rejects(pool.run(job(1)), { code: "engine/failed", message: /left alone/ });
+  await assert.rejects(pool.run([job(1)]), { code: "engine/failed", message: /left alone/ });
 });
 
 test("a model that cannot be loaded says why, and leaves no thread", async () => {

@@ -1,6 +1,6 @@
 import { asMusterError, type Log, MusterError } from "@muster/shared";
 import type { EngineSpec } from "./engine.js";
-import type { EngineJob, EngineResult } from "./engine-protocol.js";
+import type { EngineJob, EngineOutcome } from "./engine-protocol.js";
 import { EngineThread, type ThreadWatch } from "./engine-thread.js";
 
 export interface EnginePoolOptions {
@@ -14,13 +14,15 @@ export interface EnginePoolOptions {
   readonly unusedMs?: number;
   /** How each new thread is watched. */
   readonly watch?: () => ThreadWatch;
+  /** Called whenever a thread may have become free, or none is left to become so. */
+  readonly onFree?: () => void;
   /** The script of a thread. */
   readonly script?: URL;
 }
 
 interface Waiting {
-  readonly job: EngineJob;
-  readonly resolve: (result: EngineResult) => void;
+  readonly jobs: readonly EngineJob[];
+  readonly resolve: (outcomes: readonly EngineOutcome[]) => void;
   readonly reject: (error: unknown) => void;
 }
 
@@ -43,7 +45,6 @@ export class EnginePool {
   #peak = 0;
   #look: NodeJS.Timeout | undefined;
   #starting = 0;
-  #running = 0;
   #closing = false;
 
   private constructor(options: EnginePoolOptions) {
@@ -62,9 +63,9 @@ export class EnginePool {
     throw asMusterError(failed.reason);
   }
 
-  /** Jobs that a thread works on now. */
-  get running(): number {
-    return this.#running;
+  /** Batches that {@link run} would begin at once; one when no thread is left, so that its error is seen. */
+  get free(): number {
+    return this.threads === 0 ? 1 : this.#idle.length;
   }
 
   /** Threads that are there or start. */
@@ -81,10 +82,13 @@ export class EnginePool {
     this.#lookLater();
   }
 
-  /** Runs a job on the next free thread; its bytes are handed over. Throws `engine/failed`, `tensor/invalid`. */
-  run(job: EngineJob): Promise<EngineResult> {
+  /**
+   * Runs jobs together on the next free thread; their bytes are handed over. Each job has an outcome, in order; throws
+   * `engine/failed` when the thread ends.
+   */
+  run(jobs: readonly EngineJob[]): Promise<readonly EngineOutcome[]> {
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ job, resolve, reject });
+      this.#waiting.push({ jobs, resolve, reject });
       if (this.#threads.size === 0) this.#replace();
       this.#next();
     });
@@ -110,7 +114,7 @@ export class EnginePool {
     } finally {
       this.#starting -= 1;
     }
-    this.#next();
+    this.#tell();
   }
 
   #next(): void {
@@ -122,17 +126,21 @@ export class EnginePool {
     }
   }
 
-  async #work(thread: EngineThread, { job, resolve, reject }: Waiting): Promise<void> {
-    this.#running += 1;
-    this.#peak = Math.max(this.#peak, this.#running);
+  /** Whoever feeds this pool looks again when a thread is free, or none is there any more. */
+  #tell(): void {
+    this.#next();
+    if (this.free > 0) this.#options.onFree?.();
+  }
+
+  async #work(thread: EngineThread, { jobs, resolve, reject }: Waiting): Promise<void> {
+    this.#peak = Math.max(this.#peak, this.#threads.size - this.#idle.length);
     try {
-      resolve(await thread.run(job));
+      resolve(await thread.run(jobs));
     } catch (error) {
       reject(error);
     } finally {
-      this.#running -= 1;
       if (thread.alive) this.#idle.push(thread);
-      this.#next();
+      this.#tell();
     }
   }
 
@@ -167,7 +175,7 @@ export class EnginePool {
     if (this.#closing || this.#wanted <= 1) return;
     this.#look = setTimeout(() => {
       const idle = this.#peak < this.#threads.size ? this.#idle.shift() : undefined;
-      this.#peak = this.#running;
+      this.#peak = this.#threads.size - this.#idle.length;
       if (idle !== undefined && this.#threads.size > 1) {
         this.#wanted -= 1;
         this.#threads.delete(idle);
@@ -183,5 +191,6 @@ export class EnginePool {
       `this version ended ${maxReplaced + 1} engine threads within ${replacedWithinMs / 60_000} min and is left alone`,
     );
     for (const { reject } of this.#waiting.splice(0)) reject(error);
+    this.#tell();
   }
 }

@@ -1,7 +1,7 @@
 import { Worker } from "node:worker_threads";
 import { MusterError } from "@muster/shared";
 import type { EngineSpec } from "./engine.js";
-import { bytesOfJob, type EngineJob, type EngineResult, type FromEngine, type ToEngine } from "./engine-protocol.js";
+import { bytesOfJob, type EngineJob, type EngineOutcome, type FromEngine, type ToEngine } from "./engine-protocol.js";
 import { fromWire } from "./wire-error.js";
 import { noMark, type WorkMark } from "./work-marks.js";
 
@@ -21,7 +21,7 @@ const closeLimitMs = 5000;
 const nativeAfterMs = 2000;
 
 interface Pending {
-  readonly resolve: (result: EngineResult) => void;
+  readonly resolve: (outcomes: readonly EngineOutcome[]) => void;
   readonly reject: (error: unknown) => void;
   readonly timer: NodeJS.Timeout;
 }
@@ -78,14 +78,14 @@ export class EngineThread {
     return thread;
   }
 
-  /** Runs one job; its bytes are handed over. Throws what the engine throws, or `engine/failed` when the thread ends. */
-  run(job: EngineJob): Promise<EngineResult> {
+  /** Runs a batch; its bytes are handed over. Each job has an outcome; throws `engine/failed` when the thread ends. */
+  run(jobs: readonly EngineJob[]): Promise<readonly EngineOutcome[]> {
     return new Promise((resolve, reject) => {
       const { runLimitMs = defaultRunLimitMs } = this.#watch;
       const timer = setTimeout(() => void this.#stuck(runLimitMs), runLimitMs);
       this.#pending = { resolve, reject, timer };
       this.#mark.begin();
-      this.#send({ job }, bytesOfJob(job));
+      this.#send({ jobs }, jobs.flatMap(bytesOfJob));
     });
   }
 
@@ -103,9 +103,7 @@ export class EngineThread {
 
   #answered(message: FromEngine): void {
     this.#mark.end();
-    const pending = this.#settle();
-    if (message.kind === "answer") pending?.resolve(message.result);
-    else if (message.kind === "error") pending?.reject(fromWire(message.error));
+    if (message.kind === "outcomes") this.#settle()?.resolve(message.outcomes);
   }
 
   /** It counts as gone at once; its mark stays until it really is. */

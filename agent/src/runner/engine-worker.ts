@@ -4,7 +4,8 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { bytesOfTensors } from "@muster/shared/inference";
 import { Engine, type EngineSpec } from "./engine.js";
-import type { EngineJob, EngineResult, FromEngine, ToEngine } from "./engine-protocol.js";
+import { runBatch } from "./engine-batch.js";
+import type { EngineJob, EngineOutcome, FromEngine, ToEngine } from "./engine-protocol.js";
 import { toWire } from "./wire-error.js";
 
 const port = parentPort;
@@ -15,22 +16,27 @@ try {
   const engine = await Engine.open(workerData as EngineSpec);
   port.on("message", (message: ToEngine) => {
     if (message === "close") void engine.close().finally(() => port.close());
-    else void answer(engine, message.job);
+    else void answer(engine, message.jobs);
   });
   say({ kind: "ready" });
 } catch (error) {
   say({ kind: "fatal", error: toWire(error) });
 }
 
-async function answer(engine: Engine, job: EngineJob): Promise<void> {
-  try {
-    const result = await run(engine, job);
-    say({ kind: "answer", result }, bytesOfTensors(result.outputs ?? []));
-  } catch (error) {
-    say({ kind: "error", error: toWire(error) });
-  }
+async function answer(engine: Engine, jobs: readonly EngineJob[]): Promise<void> {
+  const outcomes = await outcomesOf(engine, jobs);
+  const outputs = outcomes.flatMap((outcome) => ("result" in outcome ? (outcome.result.outputs ?? []) : []));
+  say({ kind: "outcomes", outcomes }, bytesOfTensors(outputs));
 }
 
-function run(engine: Engine, job: EngineJob): Promise<EngineResult> {
-  return job.kind === "inputs" ? engine.inputs(job.inputs) : engine.tensors(job.inputs, job.outputs);
+/** A batch that fails is taken apart, so that one bad input does not cost the others their answer. */
+async function outcomesOf(engine: Engine, jobs: readonly EngineJob[]): Promise<EngineOutcome[]> {
+  try {
+    return (await runBatch(engine, jobs)).map((result) => ({ result }));
+  } catch (error) {
+    if (jobs.length === 1) return [{ error: toWire(error) }];
+  }
+  const outcomes: EngineOutcome[] = [];
+  for (const job of jobs) outcomes.push(...(await outcomesOf(engine, [job])));
+  return outcomes;
 }

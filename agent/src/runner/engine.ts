@@ -15,6 +15,7 @@ import {
   runInputs,
   type StageTimes,
 } from "@muster/shared/inference";
+import { blame } from "./client-fault.js";
 import { type Decryption, modelSource } from "./model-file.js";
 
 /** What an engine is made from. */
@@ -84,19 +85,24 @@ export class Engine {
 
   /**
    * Runs a client's own tensors once and returns the outputs of these names, or all, in memory of their own. There is a row
-   * for each row of the batch when the task can read the outputs, else none. Throws `engine/failed`.
+   * for each row of the batch when the task can read the outputs, else none. Throws
+   * `engine/failed`, and `input/invalid` when what was sent is at fault.
    */
   async tensors(
     inputs: readonly NamedTensor[],
     names?: readonly string[],
   ): Promise<EngineAnswer & { readonly outputs: readonly NamedTensor[] }> {
-    const startMs = performance.now();
-    const all = await this.#session.run(inputs);
-    const ranMs = performance.now();
-    const { rows } = this.#counted(this.#readRows(inputs, all), { preMs: 0, runMs: 0, postMs: 0 });
-    const asked = names === undefined ? all : all.filter(({ name }) => names.includes(name));
-    const outputs = asked.map(ownTensor);
-    return { rows, outputs, times: { preMs: 0, runMs: ranMs - startMs, postMs: performance.now() - ranMs } };
+    try {
+      const startMs = performance.now();
+      const all = await this.#session.run(inputs);
+      const ranMs = performance.now();
+      const { rows } = this.#counted(this.#readRows(inputs, all), { preMs: 0, runMs: 0, postMs: 0 });
+      const asked = names === undefined ? all : all.filter(({ name }) => names.includes(name));
+      const outputs = asked.map(ownTensor);
+      return { rows, outputs, times: { preMs: 0, runMs: ranMs - startMs, postMs: performance.now() - ranMs } };
+    } catch (error) {
+      throw blame(error, inputs, this.#manifest.tensors);
+    }
   }
 
   async close(): Promise<void> {

@@ -10,6 +10,7 @@ import type { RunnerEnding } from "../ports.js";
 import { RunnerHost } from "./host.js";
 import {
   damagedModel,
+  defaultSettings,
   infer,
   makeManifest,
   memoryLog,
@@ -49,17 +50,7 @@ test("a runner that hangs is killed and the call is rejected", async (t) => {
       process.send({ kind: "answer", id, value: {} });
     });`,
   );
-  const settings = {
-    host: "127.0.0.1",
-    port: 0,
-    workers: 1,
-    memoryMb: 0,
-    runLimitMs: 60_000,
-    maxQueue: 1,
-    stateDir: ".",
-    sources: [],
-    sinks: [],
-  };
+  const settings = { ...defaultSettings, workers: 1, maxQueue: 1 };
   const host = new RunnerHost({
     ...{ settings, log: memoryLog(), script: pathToFileURL(script) },
     limitsMs: { pulse: 100 },
@@ -87,7 +78,10 @@ test("a port that another program has is named", async (t) => {
   t.after(() => other.close());
   const address = other.address();
   const port = typeof address === "object" && address !== null ? address.port : 0;
-  await assert.rejects(startRunner(t, { port }), { code: "port/in-use", message: new RegExp(`port ${port}\\b`) });
+  await assert.rejects(startRunner(t, { serving: { port } }), {
+    code: "port/in-use",
+    message: new RegExp(`port ${port}\\b`),
+  });
 });
 
 test("a model file with one flipped bit is refused, and what serves goes on", async (t) => {
@@ -105,17 +99,7 @@ test("a model file with one flipped bit is refused, and what serves goes on", as
 
 test("the runner ends by itself when its agent is killed", async (t) => {
   const folder = await temporaryFolder();
-  const settings = {
-    host: "127.0.0.1",
-    port: 0,
-    workers: 1,
-    memoryMb: 0,
-    runLimitMs: 60_000,
-    maxQueue: 1,
-    stateDir: folder,
-    sources: [],
-    sinks: [],
-  };
+  const settings = { ...defaultSettings, workers: 1, maxQueue: 1, stateDir: folder };
   const agent = join(folder, "agent.mjs");
   await writeFile(
     agent,

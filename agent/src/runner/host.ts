@@ -4,6 +4,7 @@ import { type Log, MusterError, messageOf } from "@muster/shared";
 import type { RunnerEnding, RunnerFault, RunnerProcess } from "../ports.js";
 import type { FromRunner, ToRunner } from "./parent-link.js";
 import type { Pulse, RunnerCall, RunnerSettings, RunnerStatus, RunnerWindow, Slot } from "./protocol.js";
+import type { ServingSettings } from "./serving-settings.js";
 import { fromWire } from "./wire-error.js";
 import { marksPath, versionsAtWork } from "./work-marks.js";
 
@@ -60,8 +61,8 @@ export class RunnerHost implements RunnerProcess {
     return this.#child?.pid;
   }
 
-  get address(): { host: string; port: number } | undefined {
-    return this.#port === undefined ? undefined : { host: this.#options.settings.host, port: this.#port };
+  get serving(): ServingSettings | undefined {
+    return this.#port === undefined ? undefined : { ...this.#options.settings.serving, port: this.#port };
   }
 
   onExit(listener: (ending: RunnerEnding) => void): void {
@@ -94,7 +95,7 @@ export class RunnerHost implements RunnerProcess {
       clearTimeout(upTimer);
       await beforeListening();
       // Applications keep the address of the first start.
-      await this.#call({ do: "configure", settings: { ...settings, port: this.#port ?? settings.port } });
+      await this.#call({ do: "configure", settings: { ...settings, serving: this.serving ?? settings.serving } });
       const { url } = (await this.#call({ do: "status" })) as RunnerStatus;
       if (url !== undefined) this.#port = Number(new URL(url).port);
     } catch (error) {

@@ -1,7 +1,9 @@
-import { type Log, MusterError } from "@muster/shared";
+import { availableParallelism } from "node:os";
+import type { Log } from "@muster/shared";
 import { type Pipeline, pipelineOf } from "@muster/shared/inference";
+import type { BatchRule } from "../core/line.js";
 import { EnginePool } from "./engine-pool.js";
-import type { EngineJob, EngineResult } from "./engine-protocol.js";
+import { Lane } from "./lane.js";
 import { decryptionOf, verifyModelFile } from "./model-file.js";
 import type { Slot } from "./protocol.js";
 import type { WorkMarks } from "./work-marks.js";
@@ -9,6 +11,8 @@ import type { WorkMarks } from "./work-marks.js";
 export interface SlotOptions {
   /** Engine threads per version, at most. */
   readonly workers: number;
+  /** When inputs share a run, where the model's batch dimension is free. */
+  readonly batch: BatchRule;
   /** MB that this process may take; 0 for the budgets of the versions in it. */
   readonly memoryMb: number;
   /** How long an engine may work on one input. */
@@ -24,14 +28,17 @@ export class LoadedSlot {
   readonly slot: Slot;
   /** Decodes inputs on this thread; everything after that is the engine threads' work. */
   readonly pipeline: Pipeline;
+  /** The way of inputs to the engines, for work that was admitted. */
+  readonly lane: Lane;
   readonly #pool: EnginePool;
   /** Whoever waits until no input is left. */
   readonly #drained: (() => void)[] = [];
   #admitted = 0;
 
-  private constructor(slot: Slot, pool: EnginePool) {
+  private constructor(slot: Slot, pool: EnginePool, lane: Lane) {
     this.slot = slot;
     this.pipeline = pipelineOf(slot.manifest);
+    this.lane = lane;
     this.#pool = pool;
   }
 
@@ -40,18 +47,24 @@ export class LoadedSlot {
    * Throws `artifact/…`, `engine/failed`.
    */
   static async load(slot: Slot, options: SlotOptions, atFirst = 1): Promise<LoadedSlot> {
-    const { workers, log, marks, runLimitMs, onHang } = options;
+    const { workers, batch, log, marks, runLimitMs, onHang } = options;
     await verifyModelFile(slot.modelPath, slot.artifact);
     const { modelPath, provider, threads } = slot;
     const decryption = decryptionOf(slot.manifest, slot.artifact, slot.key);
     const watch = () => ({ mark: marks.of(slot.manifestDigest), runLimitMs, onHang: () => onHang(slot) });
     const spec = { modelPath, decryption, provider, threads, manifest: slot.manifest };
-    return new LoadedSlot(slot, await EnginePool.open({ spec, size: workers, atFirst, watch, log }));
+    let lane: Lane | undefined;
+    // In a task of its own, because a version that is given up frees one input after the other.
+    const onFree = () => queueMicrotask(() => lane?.look());
+    const pool = await EnginePool.open({ spec, size: workers, atFirst, watch, log, onFree });
+    const decodedAhead = availableParallelism() + workers * batch.maxRows;
+    lane = new Lane({ pool, tensors: slot.manifest.tensors, rule: batch, decodedAhead });
+    return new LoadedSlot(slot, pool, lane);
   }
 
   /** Inputs that were admitted and that no thread works on yet. */
   get queued(): number {
-    return Math.max(0, this.#admitted - this.#pool.running);
+    return Math.max(0, this.#admitted - this.lane.running);
   }
 
   /** Engine threads now. */
@@ -69,12 +82,6 @@ export class LoadedSlot {
       this.#admitted -= 1;
       if (this.#admitted === 0) for (const wake of this.#drained.splice(0)) wake();
     }
-  }
-
-  /** Runs a job on the next free thread, for work that was admitted. Throws `engine/failed`, `tensor/invalid`. */
-  async run(job: EngineJob): Promise<EngineResult> {
-    if (this.#admitted === 0) throw new MusterError("internal", "a job was run without being admitted");
-    return this.#pool.run(job);
   }
 
   /** Answers what was admitted, then frees everything. Nothing may be admitted after it is called. */

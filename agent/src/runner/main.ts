@@ -7,7 +7,11 @@ import { MusterError } from "@muster/shared";
 import { installedProviders } from "@muster/shared/inference";
 import { systemClock } from "@muster/shared/node";
 import { FolderSource } from "./folder-source.js";
-import { type HttpServer, serveHttp } from "./http.js";
+import { metricsRoute } from "./http/metrics.js";
+import { modelRoutes } from "./http/model-routes.js";
+import { openApiRoute } from "./http/openapi.js";
+import { type HttpServer, serveHttp } from "./http/server.js";
+import { Traffic } from "./http/traffic.js";
 import { Inference } from "./inference.js";
 import { JsonlSink } from "./jsonl-sink.js";
 import { answerCalls, parentLog, tellHang } from "./parent-link.js";
@@ -35,9 +39,9 @@ class Parts {
 
   constructor(settings: RunnerSettings) {
     this.#settings = settings;
-    const { workers, memoryMb, runLimitMs, stateDir } = settings;
+    const { workers, batch, memoryMb, runLimitMs, stateDir } = settings;
     this.slots = new Slots({
-      ...{ workers, memoryMb, runLimitMs, log, onHang: tellHang },
+      ...{ workers, batch, memoryMb, runLimitMs, log, onHang: tellHang },
       marks: new WorkMarks(marksPath(stateDir)),
     });
     this.#inference = new Inference({ slots: this.slots, windows: this.windows, maxQueue: settings.maxQueue });
@@ -46,10 +50,16 @@ class Parts {
 
   /** Throws `port/in-use`, `config/invalid`. */
   async start(): Promise<void> {
-    const { host, port, sources, stateDir } = this.#settings;
+    const { serving, sources, stateDir } = this.#settings;
     const { slots, sinks } = this;
     const inference = this.#inference;
-    this.server = await serveHttp({ slots, inference, log, version: ownVersion() }, host, port);
+    const version = ownVersion();
+    const traffic = new Traffic();
+    const routes = [
+      ...modelRoutes({ slots, inference, version }),
+      metricsRoute({ slots, windows: this.windows, traffic }),
+    ];
+    this.server = await serveHttp({ routes: [...routes, openApiRoute(version)], traffic, log }, serving);
     const classifier = {
       state: (model: string) => inference.state(model),
       classify: async (model: string, bytes: Uint8Array) => inference.input(slots.serving(model), bytes),

@@ -1,5 +1,6 @@
 import { DeviceError, Digest, Manifest, ModelName, VersionName, Window } from "@muster/shared";
 import { z } from "zod";
+import { ServingSettings } from "./serving-settings.js";
 
 /** Where new inputs come from: image files that appear in a folder. */
 export const FolderSource = z.strictObject({
@@ -22,9 +23,7 @@ export type JsonLinesSink = z.infer<typeof JsonLinesSink>;
 
 /** What a runner is told once, before anything else. */
 export const RunnerSettings = z.object({
-  host: z.string(),
-  /** 0 takes any free port. */
-  port: z.int(),
+  serving: ServingSettings,
   /** Worker threads at most, each with a session of its own, per model in service. */
   workers: z.int().min(1),
   /** MB that the process may take; 0 for the budgets of the versions in it. */
@@ -33,6 +32,8 @@ export const RunnerSettings = z.object({
   runLimitMs: z.int().min(1),
   /** Inputs that may wait per model; more are refused with 429. */
   maxQueue: z.int().min(1),
+  /** When inputs share a run, for models whose batch dimension is free. */
+  batch: z.object({ maxRows: z.int().min(1), maxDelayMs: z.number().min(0) }),
   /** Where a source keeps how far it got. */
   stateDir: z.string(),
   sources: z.array(FolderSource),

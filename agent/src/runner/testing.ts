@@ -9,8 +9,10 @@ import type { TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Log, Manifest, sha256 } from "@muster/shared";
 import { type ClassAnswer, classify, decodeInput, floatsOf, OnnxSession, pipelineOf } from "@muster/shared/inference";
+import { AgentConfig } from "../config.js";
 import { RunnerHost, type RunnerHostOptions } from "./host.js";
 import type { RunnerSettings, Slot } from "./protocol.js";
+import { type ServingSettings, servingSettings } from "./serving-settings.js";
 
 const require = createRequire(import.meta.url);
 /** The picture library belongs to shared; only these tests make pictures in the agent. */
@@ -152,25 +154,31 @@ export function memoryLog(): Log & { readonly events: string[] } {
   return { events, debug: note, info: note, warn: note, error: note };
 }
 
-/** A running runner in a process of its own, ended after the test. */
-export async function startRunner(
-  t: TestContext,
-  settings: Partial<RunnerSettings> = {},
-  options: Partial<RunnerHostOptions> = {},
-): Promise<{ host: RunnerHost; url: string; log: ReturnType<typeof memoryLog> }> {
-  const log = memoryLog();
-  const stateDir = settings.stateDir ?? (await temporaryFolder());
-  const defaults = {
-    host: "127.0.0.1",
-    port: 0,
+/** What a runner is told in tests: any free port, and else what an agent's configuration says by default. */
+export const defaultSettings: RunnerSettings = {
+  serving: { ...servingSettings(AgentConfig.parse({})), port: 0 },
+  ...{
     workers: 2,
     memoryMb: 0,
     runLimitMs: 60_000,
     maxQueue: 64,
+    batch: { maxRows: 8, maxDelayMs: 0 },
+    stateDir: ".",
     sources: [],
     sinks: [],
-  };
-  const host = new RunnerHost({ settings: { ...defaults, ...settings, stateDir }, log, ...options });
+  },
+};
+
+/** A running runner in a process of its own, ended after the test. */
+export async function startRunner(
+  t: TestContext,
+  { serving, ...settings }: Partial<Omit<RunnerSettings, "serving">> & { serving?: Partial<ServingSettings> } = {},
+  options: Partial<RunnerHostOptions> = {},
+): Promise<{ host: RunnerHost; url: string; log: ReturnType<typeof memoryLog> }> {
+  const log = memoryLog();
+  const stateDir = settings.stateDir ?? (await temporaryFolder());
+  const all = { ...defaultSettings, ...settings, stateDir, serving: { ...defaultSettings.serving, ...serving } };
+  const host = new RunnerHost({ settings: all, log, ...options });
   t.after(() => host.close());
   await host.start();
   return { host, url: (await host.status()).url ?? "", log };

@@ -1,6 +1,8 @@
 // What benchmarks and tests need to have only a part of an agent.
 export { FolderShelf } from "../adapters/folder-shelf.js";
 export { openMqttLink } from "../adapters/mqtt-link.js";
+export { RunnerHost } from "../runner/host.js";
+export { servingSettings } from "../runner/serving-settings.js";
 export { Transfer } from "../transfer.js";
 export { Uplink } from "../uplink.js";
 export { MemorySpool } from "./memory-spool.js";

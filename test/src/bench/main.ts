@@ -1,12 +1,14 @@
 // `npm run bench -- [name …]`: measurements, each beside what a user would have without Muster, in one run.
 import { availableParallelism, cpus } from "node:os";
 import { benchConnects } from "./connects.js";
+import { benchLatency, benchSaturation } from "./inference.js";
 import { benchMemory } from "./memory.js";
 import { benchFanOut, benchTransfers } from "./transfers.js";
 import { benchEncryption, benchIndex } from "./trust.js";
 
 const benches: Readonly<Record<string, readonly (() => Promise<string>)[]>> = {
   transfer: [benchTransfers, benchFanOut],
+  inference: [benchLatency, benchSaturation],
   security: [benchConnects, benchIndex, benchEncryption],
   memory: [benchMemory],
 };
