@@ -5,6 +5,7 @@ import {
   type DeviceEvent,
   type Hello,
   type Log,
+  MusterError,
   messageOf,
   parseWith,
   type Reported,
@@ -12,15 +13,19 @@ import {
   type Window,
 } from "@muster/shared";
 import { LowdbDoc, lockFolder, systemClock } from "@muster/shared/node";
+import { childEnv } from "./adapters/child-env.js";
 import { serveStatus } from "./adapters/control-socket.js";
 import { FolderShelf } from "./adapters/folder-shelf.js";
 import { FolderSpool } from "./adapters/folder-spool.js";
 import { openMqttLink } from "./adapters/mqtt-link.js";
+import { runtimeFault } from "./adapters/provider-probe.js";
 import { StandInServer } from "./adapters/stand-in-server.js";
 import { Allowance, Spent } from "./allowance.js";
 import { encryptedAtRest, inTheClear } from "./at-rest.js";
 import { AgentConfig } from "./config.js";
 import { parseHours } from "./core/allowance.js";
+import { EngineCache } from "./engine-cache.js";
+import { FallbackWatch } from "./fallback-watch.js";
 import { readHardware } from "./hardware.js";
 import { loadIdentity, readCertificate, readIdentity, replaceIdentity, sweepKeys } from "./identity-store.js";
 import { Reconciler } from "./reconciler.js";
@@ -28,13 +33,14 @@ import { Renewal } from "./renewal.js";
 import { withServing } from "./report-model.js";
 import { RunnerHost } from "./runner/host.js";
 import { servingSettings } from "./runner/serving-settings.js";
-import { runTrial } from "./runner/trial.js";
-import { AgentState, initialState } from "./state.js";
+import { trialBy } from "./runner/trial.js";
+import { AgentState, emptyModel, initialState } from "./state.js";
 import type { AgentStatus } from "./status.js";
 import { Steps } from "./steps.js";
 import { RunnerSupervisor } from "./supervisor.js";
 import { Telemetry } from "./telemetry.js";
 import { Transfer } from "./transfer.js";
+import { TrialMemory } from "./trial-memory.js";
 import { Upkeep } from "./upkeep.js";
 import { Uplink } from "./uplink.js";
 
@@ -47,6 +53,14 @@ export interface Agent {
   /** Where applications ask for inference. */
   readonly inferenceUrl: string;
   close(): Promise<void>;
+}
+
+/** The environment of the processes that run models. Throws `config/invalid` when another ONNX Runtime cannot be loaded. */
+async function runtimeEnv({ onnxruntime }: AgentConfig): Promise<NodeJS.ProcessEnv> {
+  const env = childEnv(onnxruntime);
+  const fault = onnxruntime === undefined ? undefined : await runtimeFault(env);
+  if (fault === undefined) return env;
+  throw new MusterError("config/invalid", `onnxruntime: ${fault}; correct the path, or leave the setting out`);
 }
 
 /**
@@ -66,6 +80,7 @@ export async function startAgent(options: Partial<AgentConfig>, log: Log): Promi
   };
   try {
     closers.push(await lockFolder(dataDir));
+    const env = await runtimeEnv(config);
     await sweepKeys(dataDir);
     const shelf = await FolderShelf.open(join(dataDir, "models"));
     const atRestKey = config.atRestKeyFile ?? join(dataDir, "identity", "at-rest.key");
@@ -86,7 +101,7 @@ export async function startAgent(options: Partial<AgentConfig>, log: Log): Promi
         sources: config.sources,
         sinks: config.sinks,
       },
-      log,
+      ...{ env, log },
     });
     const runner: RunnerSupervisor = new RunnerSupervisor({
       process: runnerProcess,
@@ -113,7 +128,7 @@ export async function startAgent(options: Partial<AgentConfig>, log: Log): Promi
       clock,
       log,
     });
-    const hardware = async () => readHardware(dataDir, (await runner.status()).providers);
+    const hardware = async () => readHardware({ dataDir, runtime: await runner.status() });
 
     const unspooled = (error: unknown) => log.error("event.unspooled", { error });
     // Uplink, transfer and reconciler need each other; nothing is called before all three are there.
@@ -142,10 +157,14 @@ export async function startAgent(options: Partial<AgentConfig>, log: Log): Promi
       },
       ...{ shelf, clock, log, allowance, maxArtifactBytes: config.maxArtifactBytes },
     });
+    const trials = await TrialMemory.open(join(dataDir, "trials.json"), { trial: trialBy({ env }), log });
+    const { maxVariantsTried: maxVariants, maxArtifactBytes, transferBytesPerDay } = config;
     const steps = new Steps({
-      ...{ shelf, transfer, runner, trial: runTrial },
+      ...{ shelf, transfer, runner, trial: trials.run, favourite: trials.favourite },
       device: {
         ...{ hardware, agentVersion, trialTimeoutMs: config.trialTimeoutMs, sealingKey: credentials.sealingKey },
+        engines: new EngineCache(join(dataDir, "engines"), config.maxEngineCacheBytes),
+        budget: { maxVariants, maxArtifactBytes, dataBytes: transferBytesPerDay || undefined },
         root: () => reconciler.root,
       },
       now: () => clock.now(),
@@ -161,15 +180,20 @@ export async function startAgent(options: Partial<AgentConfig>, log: Log): Promi
       onDamaged: (model) => void reconciler.damaged(model).catch(unspooled),
     });
 
+    const fallbacks = new FallbackWatch((fields) => void tell("provider-fallback", fields).catch(unspooled));
     let seq = 0;
     const reported = async (): Promise<Reported> => {
       seq += 1;
       const status = await runner.status().catch(() => undefined);
+      const models = reconciler
+        .report()
+        .map((model) => withServing(model, reconciler.state.models[model.model] ?? emptyModel, status));
+      fallbacks.look(models);
       const state: Reported = {
         seq,
         bootId,
         revision: reconciler.state.revision,
-        models: reconciler.report().map((model) => withServing(model, status)),
+        models,
         runner: {
           state: runner.state,
           restarts: Object.values(runner.endings).reduce((a, b) => a + b, 0),

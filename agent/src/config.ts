@@ -38,6 +38,15 @@ export const AgentConfig = z
       .int()
       .min(1)
       .default(4 * 1024 ** 3),
+    /** How many variants of a version are fetched and tried, within the limits of memory, disk and data. */
+    maxVariantsTried: z.int().min(1).max(16).default(3),
+    /** Disk for engines that a provider built for this device. */
+    maxEngineCacheBytes: z
+      .int()
+      .min(0)
+      .default(2 * 1024 ** 3),
+    /** A folder with another build of ONNX Runtime, a package like onnxruntime-node; see docs/providers.md. */
+    onnxruntime: z.string().min(1).optional(),
     /** How long a trial may take in all. */
     trialTimeoutMs: z
       .int()

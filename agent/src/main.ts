@@ -13,8 +13,10 @@ import {
   program,
   runProgram,
 } from "@muster/shared/node";
+import { childEnv } from "./adapters/child-env.js";
 import { askStatus } from "./adapters/control-socket.js";
-import { probeProviders } from "./adapters/provider-probe.js";
+import { checkHub } from "./adapters/hub-check.js";
+import { probeRuntime } from "./adapters/provider-probe.js";
 import { agentVersion, startAgent } from "./agent.js";
 import { AgentConfig } from "./config.js";
 import { diagnose, findingsText } from "./doctor.js";
@@ -134,11 +136,15 @@ function agentProgram(): Command {
     .command("doctor")
     .description("check this device and say what to do about each problem")
     .option("--json", "print JSON")
-    .addHelpText("after", "\nExample:\n  muster-agent doctor")
+    .addHelpText(
+      "after",
+      "\nExits with 1 when the agent cannot do its work here; a warning is none.\n\nExample:\n  muster-agent doctor",
+    )
     .action(async ({ json }: Flags) => {
-      const { dataDir } = await settings(root);
-      const findings = await diagnose(dataDir, await probeProviders());
-      print(json === true ? JSON.stringify({ findings }, undefined, 2) : findingsText(findings));
+      const { dataDir, onnxruntime } = await settings(root);
+      const diagnosis = await diagnose({ dataDir, runtime: await probeRuntime(childEnv(onnxruntime)), checkHub });
+      const { findings } = diagnosis;
+      print(json === true ? JSON.stringify(diagnosis, undefined, 2) : findingsText(findings));
       if (findings.some(({ ok }) => !ok)) throw new ExitWith(exitCodes.error);
     });
   return root;

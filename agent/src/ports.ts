@@ -15,10 +15,15 @@ export interface Runner {
   status(): Promise<RunnerStatus>;
 }
 
-/** Proves a version in a process of its own. Never throws for what the model does; see {@link TrialResult}. */
+/** Proves a version in processes of its own. Never throws for what the model does; see {@link TrialResult}. */
 export type RunTrial = (
   request: TrialRequest,
-  options: { timeoutMs: number; signal: AbortSignal },
+  options: {
+    timeoutMs: number;
+    signal: AbortSignal;
+    /** A candidate is tried next, so many of so many. */
+    onCandidate?: (candidate: TrialRequest["candidates"][number], number: number, of: number) => void;
+  },
 ) => Promise<TrialResult>;
 
 /** Numbered records that wait, durably, until the hub has stored them. */
@@ -147,11 +152,26 @@ export interface UpLink {
   close(): Promise<void>;
 }
 
-/** What the installed inference library can do here; asked in a process of its own. */
-export interface ProviderProbe {
+/** What the inference library is and can do here; every part is asked in a process of its own, which it may end. */
+export interface RuntimeProbe {
   readonly version: string;
-  /** Execution providers it brings along. */
-  readonly working: readonly string[];
+  readonly build: string;
+  /** Execution providers that the build has, or could load if their libraries were there, and why one does not work. */
+  readonly providers: readonly { readonly provider: string; readonly bundled: boolean; readonly fault?: string }[];
   /** Why it cannot even be loaded. */
   readonly error?: string;
 }
+
+/** How far a connection to the hub came. */
+export type HubCheck =
+  | { readonly error: string }
+  /** When the hub's certificate is valid, epoch milliseconds. */
+  | { readonly protocol: string; readonly tookMs: number; readonly fromMs: number; readonly untilMs: number };
+
+/** Looks whether the hub lets this device in; never throws. All but the address is PEM. */
+export type CheckHub = (identity: {
+  readonly mqttUrl: string;
+  readonly ca: string;
+  readonly certificate: string;
+  readonly privateKey: string;
+}) => Promise<HubCheck>;

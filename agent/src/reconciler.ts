@@ -15,8 +15,7 @@ import type { BlobShelf, RunnerEnding } from "./ports.js";
 import { reportModel } from "./report-model.js";
 import { type AgentState, emptyModel, type ModelState, recovered } from "./state.js";
 import type { Steps } from "./steps.js";
-import type { TransferProgress } from "./transfer.js";
-import { Watch } from "./watch.js";
+import { type Progress, Watch } from "./watch.js";
 
 export interface ReconcilerDeps {
   readonly store: DocStore<AgentState>;
@@ -204,7 +203,7 @@ export class Reconciler {
       watch.abort = new AbortController();
       watch.attempt = step.do === "repair" ? step.wanted.attempt : state.candidate?.attempt;
       const signal = AbortSignal.any([watch.abort.signal, this.#stop.signal]);
-      const onProgress = (progress: TransferProgress) => {
+      const onProgress = (progress: Progress) => {
         watch.progress = progress;
         this.#deps.device.onChange();
       };

@@ -8,6 +8,7 @@ import {
   openRoot,
   Root,
   rootDigest,
+  TrialReport,
   type Trust,
   VersionName,
   Wanted,
@@ -41,9 +42,11 @@ export const Candidate = z.object({
   /** How often a trial was begun; written before it begins. */
   trialStarts: z.int(),
   release: z.int().optional(),
+  /** Names of the variants to fetch and try, in order of promise; what the trial chose is the only one left. */
+  variants: z.array(z.string()).max(64).optional(),
+  /** What the trial chose. (An agent that fetched one variant only wrote it before the trial.) */
   variant: z.string().optional(),
   artifact: Digest.optional(),
-  artifactBytes: z.int().optional(),
   provider: z.string().optional(),
   threads: z.int().optional(),
   wrappedKeys: Wanted.shape.keys,
@@ -59,6 +62,8 @@ export const ModelState = z.object({
   /** The version committed before; a way back that needs no hub. */
   previous: Installed.optional(),
   candidate: Candidate.optional(),
+  /** How the latest trial went. */
+  trial: TrialReport.optional(),
   /** How past attempts ended, oldest first. */
   finished: z.array(FinishedAttempt).max(16),
 });

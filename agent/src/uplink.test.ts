@@ -9,6 +9,7 @@ import { Uplink } from "./uplink.js";
 /** An uplink with one transfer, and what reaches that. */
 function bench() {
   const told: string[] = [];
+  const sent: string[] = [];
   const nothing = () => undefined;
   const log: Log = { debug: nothing, info: nothing, warn: (event) => told.push(event), error: nothing };
   let handlers: LinkHandlers | undefined;
@@ -18,7 +19,9 @@ function bench() {
       handlers = given;
       return {
         connected: true,
-        send: async () => undefined,
+        send: async (kind) => {
+          sent.push(kind);
+        },
         reconnect: async () => undefined,
         close: async () => undefined,
       };
@@ -34,8 +37,8 @@ function bench() {
     onReply: (reply) => replies.push(reply),
     onConnection: nothing,
   });
-  const arrive = (kind: "chunk" | "reply", payload: Buffer) => handlers?.onMessage(kind, payload);
-  return { arrive, frames, replies, told, stop };
+  const arrive = (kind: "chunk" | "reply" | "command", payload: Buffer) => handlers?.onMessage(kind, payload);
+  return { arrive, frames, replies, told, sent, stop };
 }
 
 const frame = (transfer: number) => encodeFrame({ transfer, request: 1, offset: 5, bytes: Buffer.from("bytes") });
@@ -69,4 +72,11 @@ test("a frame whose header is damaged, whose length is wrong, or that is none, r
   assert.equal(told.length, bad.length + 1);
   arrive("chunk", whole);
   assert.equal(frames.length, 1);
+});
+
+test("asked for a hello by a hub that may have missed it, the device says it again", async () => {
+  const { arrive, sent, told } = bench();
+  arrive("command", encode({ type: "hello" }));
+  while (sent.length === 0) await new Promise((resolve) => setImmediate(resolve));
+  assert.deepEqual([sent, told], [["hello"], []]);
 });

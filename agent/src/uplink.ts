@@ -123,15 +123,21 @@ export class Uplink implements ChunkLink {
   }
 
   async #onConnected(): Promise<void> {
+    if (!(await this.#greet())) return;
+    for (const listener of this.#listeners.values()) listener.onConnection(true);
+  }
+
+  /** Says all that a hub has to know of a device that has come. Resolves with whether that went out. */
+  async #greet(): Promise<boolean> {
     try {
       await this.#send("hello", encode(await this.#deps.say.hello()));
     } catch (error) {
       this.#deps.log.warn("link.hello.unsent", { reason: messageOf(error) });
-      return;
+      return false;
     }
     this.report();
     this.flush();
-    for (const listener of this.#listeners.values()) listener.onConnection(true);
+    return true;
   }
 
   async #sendReport(): Promise<void> {
@@ -204,6 +210,10 @@ export class Uplink implements ChunkLink {
   #obey(command: Command): void {
     if (command.type === "resync") {
       this.report();
+      return;
+    }
+    if (command.type === "hello") {
+      void this.#greet();
       return;
     }
     if (command.type !== "ack") {

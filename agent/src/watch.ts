@@ -2,6 +2,9 @@ import type { Clock, DeviceError } from "@muster/shared";
 import type { Candidate } from "./state.js";
 import type { TransferProgress } from "./transfer.js";
 
+/** How far the running step is: a transfer, or a trial in words. */
+export type Progress = TransferProgress | { readonly doing: string };
+
 /** What is known of a model besides its durable state. */
 export class Watch {
   loop: Promise<void> | undefined;
@@ -10,7 +13,7 @@ export class Watch {
   /** The attempt that the running step is for. */
   attempt: string | undefined;
   again = false;
-  progress: TransferProgress | undefined;
+  progress: Progress | undefined;
   probation: { fault?: DeviceError; inputs: number; errors: number } = { inputs: 0, errors: 0 };
   /** How the runner ended because of the committed version, and when. */
   faults: { readonly atMs: number; readonly error: DeviceError }[] = [];

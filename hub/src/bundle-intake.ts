@@ -10,6 +10,7 @@ import {
   type Manifest,
   newArtifactKey,
   type Problem,
+  referencesOf,
   sealArtifact,
 } from "@muster/shared";
 import type { ArtifactKeys } from "./artifact-keys.js";
@@ -27,7 +28,8 @@ export interface BundleIntakeDeps {
 }
 
 /** A manifest that has no release number yet. */
-export type Unreleased = Omit<Manifest, "release" | "createdMs">;
+export type Unreleased = WithoutRelease<Manifest>;
+type WithoutRelease<M> = M extends unknown ? Omit<M, "release" | "createdMs"> : never;
 
 /** Makes a manifest out of a bundle: checks its files, opens its models, measures its baseline, cuts its artifacts. */
 export class BundleIntake {
@@ -50,11 +52,15 @@ export class BundleIntake {
     };
     for (const [at, { file }] of bundle.variants.entries()) await use(`variants[${at}].file`, file);
     for (const [at, { file }] of bundle.selfTest.samples.entries()) await use(`selfTest.samples[${at}].file`, file);
-    const references = referenceImages(bundle, files);
-    for (const path of references) await use("baseline.images", path);
-    if (bundle.baseline !== undefined && references.length < 20) {
-      const message = `'${bundle.baseline.images}' holds ${references.length} images; at least 20 are needed to compare with`;
-      problems.push({ field: "baseline.images", message });
+    const wanted = referencesOf(bundle);
+    const references = referenceFiles(bundle, files);
+    if (wanted !== undefined) {
+      for (const path of references) await use(wanted.field, path);
+      if (references.length < wanted.least) {
+        const kinds = wanted.endings.join(" ");
+        const message = `'${wanted.folder}' holds ${references.length} files (${kinds}); at least ${wanted.least} are needed to compare with`;
+        problems.push({ field: wanted.field, message });
+      }
     }
     if (problems.length > 0) throw invalid("bundle/invalid", "the bundle", problems);
     return used;
@@ -89,7 +95,7 @@ export class BundleIntake {
         bundle,
         variants: Object.fromEntries(bundle.variants.map(({ name, file }) => [name, copyOf(file)])),
         samples: bundle.selfTest.samples.map(({ file }) => copyOf(file)),
-        baseline: referenceImages(bundle, used).map(copyOf),
+        baseline: referenceFiles(bundle, used).map(copyOf),
         selfTest,
       });
     } finally {
@@ -111,10 +117,10 @@ export class BundleIntake {
       const index = await storeBytes(this.#deps.artifacts, encodeChunkIndex(chunks));
       variants.push({ name, precision, artifact: { ...blob, index } });
     }
-    const samples: Manifest["selfTest"]["samples"] = [];
+    const samples: object[] = [];
     for (const { file, expect } of bundle.selfTest.samples)
       samples.push({ input: await this.#keep(used[file] ?? ""), ...expect });
-    return {
+    const manifest = {
       model: bundle.name,
       version: bundle.version,
       task: bundle.task,
@@ -122,13 +128,15 @@ export class BundleIntake {
       tensors: bundle.tensors,
       preprocess: bundle.preprocess,
       postprocess: bundle.postprocess,
-      selfTest: { tolerance: bundle.selfTest.tolerance, samples },
+      selfTest: { ...bundle.selfTest, samples },
       budgets: bundle.budgets,
       requires: bundle.requires,
       baseline,
       ...(bundle.licence === undefined ? {} : { licence: bundle.licence }),
       metadata: bundle.metadata,
     };
+    // A bundle of a task becomes a manifest of the same task, whichever it is.
+    return manifest as Unreleased;
   }
 
   async #keep(digest: string): Promise<{ sha256: string; sizeBytes: number }> {
@@ -147,11 +155,13 @@ export class BundleIntake {
   }
 }
 
-/** The reference inputs of a bundle among its files, in the order of their names. */
-function referenceImages(bundle: Bundle, files: Readonly<Record<string, string>>): string[] {
-  const { baseline } = bundle;
-  if (baseline === undefined) return [];
-  const folder = baseline.images.endsWith("/") ? baseline.images : `${baseline.images}/`;
-  const images = Object.keys(files).filter((path) => path.startsWith(folder) && /\.(jpe?g|png|webp)$/i.test(path));
-  return images.sort().slice(0, baseline.maxImages);
+/** The files of the baseline, in the order of their names. */
+function referenceFiles(bundle: Bundle, files: Readonly<Record<string, string>>): string[] {
+  const references = referencesOf(bundle);
+  if (references === undefined) return [];
+  const { folder, most, isInput } = references;
+  return Object.keys(files)
+    .filter((path) => path.startsWith(folder) && isInput(path))
+    .sort()
+    .slice(0, most);
 }

@@ -9,7 +9,7 @@ import { rooms, silent } from "./testing/hub-rooms.js";
 const lifeMs = 90_000_000;
 
 /** Certificates of device `a`, whose first one is `a1`; `signs` false is a hub without a key. */
-async function bench(t: TestContext, signs = true) {
+async function bench(t: TestContext, signs = true, unseen = false) {
   const { db, clock, devices } = await rooms();
   t.after(() => db.destroy());
   let made = 0;
@@ -25,7 +25,7 @@ async function bench(t: TestContext, signs = true) {
   const open = async () =>
     new Certificates({
       ...{ store: await CertificateStore.open(db), clock, devices, events: new EventLog(db, clock), pki },
-      settings: { log: silent, deviceCertificateMs: lifeMs },
+      settings: { log: silent, deviceCertificateMs: lifeMs, unseen },
     });
   const certificates = await open();
   const first = await certificates.sign("a", signs ? { csr: "csr" } : { certificate: "a1" });
@@ -136,4 +136,46 @@ test("without a key of its own the hub takes what the CA signed, until it is rev
   await assert.rejects(certificates.sign("a", { csr: "csr" }), { message: /does not sign/ });
   certificates.entered("a", { ...shown("a2"), fromMs: 0 });
   assert.equal((await ask()).type, "renewal-refused");
+});
+
+test("through a broker that shows no certificates a device is shut out when none of its own is good", async (t) => {
+  const { certificates, clock } = await bench(t, true, true);
+  const shut = (device: string) => certificates.shut(device)?.count;
+  assert.equal(shut("a"), undefined);
+  assert.equal(shut("stranger"), "device-unknown");
+  assert.equal(shut("b"), "certificate-expired", "it has none");
+  await certificates.revoke("a", { reason: "stolen" });
+  assert.match(certificates.shut("a")?.reason ?? "", /revoked: stolen/);
+  await certificates.adopt("a", await certificates.sign("a", { csr: "csr" }));
+  assert.equal(shut("a"), undefined);
+  clock.advance(lifeMs);
+  assert.equal(shut("a"), "certificate-expired");
+});
+
+test("through such a broker a renewal leaves every certificate good that the device may be using", async (t) => {
+  const { certificates, clock, ask, refusal } = await bench(t, true, true);
+  assert.equal((await ask()).type, "renewal-refused", "more than half of its life is left");
+  clock.advance(lifeMs * 0.6);
+  assert.equal((await ask()).type, "certificate");
+  clock.advance(1000);
+  assert.equal((await ask()).type, "certificate", "it may not have got the first answer");
+  assert.deepEqual(
+    ["a1", "a2", "a3"].map((serial) => refusal(serial, clock.now())),
+    [undefined, undefined, undefined],
+  );
+  await certificates.revoke("a", { reason: "stolen" });
+  assert.equal((await ask()).type, "renewal-refused");
+});
+
+test("what a revocation list has to name: what was revoked or belonged to a removed device, until it expires", async (t) => {
+  const { certificates, devices, clock } = await bench(t);
+  const listed = () => certificates.revoked().map(({ device, serial }) => `${device}:${serial}`);
+  assert.deepEqual(listed(), []);
+  await certificates.adopt("a", await certificates.sign("a", { csr: "csr" }));
+  assert.deepEqual(listed(), ["a:a1"]);
+  await devices.remove("a");
+  await certificates.forget("a");
+  assert.deepEqual(listed(), ["a:a1", ":a2"]);
+  clock.advance(lifeMs);
+  assert.deepEqual(listed(), []);
 });

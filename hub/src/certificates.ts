@@ -9,11 +9,11 @@ import {
   type RenewalRequest,
   type RevokeCertificates,
 } from "@muster/shared";
-import { isRevoked, mayRenew, normalSerial, replaced } from "./core/certificate-rules.js";
+import { isRevoked, mayRenew, normalSerial, replaced, validFromMs } from "./core/certificate-rules.js";
 import { Pace } from "./core/pace.js";
 import type { Devices } from "./devices.js";
 import type { EventLog } from "./events.js";
-import type { Door, IssuedCertificate, Pki, PresentedCertificate, Refusal } from "./ports.js";
+import type { Door, IssuedCertificate, OuterDoor, Pki, PresentedCertificate, Refusal } from "./ports.js";
 import type { CertificateStore } from "./store/certificate-store.js";
 
 export interface CertificatesDeps {
@@ -22,16 +22,23 @@ export interface CertificatesDeps {
   readonly devices: Devices;
   readonly events: EventLog;
   readonly pki: Pki;
-  readonly settings: { readonly log: Log; readonly deviceCertificateMs: number };
+  readonly settings: {
+    readonly log: Log;
+    readonly deviceCertificateMs: number;
+    /** The broker is elsewhere and does not tell which certificate a device shows. */
+    readonly unseen?: boolean;
+  };
 }
 
 /** Renewals of one device that go at once, and how many in the life of a certificate. */
 const renewals = { burst: 5, perLife: 120 };
+/** Whose certificates are kept under no device's name. */
+const nobody = "";
 /** How long a certificate of another CA is remembered as revoked that was never seen. */
 const unseenMs = 10 * 365 * 86_400_000;
 
 /** Which certificates open the door for each device, until when, and what comes after them. */
-export class Certificates implements Door {
+export class Certificates implements Door, OuterDoor {
   readonly #deps: CertificatesDeps;
   /** What each device shows, or showed last. */
   readonly #presented = new Map<string, PresentedCertificate>();
@@ -62,6 +69,22 @@ export class Certificates implements Door {
     if (!isRevoked(known, nowMs)) return undefined;
     const reason = `certificate ${serial} of ${device} was revoked: ${known.reason ?? "no reason given"}`;
     return { count: "certificate-revoked", reason };
+  }
+
+  shut(device: string): Refusal | undefined {
+    const { devices, pki, clock, store } = this.#deps;
+    const nowMs = clock.now();
+    if (!devices.has(device)) return { count: "device-unknown", reason: `device ${device} is not in this fleet` };
+    const known = store.of(device).filter(({ expiresMs }) => expiresMs > nowMs);
+    if (known.some((certificate) => !isRevoked(certificate, nowMs))) return undefined;
+    const last = known.at(-1);
+    if (last !== undefined) {
+      const reason = `every certificate of ${device} was revoked: ${last.reason ?? "no reason given"}`;
+      return { count: "certificate-revoked", reason };
+    }
+    // One that was brought is not known before it is seen.
+    if (pki.authority === undefined) return undefined;
+    return { count: "certificate-expired", reason: `every certificate of ${device} has expired` };
   }
 
   entered(device: string, presented: PresentedCertificate): void {
@@ -124,12 +147,11 @@ export class Certificates implements Door {
       if (pki.authority === undefined) throw refused("this hub does not sign certificates");
       const issued = await pki.authority.issueDevice(csr, device);
       // While it was signed, the device may have been revoked.
-      const since = this.refusal(device, presented);
+      const since = settings.unseen === true ? this.shut(device) : this.refusal(device, presented);
       if (since !== undefined) throw refused(since.reason);
       const nowMs = clock.now();
-      const ends = new Map(
-        replaced(store.of(device), presented.serial, nowMs).map((end) => [end.serial, end.revokedMs]),
-      );
+      const asked = settings.unseen === true ? undefined : presented.serial;
+      const ends = new Map(replaced(store.of(device), asked, nowMs).map((end) => [end.serial, end.revokedMs]));
       const { certificate, serial, expiresMs } = issued;
       await store.drop(device, (known) => known.expiresMs <= nowMs);
       await store.put(device, [
@@ -188,20 +210,40 @@ export class Certificates implements Door {
       }));
   }
 
-  /** Forgets a device that was removed; what was revoked stays so, should the name come back. */
+  /**
+   * Forgets a device that was removed; what was revoked stays so, should the name come back. Only the serial numbers of its
+   * other certificates are kept, for a revocation list.
+   */
   async forget(device: string): Promise<void> {
-    const nowMs = this.#deps.clock.now();
+    const { clock, store } = this.#deps;
+    const nowMs = clock.now();
     this.#presented.delete(device);
     this.#paces.delete(device);
-    await this.#deps.store.drop(device, (known) => !isRevoked(known, nowMs));
+    const good = store.of(device).filter((known) => !isRevoked(known, nowMs));
+    await store.put(
+      nobody,
+      good.map((known) => ({ ...known, revokedMs: nowMs, reason: "removed" })),
+    );
+    await store.drop(device, (known) => !isRevoked(known, nowMs));
+    await store.drop(nobody, (known) => known.expiresMs <= nowMs);
+  }
+
+  /** All that is revoked and has not expired, of devices of the fleet and of others. */
+  revoked(): { readonly device: string; readonly serial: string; readonly revokedMs: number }[] {
+    const nowMs = this.#deps.clock.now();
+    return this.#deps.store.all().flatMap(({ device, serial, revokedMs, expiresMs }) => {
+      const counts = revokedMs !== undefined && revokedMs <= nowMs && expiresMs > nowMs;
+      return counts ? [{ device, serial, revokedMs }] : [];
+    });
   }
 
   /** The certificate the device is connected with, if it may be renewed now; throws `renewal/refused`. */
   #mayRenew(device: string): PresentedCertificate {
     const nowMs = this.#deps.clock.now();
-    const presented = this.#presented.get(device);
+    const unseen = this.#deps.settings.unseen === true;
+    const presented = unseen ? this.#oldestGood(device, nowMs) : this.#presented.get(device);
     if (presented === undefined) throw refused("the device is not connected");
-    const refusal = this.refusal(device, presented);
+    const refusal = unseen ? this.shut(device) : this.refusal(device, presented);
     if (refusal !== undefined) throw refused(refusal.reason);
     if (!mayRenew(presented.fromMs, presented.expiresMs, nowMs)) {
       throw refused("more than half of the present certificate's life is left");
@@ -212,6 +254,16 @@ export class Certificates implements Door {
     if (!pace.free(nowMs)) throw refused("too many renewals in a short time");
     pace.take(1, nowMs);
     return presented;
+  }
+
+  /** The certificate that a device most likely shows when it asks for the next one. */
+  #oldestGood(device: string, nowMs: number): PresentedCertificate | undefined {
+    const good = this.#deps.store
+      .of(device)
+      .filter((known) => known.expiresMs > nowMs && !isRevoked(known, nowMs))
+      .sort((a, b) => a.expiresMs - b.expiresMs);
+    const [first] = good;
+    return first && { serial: first.serial, fromMs: validFromMs(first), expiresMs: first.expiresMs };
   }
 }
 

@@ -1,5 +1,33 @@
 import { z } from "zod";
 
+const BrokerUrl = z
+  .string()
+  .refine(
+    (text) => URL.canParse(text) && /^mqtts:\/\/[^/@]+\/?$/.test(text),
+    "must be mqtts://host or mqtts://host:port",
+  );
+
+/** A broker elsewhere, instead of the embedded one; `muster broker-config` writes what a Mosquitto needs for it. */
+const BrokerConfig = z
+  .strictObject({
+    /** Where the broker is for the hub. */
+    url: BrokerUrl,
+    /** Where it is for devices, when that is another address. */
+    deviceUrl: BrokerUrl.optional(),
+    /** The CA of its certificate, PEM; that of the hub's listeners if not given. Devices trust the latter only. */
+    ca: z.string().min(1).optional(),
+    /** What the hub shows there, and its key, PEM; if not given, the hub's CA makes one for each connection. */
+    certificate: z.string().min(1).optional(),
+    key: z.string().min(1).optional(),
+    /** Where the hub writes which certificates it has revoked, PEM, for the broker to read. */
+    crlFile: z.string().min(1).optional(),
+  })
+  .refine(({ certificate, key }) => (certificate === undefined) === (key === undefined), {
+    path: ["key"],
+    message: "certificate and key belong together; give both or neither",
+  });
+export type BrokerConfig = z.infer<typeof BrokerConfig>;
+
 /** What a hub can be told; every key has a default, so an empty configuration works. */
 export const HubConfig = z.strictObject({
   /** Everything the hub keeps lies in this folder: database, artifacts, keys. */
@@ -11,6 +39,8 @@ export const HubConfig = z.strictObject({
   /** Where devices connect: MQTT over mutual TLS. */
   mqttHost: z.string().min(1).default("0.0.0.0"),
   mqttPort: z.int().min(0).max(65_535).default(8883),
+  /** With it, devices connect there and not to `mqttPort`; the limits of connections and messages below are the broker's then. */
+  broker: BrokerConfig.optional(),
   /** Where devices join, by HTTPS. */
   enrolmentHost: z.string().min(1).default("0.0.0.0"),
   enrolmentPort: z.int().min(0).max(65_535).default(7401),

@@ -48,6 +48,18 @@ export class Devices {
     return this.#ids.has(device);
   }
 
+  /** Every device of the fleet. */
+  ids(): string[] {
+    return [...this.#ids];
+  }
+
+  /** Devices that count as online and have given no sign of life since the time. */
+  silentSince(ms: number): string[] {
+    return [...this.#connected]
+      .filter(([device, lastMs]) => lastMs < ms && this.online(device))
+      .map(([device]) => device);
+  }
+
   /** Takes a new device in. Throws `device/exists`. */
   async add(device: string, labels: Labels): Promise<void> {
     const { db, clock } = this.#deps;

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { type HubStatus, type Log, parseWith } from "@muster/shared";
 import { FolderBlobs, lockFolder, readIfThere, systemClock, writeDurably } from "@muster/shared/node";
 import { Access, firstAdmin } from "./access.js";
-import { openAedesBroker } from "./adapters/aedes-broker.js";
+import { openDeviceLink } from "./adapters/device-link.js";
 import { inspectProcess } from "./adapters/inspect-process.js";
 import { openPki } from "./adapters/pki.js";
 import { openSqlite } from "./adapters/sqlite-store.js";
@@ -34,12 +34,16 @@ import { Ingest } from "./ingest.js";
 import { ListenerCertificates } from "./listener-tls.js";
 import type { LinkListener } from "./ports.js";
 import { Publishing } from "./publishing.js";
+import { RevocationList } from "./revocation-list.js";
+import { RollCall } from "./roll-call.js";
 import { Rollouts } from "./rollouts.js";
 import { CertificateStore } from "./store/certificate-store.js";
 import { RolloutStore } from "./store/rollout-store.js";
 import { Telemetry } from "./telemetry.js";
 import { Transfers } from "./transfers.js";
 import { Trust } from "./trust.js";
+
+export { prepareMosquitto } from "./adapters/mosquitto-files.js";
 
 /** The version of this hub. */
 export const hubVersion = "0.1.0";
@@ -85,7 +89,7 @@ export async function startHub(options: Partial<HubConfig>, log: Log): Promise<H
     closers.push(() => certificateStore.close());
     const certificates = new Certificates({
       ...{ store: certificateStore, clock, devices, events, pki },
-      settings: { log, deviceCertificateMs },
+      settings: { log, deviceCertificateMs, unseen: config.broker !== undefined },
     });
     const telemetry = new Telemetry(db, clock, devices);
     const catalog = new Catalog({ db, devices, artifacts, clock });
@@ -112,17 +116,27 @@ export async function startHub(options: Partial<HubConfig>, log: Log): Promise<H
 
     // The broker needs its listener before the rooms behind it exist; nothing connects until then.
     let ingest: Ingest | undefined;
+    let rollCall: RollCall | undefined;
     const listener: LinkListener = {
       onMessage: (...message) => ingest?.onMessage(...message),
       onAlive: (device) => ingest?.onAlive(device),
-      onGone: (device) => ingest?.onGone(device),
+      onGone: (device) => {
+        ingest?.onGone(device);
+        void rollCall?.doubt(device);
+      },
+      onOpen: () => void rollCall?.all(),
     };
-    const link = await openAedesBroker({
-      ...{ host: config.mqttHost, port: config.mqttPort, publicHost, listener, log },
-      ...{ tls, door: certificates, limits: config },
-    });
+    const link = await openDeviceLink(config, { pki, tls, door: certificates, listener, log });
     closers.push(() => link.close());
     listeners.onChange((next) => link.useTls(next));
+    if (config.broker !== undefined) {
+      const silentMs = config.offlineAfterMs / 3;
+      rollCall = new RollCall({ devices, link, clock, silentMs, log });
+      const asking = rollCall;
+      closers.push(every(silentMs / 2, () => asking.tick(), log, "devices.ask"));
+    }
+    const revocations = RevocationList.of(config, pki, { certificates, link, clock, log });
+    await revocations?.refresh();
     const desired = new DesiredDocuments({
       ...{ db, clock, link, trust },
       keys: { artifactKeys, catalog, encodings },
@@ -214,7 +228,11 @@ export async function startHub(options: Partial<HubConfig>, log: Log): Promise<H
 
     closers.push(every(config.tickMs, () => rollouts.tick(), log, "rollout.tick"));
     // Certificates expire, and overlaps end, also on connections that last.
-    closers.push(every(config.tickMs, async () => link.recheck(), log, "link.recheck"));
+    const recheck = async () => {
+      await revocations?.refresh();
+      link.recheck();
+    };
+    closers.push(every(config.tickMs, recheck, log, "link.recheck"));
     closers.push(every(60_000, () => listeners.refresh(), log, "listener.refresh"));
     closers.push(
       every(3_600_000, () => telemetry.prune(config.keepTelemetryMs, config.maxTelemetryRows), log, "telemetry.prune"),

@@ -8,16 +8,22 @@ export interface LinkListener {
   onAlive(device: string): void;
   /** A device's connection ended. */
   onGone(device: string): void;
+  /** The way to a broker elsewhere is open, for the first time or again. Who is there is not known; an embedded broker knows. */
+  onOpen?(): void;
 }
 
 /** Bytes in front of a frame that a link may fill with a header of its own: the longest topic, and what surrounds it. */
 export const linkRoomBytes = 128;
 
-/** The way to the devices: an embedded or an external broker. */
+/**
+ * The way to the devices: an embedded broker, or one elsewhere that does not say who is connected. There, "the device's
+ * socket" is the one to the broker, and a message to a device that is away is lost: whatever matters is sent again.
+ */
 export interface DeviceLink {
   /**
    * Hands a message to the device's connection and resolves when its socket has taken it, so a slow
-   * device slows down only who sends to it. Throws `link/closed` when the device is not connected.
+   * device slows down only who sends to it; with QoS 1 a broker elsewhere has acknowledged it. Throws `link/closed` when
+   * the device, or the broker elsewhere, is not connected.
    */
   send(device: string, kind: DownKind, payload: Buffer): Promise<void>;
   /**
@@ -25,13 +31,16 @@ export interface DeviceLink {
    * overwrite. When it resolves, the buffer may be used again; when it throws, it may not.
    */
   sendFrame(device: string, roomy: Buffer): Promise<void>;
-  /** Keeps the message for the device and hands it over now, if it is connected, and at every later connect. */
+  /**
+   * Hands the message over now, if the device is connected. An embedded broker also keeps it for later connects; the hub
+   * answers each hello with it again, so no broker has to.
+   */
   retain(device: string, kind: DownKind, payload: Buffer): Promise<void>;
-  /** Ends the device's connection, if there is one. */
+  /** Ends the device's connection, if there is one. At a broker elsewhere that takes a moment, and a CA that signs here. */
   kick(device: string): void;
-  /** Ends every connection whose certificate the {@link Door} no longer lets in. */
+  /** Ends every connection whose certificate the {@link Door} no longer lets in; elsewhere, of every device that the {@link OuterDoor} shuts out. */
   recheck(): void;
-  /** Shows this certificate, and trusts these CAs, from the next connection on. */
+  /** Shows this certificate, and trusts these CAs, from the next connection on. A broker elsewhere has its own. */
   useTls(tls: ListenerTls): void;
   /** The URL devices are told, `mqtts://host:port`. */
   readonly url: string;
@@ -60,6 +69,12 @@ export interface Door {
   refusal(device: string, presented: PresentedCertificate): Refusal | undefined;
   /** The device is connected with this certificate now. Must not throw. */
   entered(device: string, presented: PresentedCertificate): void;
+}
+
+/** Says who may speak through a broker elsewhere, which checks certificates itself and does not show them. */
+export interface OuterDoor {
+  /** Why nothing is heard of the device whatever it shows: it is not in the fleet, or has no good certificate. */
+  shut(device: string): Refusal | undefined;
 }
 
 /** What a TLS listener of the hub shows and whom it trusts; all PEM. */
@@ -104,6 +119,10 @@ export interface CertificateAuthority {
   issueServer(hosts: readonly string[]): Promise<{ certificate: string; privateKey: string }>;
   /** A client certificate for the key in the PKCS#10 request. Throws `request/invalid` when it does not fit. */
   issueDevice(csr: string, device: string): Promise<IssuedCertificate>;
+  /** A key and a client certificate for a connection that the hub itself opens to a broker; PEM. */
+  issueClient(name: string): Promise<{ certificate: string; privateKey: string }>;
+  /** A list of what this CA has revoked, PEM. It does not expire before the CA does: an old list is better than a standstill. */
+  issueCrl(revoked: readonly { readonly serial: string; readonly revokedMs: number }[]): Promise<string>;
 }
 
 /** What opening a model file tells, and what a pipeline makes of pictures; done in a process of its own. */

@@ -14,7 +14,7 @@ import type { Catalog } from "./catalog.js";
 import { Pace } from "./core/pace.js";
 import { joinReads, type Piece } from "./core/reads.js";
 import type { Devices } from "./devices.js";
-import type { Encodings } from "./encodings.js";
+import type { Encodings, Packing } from "./encodings.js";
 import { FramePool } from "./frame-pool.js";
 import { type DeviceLink, linkRoomBytes } from "./ports.js";
 
@@ -61,8 +61,14 @@ interface Client {
   before: ReadonlySet<string> | undefined;
   /** When its desired revision was looked at. */
   lookedMs: number;
-  /** Sizes of what it fetches; blobs never change. */
-  readonly sizes: Map<string, number>;
+  /** What it fetches, as far as it was looked up since then. */
+  readonly blobs: Map<string, StoredBlob>;
+}
+
+/** A blob as the store has it. */
+interface StoredBlob {
+  readonly sizeBytes: number;
+  readonly packing: Packing | undefined;
 }
 
 /** Answers devices' requests for bytes, out of the artifact store alone, each device in its own line. */
@@ -118,16 +124,14 @@ export class Transfers {
   }
 
   async #serve(device: string, request: ChunkRequest): Promise<void> {
-    const { artifacts, encodings } = this.#deps;
     const client = this.#client(device);
     const refusal = await this.#refusal(device, client, request.blob);
     if (refusal !== undefined) return this.#reply(device, request, refusal);
-    const sizeBytes = client.sizes.get(request.blob) ?? (await artifacts.size(request.blob));
-    if (sizeBytes === undefined) return this.#reply(device, request, "gone");
-    if (request.ranges.some(([offset, length]) => offset + length > sizeBytes))
+    const blob = await this.#blob(client, request.blob);
+    if (blob === undefined) return this.#reply(device, request, "gone");
+    if (request.ranges.some(([offset, length]) => offset + length > blob.sizeBytes))
       return this.#reply(device, request, "range");
-    client.sizes.set(request.blob, sizeBytes);
-    const packing = request.accept === undefined ? undefined : await encodings.packing(request.blob);
+    const packing = request.accept === undefined ? undefined : blob.packing;
     const chunks = request.ranges.map(([offset, length]): Chunk => {
       const packed = packing?.chunks.get(offset);
       if (packing === undefined || packed?.length !== length)
@@ -177,6 +181,7 @@ export class Transfers {
     const nowMs = clock.steady();
     if (nowMs - client.lookedMs < lookMs && client.allowed?.digests.has(blob) === true) return undefined;
     client.lookedMs = nowMs;
+    client.blobs.clear();
     const { wanted, desired } = await devices.get(device);
     if (client.allowed?.revision !== desired.revision) {
       const digests = new Set<string>();
@@ -190,11 +195,21 @@ export class Transfers {
         }
       }
       client.before = client.allowed?.digests;
-      client.sizes.clear();
       client.allowed = { revision: desired.revision, digests };
     }
     if (client.allowed.digests.has(blob)) return undefined;
     return client.before?.has(blob) === true ? "superseded" : "denied";
+  }
+
+  async #blob(client: Client, digest: string): Promise<StoredBlob | undefined> {
+    const known = client.blobs.get(digest);
+    if (known !== undefined) return known;
+    const { artifacts, encodings } = this.#deps;
+    const sizeBytes = await artifacts.size(digest);
+    if (sizeBytes === undefined) return undefined;
+    const blob = { sizeBytes, packing: await encodings.packing(digest) };
+    client.blobs.set(digest, blob);
+    return blob;
   }
 
   #client(device: string): Client {
@@ -204,7 +219,7 @@ export class Transfers {
       allowed: undefined,
       before: undefined,
       lookedMs: Number.NEGATIVE_INFINITY,
-      sizes: new Map(),
+      blobs: new Map(),
     };
     this.#clients.set(device, known);
     return known;

@@ -41,8 +41,9 @@ export function openMqttLink(options: MqttLinkOptions): UpLink {
 
 type Known = Awaited<ReturnType<MqttLinkOptions["credentials"]>>;
 
-/** MQTT's code for it. */
+/** MQTT's code for it, and how a broker that looks at certificates in the handshake says it. */
 const notAuthorized = 5;
+const refusedInHandshake = /ALERT_CERTIFICATE_(REVOKED|EXPIRED|UNKNOWN)/;
 const refusedReason =
   "the hub refuses this device's certificate: it was revoked or replaced, has expired, or the device was removed; the hub's log says which";
 
@@ -143,7 +144,9 @@ class MqttLink implements UpLink {
       client.setMaxListeners(0);
       this.#client = client;
       client.on("error", (error) => {
-        reason = (error as { code?: unknown }).code === notAuthorized ? refusedReason : error.message;
+        const { code } = error as { code?: unknown };
+        const refused = code === notAuthorized || refusedInHandshake.test(String(code));
+        reason = refused ? refusedReason : error.message;
       });
       client.on("connect", () => {
         // MQTT.js leaves Nagle's algorithm on, which makes QoS 1 five times slower.

@@ -12,7 +12,10 @@ export interface AnsweredInput {
 }
 
 /** Whose window it is, and the facts of its end. */
-export type WindowFacts = Pick<RunnerWindow, "model" | "version" | "manifest" | "provider" | "endMs" | "rssBytes">;
+export type WindowFacts = Pick<
+  RunnerWindow,
+  "model" | "version" | "manifest" | "provider" | "requestedProvider" | "endMs" | "rssBytes"
+>;
 
 /** Folds what one version did into the summary of a span of time; its size does not grow with the inputs. */
 export class WindowFold {

@@ -1,4 +1,5 @@
 import { asMusterError, type Log, MusterError } from "@muster/shared";
+import type { NodePlacement } from "@muster/shared/inference";
 import type { EngineSpec } from "./engine.js";
 import type { EngineJob, EngineOutcome } from "./engine-protocol.js";
 import { EngineThread, type ThreadWatch } from "./engine-thread.js";
@@ -61,6 +62,11 @@ export class EnginePool {
     if (failed === undefined) return pool;
     await pool.close();
     throw asMusterError(failed.reason);
+  }
+
+  /** Where the nodes of the model really run; undefined on the processor. */
+  get placement(): NodePlacement | undefined {
+    return [...this.#threads][0]?.placement;
   }
 
   /** Batches that {@link run} would begin at once; one when no thread is left, so that its error is seen. */

@@ -1,4 +1,10 @@
-import { bytesOfInput, bytesOfTensors, type DecodedInput, type NamedTensor } from "@muster/shared/inference";
+import {
+  bytesOfInput,
+  bytesOfTensors,
+  type DecodedInput,
+  type NamedTensor,
+  type NodePlacement,
+} from "@muster/shared/inference";
 import type { EngineAnswer } from "./engine.js";
 import type { WireError } from "./wire-error.js";
 
@@ -22,7 +28,7 @@ export type ToEngine = { readonly jobs: readonly EngineJob[] } | "close";
 
 /** Engine thread to main thread: first `ready` or a `fatal` error, then per batch one outcome for each job, in order. */
 export type FromEngine =
-  | { readonly kind: "ready" }
+  | { readonly kind: "ready"; readonly placement?: NodePlacement }
   | { readonly kind: "fatal"; readonly error: WireError }
   | { readonly kind: "outcomes"; readonly outcomes: readonly EngineOutcome[] };
 

@@ -1,5 +1,6 @@
 import { Worker } from "node:worker_threads";
 import { MusterError } from "@muster/shared";
+import type { NodePlacement } from "@muster/shared/inference";
 import type { EngineSpec } from "./engine.js";
 import { bytesOfJob, type EngineJob, type EngineOutcome, type FromEngine, type ToEngine } from "./engine-protocol.js";
 import { fromWire } from "./wire-error.js";
@@ -33,6 +34,8 @@ export class EngineThread {
   readonly #mark: WorkMark;
   /** Resolves when the thread is gone, with how it ended. */
   readonly gone: Promise<MusterError>;
+  /** Where the nodes of the first run really ran; undefined on the processor. */
+  placement: NodePlacement | undefined;
   #alive = true;
   #pending: Pending | undefined;
   #lose: (why: MusterError) => void = () => undefined;
@@ -69,8 +72,9 @@ export class EngineThread {
     await new Promise<void>((resolve, reject) => {
       thread.#worker.once("message", (message: FromEngine) => {
         thread.#mark.end();
-        if (message.kind === "fatal") reject(fromWire(message.error));
-        else resolve();
+        if (message.kind === "fatal") return reject(fromWire(message.error));
+        if (message.kind === "ready") thread.placement = message.placement;
+        resolve();
       });
       void thread.gone.then(reject);
     });

@@ -18,7 +18,7 @@ try {
     if (message === "close") void engine.close().finally(() => port.close());
     else void answer(engine, message.jobs);
   });
-  say({ kind: "ready" });
+  say({ kind: "ready", ...(engine.placement === undefined ? {} : { placement: engine.placement }) });
 } catch (error) {
   say({ kind: "fatal", error: toWire(error) });
 }

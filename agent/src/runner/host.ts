@@ -11,6 +11,8 @@ import { marksPath, versionsAtWork } from "./work-marks.js";
 export interface RunnerHostOptions {
   readonly settings: RunnerSettings;
   readonly log: Log;
+  /** Its environment; the agent's own when it is not given. */
+  readonly env?: NodeJS.ProcessEnv;
   /** The program of the runner. */
   readonly script?: URL;
   /** How long a call may take; a runner that does not answer in time hangs, and is killed. */
@@ -72,8 +74,9 @@ export class RunnerHost implements RunnerProcess {
   /** Starts the process; a no-op when it runs. Throws `port/in-use`, `config/invalid`, `runner/crashed`. */
   async start(beforeListening: () => Promise<void> = async () => undefined): Promise<void> {
     if (this.#child !== undefined) return;
-    const { settings, script = new URL("./main.js", import.meta.url) } = this.#options;
+    const { settings, env, script = new URL("./main.js", import.meta.url) } = this.#options;
     const child = fork(fileURLToPath(script), [], {
+      ...(env === undefined ? {} : { env }),
       serialization: "advanced",
       execArgv: [...process.execArgv, ...youngGeneration],
       stdio: ["ignore", "inherit", "inherit", "ipc"],

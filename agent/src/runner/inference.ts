@@ -77,14 +77,14 @@ export class Inference {
   }
 
   /** Refuses what would not be taken now, so that its bytes need not be read. Throws `runner/overloaded`. */
-  refuseWhenFull({ slot, lane }: LoadedSlot, priority: Priority): void {
-    if (this.#isFull(slot.model) && lane.weakerThan(priority) === undefined) throw this.#full(slot);
+  refuseWhenFull(to: LoadedSlot, priority: Priority): void {
+    if (this.#isFull(to.slot.model) && to.lane.weakerThan(priority) === undefined) throw this.#full(to);
   }
 
   async #admitted<T>(to: LoadedSlot, ticket: Ticket, work: () => Promise<T>): Promise<T> {
     if (this.#isFull(to.slot.model)) {
       const weaker = to.lane.weakerThan(ticket.priority);
-      if (weaker === undefined) throw this.#full(to.slot);
+      if (weaker === undefined) throw this.#full(to);
       weaker.end(
         new MusterError("runner/overloaded", "more urgent inputs came while the queue was full; try again later"),
       );
@@ -97,21 +97,24 @@ export class Inference {
     return this.#queued(model) >= this.#deps.maxQueue;
   }
 
-  #full(slot: LoadedSlot["slot"]): MusterError {
-    this.#deps.windows.dropped(slot);
+  #full(to: LoadedSlot): MusterError {
+    this.#deps.windows.dropped(to);
     const { maxQueue } = this.#deps;
-    return new MusterError("runner/overloaded", `${maxQueue} inputs wait for ${slot.model} already; try again later`);
+    return new MusterError(
+      "runner/overloaded",
+      `${maxQueue} inputs wait for ${to.slot.model} already; try again later`,
+    );
   }
 
-  async #counted<T>({ slot }: LoadedSlot, work: () => Promise<T>): Promise<T> {
+  async #counted<T>(to: LoadedSlot, work: () => Promise<T>): Promise<T> {
     const { windows } = this.#deps;
     try {
       return await work();
     } catch (error) {
       const { code } = asMusterError(error);
       // A picture that cannot be read is the fault of who sent it, and must not speak against the version.
-      if (/^(?:engine|internal|tensor)/.test(code)) windows.failed(slot);
-      if (code === "runner/overloaded" || code === "runner/deadline") windows.dropped(slot);
+      if (/^(?:engine|internal|tensor)/.test(code)) windows.failed(to);
+      if (code === "runner/overloaded" || code === "runner/deadline") windows.dropped(to);
       throw error;
     }
   }
@@ -130,7 +133,7 @@ export class Inference {
       total: endMs - startMs,
     };
     for (const { label, features } of rows) {
-      this.#deps.windows.answered(to.slot, { ...(label === undefined ? {} : { label }), features, stages });
+      this.#deps.windows.answered(to, { ...(label === undefined ? {} : { label }), features, stages });
     }
     return stages.total;
   }

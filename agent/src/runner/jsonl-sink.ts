@@ -11,8 +11,8 @@ export interface SinkRecord {
   readonly file: string;
   readonly model: string;
   readonly version: string;
-  readonly label: string;
-  readonly confidence: number;
+  /** The fields of the answer, which are those of the task. */
+  readonly [field: string]: unknown;
 }
 
 /** Writes answers as JSON lines. Past `maxBytes` the file becomes `.1`, in place of the one before, and a new one begins. */

@@ -1,11 +1,12 @@
 import { availableParallelism } from "node:os";
-import type { Log } from "@muster/shared";
-import { type Pipeline, pipelineOf } from "@muster/shared/inference";
+import { asMusterError, type Log, messageOf } from "@muster/shared";
+import { actualProvider, type Pipeline, pipelineOf } from "@muster/shared/inference";
 import type { BatchRule } from "../core/line.js";
+import type { EngineSpec } from "./engine.js";
 import { EnginePool } from "./engine-pool.js";
 import { Lane } from "./lane.js";
 import { decryptionOf, verifyModelFile } from "./model-file.js";
-import type { Slot } from "./protocol.js";
+import type { RunnerStatus, Slot } from "./protocol.js";
 import type { WorkMarks } from "./work-marks.js";
 
 export interface SlotOptions {
@@ -23,9 +24,16 @@ export interface SlotOptions {
   readonly log: Log;
 }
 
+/** Where a version was to run, where it runs, and why that is not the same. */
+export type Running = RunnerStatus["models"][number]["running"];
+
+/** The provider that is always there. */
+const everywhere = "cpu";
+
 /** A version in memory, with its engine threads and the inputs it has to answer. */
 export class LoadedSlot {
   readonly slot: Slot;
+  readonly running: Running;
   /** Decodes inputs on this thread; everything after that is the engine threads' work. */
   readonly pipeline: Pipeline;
   /** The way of inputs to the engines, for work that was admitted. */
@@ -35,31 +43,37 @@ export class LoadedSlot {
   readonly #drained: (() => void)[] = [];
   #admitted = 0;
 
-  private constructor(slot: Slot, pool: EnginePool, lane: Lane) {
+  private constructor(slot: Slot, running: Running, [pool, lane]: [EnginePool, Lane]) {
     this.slot = slot;
+    this.running = running;
     this.pipeline = pipelineOf(slot.manifest);
     this.lane = lane;
     this.#pool = pool;
   }
 
   /**
-   * Verifies the model file, loads it in so many threads and warms it up; more threads come when inputs wait.
-   * Throws `artifact/…`, `engine/failed`.
+   * Verifies the model file, loads it in so many threads and warms it up; more threads come when inputs wait. What does
+   * not load on its provider any more, after an update of a driver for example, is loaded on the processor: slow answers
+   * are better than none, and {@link running} says so. Throws `artifact/…`, `engine/failed`.
    */
   static async load(slot: Slot, options: SlotOptions, atFirst = 1): Promise<LoadedSlot> {
-    const { workers, batch, log, marks, runLimitMs, onHang } = options;
+    const { log } = options;
     await verifyModelFile(slot.modelPath, slot.artifact);
-    const { modelPath, provider, threads } = slot;
+    const { modelPath, provider, threads, cacheDir } = slot;
     const decryption = decryptionOf(slot.manifest, slot.artifact, slot.key);
-    const watch = () => ({ mark: marks.of(slot.manifestDigest), runLimitMs, onHang: () => onHang(slot) });
-    const spec = { modelPath, decryption, provider, threads, manifest: slot.manifest };
-    let lane: Lane | undefined;
-    // In a task of its own, because a version that is given up frees one input after the other.
-    const onFree = () => queueMicrotask(() => lane?.look());
-    const pool = await EnginePool.open({ spec, size: workers, atFirst, watch, log, onFree });
-    const decodedAhead = availableParallelism() + workers * batch.maxRows;
-    lane = new Lane({ pool, tensors: slot.manifest.tensors, rule: batch, decodedAhead });
-    return new LoadedSlot(slot, pool, lane);
+    const spec = { modelPath, decryption, provider, threads, cacheDir, manifest: slot.manifest };
+    const open = (on: string) => openLane(slot, { ...spec, provider: on }, options, atFirst);
+    try {
+      const opened = await open(provider);
+      const actual = actualProvider(provider, opened[0].placement ?? {});
+      const reason = `${provider} starts, but what it is given runs on ${actual}`;
+      return new LoadedSlot(slot, { requested: provider, actual, ...(actual === provider ? {} : { reason }) }, opened);
+    } catch (error) {
+      if (provider === everywhere || asMusterError(error).code !== "engine/failed") throw error;
+      const reason = messageOf(error);
+      log.warn("runner.provider.fallback", { model: slot.model, version: slot.version, provider, reason });
+      return new LoadedSlot(slot, { requested: provider, actual: everywhere, reason }, await open(everywhere));
+    }
   }
 
   /** Inputs that were admitted and that no thread works on yet. */
@@ -89,4 +103,21 @@ export class LoadedSlot {
     if (this.#admitted > 0) await new Promise<void>((resolve) => this.#drained.push(resolve));
     await this.#pool.close();
   }
+}
+
+/** The engine threads of a version, and the way of inputs to them. */
+async function openLane(
+  slot: Slot,
+  spec: EngineSpec,
+  { workers, batch, log, marks, runLimitMs, onHang }: SlotOptions,
+  atFirst: number,
+): Promise<[EnginePool, Lane]> {
+  const watch = () => ({ mark: marks.of(slot.manifestDigest), runLimitMs, onHang: () => onHang(slot) });
+  let lane: Lane | undefined;
+  // In a task of its own, because a version that is given up frees one input after the other.
+  const onFree = () => queueMicrotask(() => lane?.look());
+  const pool = await EnginePool.open({ spec, size: workers, atFirst, watch, log, onFree });
+  const decodedAhead = availableParallelism() + workers * batch.maxRows;
+  lane = new Lane({ pool, tensors: slot.manifest.tensors, rule: batch, decodedAhead });
+  return [pool, lane];
 }

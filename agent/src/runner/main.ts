@@ -4,7 +4,7 @@
  */
 import { readFileSync } from "node:fs";
 import { MusterError } from "@muster/shared";
-import { installedProviders } from "@muster/shared/inference";
+import { installedProviders, runtimeBuild, runtimeVersion } from "@muster/shared/inference";
 import { systemClock } from "@muster/shared/node";
 import { FolderSource } from "./folder-source.js";
 import { metricsRoute } from "./http/metrics.js";
@@ -32,6 +32,7 @@ class Parts {
   readonly windows = new Windows(() => systemClock.now());
   readonly slots: Slots;
   readonly sinks: readonly JsonlSink[];
+  readonly onnxruntime = { version: runtimeVersion(), build: runtimeBuild() };
   server: HttpServer | undefined;
   sources: readonly FolderSource[] = [];
   readonly #settings: RunnerSettings;
@@ -97,8 +98,9 @@ class Parts {
   }
 
   #status(): RunnerStatus {
-    const { server, slots, sources, sinks } = this;
+    const { server, slots, sources, sinks, onnxruntime } = this;
     return {
+      onnxruntime,
       ...(server === undefined ? {} : { url: server.url }),
       providers: installedProviders(),
       models: slots.status(),

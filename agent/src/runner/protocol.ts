@@ -1,4 +1,4 @@
-import { DeviceError, Digest, Manifest, ModelName, VersionName, Window } from "@muster/shared";
+import { DeviceError, Digest, Manifest, ModelName, TriedCandidate, VersionName, Window } from "@muster/shared";
 import { z } from "zod";
 import { ServingSettings } from "./serving-settings.js";
 
@@ -55,6 +55,8 @@ export const Slot = z.object({
   key: z.string().optional(),
   provider: z.string(),
   threads: z.int().min(1),
+  /** Where a provider may keep what took it long to make. */
+  cacheDir: z.string().optional(),
 });
 export type Slot = z.infer<typeof Slot>;
 
@@ -89,8 +91,17 @@ export const RunnerStatus = z.object({
   url: z.string().optional(),
   /** Execution providers the installed ONNX Runtime brings along. */
   providers: z.array(z.string()),
+  onnxruntime: z.object({ version: z.string(), build: z.string() }),
   models: z.array(
-    z.object({ model: ModelName, version: VersionName, manifestDigest: Digest, serving: z.boolean(), queued: z.int() }),
+    z.object({
+      model: ModelName,
+      version: VersionName,
+      manifestDigest: Digest,
+      serving: z.boolean(),
+      queued: z.int(),
+      /** Where it was to run, where it runs, and why that is not the same. */
+      running: z.object({ requested: z.string(), actual: z.string(), reason: z.string().optional() }),
+    }),
   ),
   /** Counters per source, in the order of the settings. */
   sources: z.array(
@@ -117,36 +128,41 @@ export type RunnerStatus = z.infer<typeof RunnerStatus>;
 /** What a trial proves. */
 export const TrialRequest = z.object({
   manifest: Manifest,
-  artifact: Digest,
-  modelPath: z.string(),
-  /** The key of an encrypted model file, base64. */
-  key: z.string().optional(),
+  /** The variants that are here. */
+  variants: z
+    .array(
+      z.object({
+        name: z.string(),
+        artifact: Digest,
+        modelPath: z.string(),
+        /** The key of an encrypted model file, base64. */
+        key: z.string().optional(),
+        /** Where a provider may keep what took it long to make. */
+        cacheDir: z.string().optional(),
+      }),
+    )
+    .min(1),
   /** The input file of each self-test sample, in the manifest's order. */
   samplePaths: z.array(z.string()),
   /** In order of promise. */
-  candidates: z.array(z.object({ provider: z.string(), threads: z.int().min(1) })).min(1),
+  candidates: z.array(z.object({ variant: z.string(), provider: z.string(), threads: z.int().min(1) })).min(1),
+  /** What the figures belong to. */
+  machine: z.string(),
+  /** Whether to take times, or only to hold the answers against the self-test. */
+  measure: z.boolean().default(true),
 });
 export type TrialRequest = z.infer<typeof TrialRequest>;
-
-const TriedCandidate = z.object({
-  provider: z.string(),
-  threads: z.int(),
-  /** Absent when the candidate was rejected. */
-  p50Ms: z.number().optional(),
-  p95Ms: z.number().optional(),
-  rejected: DeviceError.optional(),
-});
 
 /** How a trial went: the fastest candidate that is correct, and every one that was tried. */
 export const TrialResult = z.discriminatedUnion("kind", [
   z.object({
     kind: z.literal("passed"),
+    variant: z.string(),
     provider: z.string(),
     threads: z.int(),
-    p50Ms: z.number(),
-    p95Ms: z.number(),
-    rssBytes: z.int(),
     tried: z.array(TriedCandidate),
+    /** The figures are of an earlier trial. */
+    remembered: z.boolean().default(false),
   }),
   z.object({ kind: z.literal("failed"), error: DeviceError, tried: z.array(TriedCandidate) }),
 ]);

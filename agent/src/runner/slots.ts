@@ -99,7 +99,8 @@ export class Slots {
   status(): RunnerStatus["models"] {
     return [...this.#loaded.values()].map((loaded) => {
       const { model, version, manifestDigest } = loaded.slot;
-      return { model, version, manifestDigest, serving: this.serves(loaded), queued: loaded.queued };
+      const { queued, running } = loaded;
+      return { model, version, manifestDigest, serving: this.serves(loaded), queued, running };
     });
   }
 

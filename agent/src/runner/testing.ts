@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import type { TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Log, Manifest, sha256 } from "@muster/shared";
+import { type Log, Manifest, type ManifestOf, sha256 } from "@muster/shared";
 import { type ClassAnswer, classify, decodeInput, floatsOf, OnnxSession, pipelineOf } from "@muster/shared/inference";
 import { AgentConfig } from "../config.js";
 import { RunnerHost, type RunnerHostOptions } from "./host.js";
@@ -66,11 +66,14 @@ const preprocess = {
   std: [0.5, 0.5, 0.5],
 };
 
+/** What the manifests of these tests are of. */
+export type LabelManifest = ManifestOf<"image-classification">;
+
 /** A manifest of the real model; its self-test expects what the model says here. */
 export async function makeManifest(
   samples: readonly Buffer[],
   changes: Readonly<Record<string, unknown>> = {},
-): Promise<Manifest> {
+): Promise<LabelManifest> {
   const blob = { sha256: sha256(await readFile(modelFile)), sizeBytes: (await readFile(modelFile)).length };
   const unproven = Manifest.parse({
     model: "label-orientation",
@@ -89,7 +92,7 @@ export async function makeManifest(
     baseline: {},
     metadata: {},
     ...changes,
-  });
+  }) as LabelManifest;
   if (changes.selfTest !== undefined) return unproven;
   const answers = await classifyHere(unproven, samples);
   const proven = samples.map((bytes, at) => sampleOf(bytes, answers[at] ?? { label: "none" }));
@@ -108,7 +111,7 @@ export function sampleOf(bytes: Buffer, { label, scores }: Pick<ScoredAnswer, "l
 }
 
 /** What the real model says of pictures, with the score of every class. */
-export async function classifyHere(manifest: Manifest, pictures: readonly Buffer[]): Promise<ScoredAnswer[]> {
+export async function classifyHere(manifest: LabelManifest, pictures: readonly Buffer[]): Promise<ScoredAnswer[]> {
   const session = await OnnxSession.load(modelFile, { provider: "cpu", threads: 1 });
   const pipeline = pipelineOf(manifest);
   const answers: ScoredAnswer[] = [];

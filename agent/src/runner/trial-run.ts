@@ -4,18 +4,18 @@ import {
   type DeviceError,
   type DeviceErrorCode,
   type Manifest,
-  MusterError,
   messageOf,
   sha256,
+  type TriedCandidate as Tried,
 } from "@muster/shared";
-import { decodeInput, type Reading } from "@muster/shared/inference";
+import { actualProvider, onlyInput, type Pipeline, pipelineOf, type Reading } from "@muster/shared/inference";
 import { Engine } from "./engine.js";
 import { decryptionOf, verifyModelFile } from "./model-file.js";
 import type { TrialRequest } from "./protocol.js";
-import type { Proven, Tried, Trying } from "./trial-choice.js";
 
 /** A trial of one candidate. */
-export type CandidateRequest = Omit<TrialRequest, "candidates"> & {
+export type CandidateRequest = Omit<TrialRequest, "candidates" | "variants"> & {
+  readonly variant: TrialRequest["variants"][number];
   readonly candidate: TrialRequest["candidates"][number];
 };
 
@@ -27,42 +27,60 @@ const megabyte = 1_000_000;
  * Proves a version on one candidate: the right bytes, loads, gives the expected answers to the self-test,
  * keeps within its budgets. Meant for a process of its own: it blocks, and a broken model may end it.
  */
-export async function tryCandidate(request: CandidateRequest): Promise<Trying> {
-  const { provider, threads } = request.candidate;
-  const outcome = await prove(request).catch((error): Outcome => fault("E_INTERNAL", messageOf(error)));
-  if (!("code" in outcome)) return { kind: "proven", proven: { provider, threads, ...outcome } };
-  const { measured, ...rejected } = outcome;
-  const tried: Tried = { provider, threads, ...measured, rejected };
-  return { kind: "rejected", tried };
+export async function tryCandidate(request: CandidateRequest): Promise<Tried> {
+  const found = await prove(request).catch((error): Found => ({ rejected: fault("E_INTERNAL", messageOf(error)) }));
+  return { ...request.candidate, ...found };
 }
 
-type Times = Pick<Proven, "p50Ms" | "p95Ms">;
-type Outcome = Omit<Proven, "provider" | "threads"> | (DeviceError & { readonly measured?: Times });
+/** What was found out of a candidate: figures as far as it came, and why it is not taken. */
+type Found = Omit<Tried, "variant" | "provider" | "threads">;
 
-async function prove(request: CandidateRequest): Promise<Outcome> {
-  const { manifest, modelPath, artifact, key, candidate, samplePaths } = request;
+async function prove(request: CandidateRequest): Promise<Found> {
+  const { manifest, variant, candidate, samplePaths, measure: timed } = request;
+  const { provider, threads } = candidate;
   try {
-    await verifyModelFile(modelPath, artifact);
+    await verifyModelFile(variant.modelPath, variant.artifact);
   } catch (error) {
-    return fault("E_HASH", messageOf(error));
+    return { rejected: fault("E_HASH", messageOf(error)) };
   }
   let engine: Engine;
   try {
-    const decryption = decryptionOf(manifest, artifact, key);
-    engine = await Engine.open({ modelPath, decryption, ...candidate, manifest: { ...manifest, baseline: {} } });
+    const decryption = decryptionOf(manifest, variant.artifact, variant.key);
+    const { modelPath, cacheDir } = variant;
+    engine = await Engine.open({
+      modelPath,
+      decryption,
+      provider,
+      threads,
+      cacheDir,
+      manifest: { ...manifest, baseline: {} },
+    });
   } catch (error) {
-    return fault("E_PROVIDER", messageOf(error));
+    return { rejected: fault("E_PROVIDER", messageOf(error)) };
+  }
+  const nodes = engine.placement;
+  const actual = actualProvider(provider, nodes ?? {});
+  const placed = nodes === undefined ? {} : { nodes: { ...nodes } };
+  if (actual !== provider) {
+    return { ...placed, rejected: fault("E_PROVIDER", `it starts, but every node of the model runs on ${actual}`) };
   }
   const samples = await Promise.all(samplePaths.map((path) => readFile(path)));
   const damaged = manifest.selfTest.samples.findIndex(({ input }, at) => sha256(samples[at] ?? "") !== input.sha256);
-  if (damaged !== -1)
-    return fault("E_HASH", `the file of self-test sample ${damaged + 1} is not what the manifest says`);
+  if (damaged !== -1) {
+    return { rejected: fault("E_HASH", `the file of self-test sample ${damaged + 1} is not what the manifest says`) };
+  }
   const wrong = await selfTest(engine, manifest, samples);
-  if (wrong !== undefined) return wrong;
+  if (wrong !== undefined) return { ...placed, rejected: wrong };
+  if (!timed) return placed;
   const times = await timeOf(engine, manifest, samples);
   const rssBytes = process.memoryUsage().rss;
   const over = overBudget(manifest, times, rssBytes);
-  return over === undefined ? { ...times, rssBytes } : { ...over, measured: times };
+  return { ...placed, ...times, rssBytes, ...(over === undefined ? {} : { rejected: over }) };
+}
+
+interface Times {
+  readonly p50Ms: number;
+  readonly p95Ms: number;
 }
 
 /** The first sample whose answer is not the expected one. */
@@ -72,10 +90,11 @@ async function selfTest(
   samples: readonly Buffer[],
 ): Promise<DeviceError | undefined> {
   const { selfTest: test } = manifest;
+  const pipeline = pipelineOf(manifest);
   for (const [at, sample] of test.samples.entries()) {
     const name = `sample ${at + 1} of ${test.samples.length} (${sample.input.sha256.slice(0, 12)})`;
     try {
-      const reading = await readBytes(engine, manifest, samples[at] ?? Buffer.alloc(0));
+      const reading = await readBytes(engine, pipeline, samples[at] ?? Buffer.alloc(0));
       const wrong = reading.fault(sample, test);
       if (wrong !== undefined) return fault("E_SELFTEST", `${name}: ${wrong}`);
     } catch (error) {
@@ -88,6 +107,7 @@ async function selfTest(
 
 /** Percentiles of bytes → answer over the samples in turn. */
 async function timeOf(engine: Engine, manifest: Manifest, samples: readonly Buffer[]): Promise<Times> {
+  const pipeline = pipelineOf(manifest);
   const timesMs: number[] = [];
   const startMs = performance.now();
   const enough = () =>
@@ -95,7 +115,7 @@ async function timeOf(engine: Engine, manifest: Manifest, samples: readonly Buff
     (timesMs.length >= measure.minRuns && performance.now() - startMs > measure.limitMs);
   while (!enough()) {
     const beganMs = performance.now();
-    await readBytes(engine, manifest, samples[timesMs.length % samples.length] ?? Buffer.alloc(0));
+    await readBytes(engine, pipeline, samples[timesMs.length % samples.length] ?? Buffer.alloc(0));
     timesMs.push(performance.now() - beganMs);
   }
   timesMs.sort((a, b) => a - b);
@@ -103,13 +123,9 @@ async function timeOf(engine: Engine, manifest: Manifest, samples: readonly Buff
   return { p50Ms: at(0.5), p95Ms: at(0.95) };
 }
 
-/** The reading of a sample, which is one input. */
-async function readBytes(engine: Engine, manifest: Manifest, bytes: Buffer): Promise<Reading> {
-  const { inputs } = await decodeInput(manifest, bytes);
-  const { readings } = await engine.read(inputs.slice(0, 1));
-  const [reading] = readings;
-  if (reading === undefined) throw new MusterError("input/invalid", "the sample holds no input");
-  return reading;
+async function readBytes(engine: Engine, pipeline: Pipeline, bytes: Buffer): Promise<Reading> {
+  const { readings } = await engine.read([onlyInput(await pipeline.decode(bytes))]);
+  return readings[0] as Reading;
 }
 
 function overBudget({ budgets }: Manifest, { p95Ms }: Times, rssBytes: number): DeviceError | undefined {

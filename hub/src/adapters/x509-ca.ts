@@ -12,6 +12,8 @@ const algorithm = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" } as con
 const dayMs = 86_400_000;
 const caDays = 3650;
 const serverDays = 825;
+/** A connection that the hub opens asks for a new certificate each time. */
+const clientMs = 3_600_000;
 
 export interface AuthoritySettings {
   readonly clock: Pick<Clock, "now">;
@@ -124,6 +126,31 @@ class Authority implements CertificateAuthority {
       serial: normalSerial(certificate.serialNumber),
       expiresMs: certificate.notAfter.getTime(),
     };
+  }
+
+  async issueClient(name: string): Promise<{ certificate: string; privateKey: string }> {
+    const keys = await generateKeys();
+    const certificate = await this.#issue(`CN=${name}`, keys.publicKey, clientMs, [
+      new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.clientAuth]),
+    ]);
+    return { certificate: certificate.toString("pem"), privateKey: await exportKey(keys.privateKey) };
+  }
+
+  async issueCrl(revoked: readonly { readonly serial: string; readonly revokedMs: number }[]): Promise<string> {
+    const crl = await x509.X509CrlGenerator.create({
+      issuer: this.#certificate.subject,
+      // A broker's clock may be behind.
+      thisUpdate: new Date(this.#settings.clock.now() - clientMs),
+      nextUpdate: this.#certificate.notAfter,
+      entries: revoked.map(({ serial, revokedMs }) => ({
+        serialNumber: serial.padStart(serial.length + (serial.length % 2), "0"),
+        revocationDate: new Date(revokedMs),
+      })),
+      signingAlgorithm: this.#signer.signing,
+      signingKey: this.#signer.key,
+    });
+    // The library writes a label of its own, which OpenSSL does not know.
+    return x509.PemConverter.encode(crl.rawData, "X509 CRL");
   }
 
   async #issue(

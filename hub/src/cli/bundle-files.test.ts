@@ -43,13 +43,13 @@ test("all problems of muster.yaml are listed at once", async (t) => {
   const folder = await bundleFolder(
     t,
     0,
-    sampleBundle.replace("precision: fp32", "precision: fp8").replace("shape: [n, 2]", "shape: []"),
+    sampleBundle.replace("precision: fp32", "precision: fp8").replace("shape: [n, 2]", "shape: [0, 2]"),
   );
   await assert.rejects(readBundle(folder), (error: MusterError) => {
     assert.equal(error.code, "bundle/invalid");
     assert.deepEqual(
       error.problems.map(({ field }) => field),
-      ["variants[0].precision", "tensors.outputs[0].shape"],
+      ["variants[0].precision", "tensors.outputs[0].shape[0]"],
     );
     return true;
   });
@@ -67,7 +67,7 @@ test("all missing files are listed at once", async (t) => {
     );
     assert.match(error.message, /there is no file 'model\.onnx'/);
     assert.match(error.message, /'ok\.png' is not a file/);
-    assert.match(error.message, /holds 19 images/);
+    assert.match(error.message, /holds 19 files/);
     return true;
   });
 });

@@ -11,12 +11,10 @@ import {
   messageOf,
   type Problem,
   parseBundle,
+  type References,
+  referencesOf,
 } from "@muster/shared";
 import { isMissing } from "@muster/shared/node";
-
-const imageName = /\.(jpe?g|png|webp)$/i;
-/** A distribution of fewer inputs says nothing; the hub refuses it too. */
-const minImages = 20;
 
 /** A file of a bundle, ready to be sent. */
 export interface BundleFile {
@@ -64,7 +62,8 @@ async function readDescription(folder: string): Promise<string> {
 }
 
 /** Every path the bundle names, in a fixed order, and what is wrong with the files behind them. */
-async function collect(folder: string, { variants, selfTest, baseline }: Bundle) {
+async function collect(folder: string, bundle: Bundle) {
+  const { variants, selfTest } = bundle;
   const named = [
     ...variants.map(({ file }, at) => ({ field: `variants[${at}].file`, path: file })),
     ...selfTest.samples.map(({ file }, at) => ({ field: `selfTest.samples[${at}].file`, path: file })),
@@ -74,24 +73,26 @@ async function collect(folder: string, { variants, selfTest, baseline }: Bundle)
     const message = await fileProblem(join(folder, path), path);
     if (message !== undefined) problems.push({ field, message });
   }
-  const images = baseline === undefined ? [] : await imagesBelow(folder, baseline.images, baseline.maxImages, problems);
-  return { paths: [...new Set([...named.map(({ path }) => path), ...images])], problems };
+  const references = referencesOf(bundle);
+  const inputs = references === undefined ? [] : await inputsBelow(folder, references, problems);
+  return { paths: [...new Set([...named.map(({ path }) => path), ...inputs])], problems };
 }
 
-async function imagesBelow(folder: string, images: string, most: number, problems: Problem[]): Promise<string[]> {
-  const prefix = images.endsWith("/") ? images : `${images}/`;
+async function inputsBelow(folder: string, references: References, problems: Problem[]): Promise<string[]> {
+  const { field, folder: prefix, least, most, endings } = references;
+  const shown = prefix.slice(0, -1);
   let names: string[];
   try {
-    names = await walk(join(folder, images), prefix);
+    names = (await walk(join(folder, prefix), prefix)).filter(references.isInput);
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
     if (code !== "ENOENT" && code !== "ENOTDIR") throw error;
-    problems.push({ field: "baseline.images", message: `there is no folder '${images}' in the bundle` });
+    problems.push({ field, message: `there is no folder '${shown}' in the bundle` });
     return [];
   }
-  if (names.length < minImages) {
-    const message = `'${images}' holds ${names.length} images (.jpg .jpeg .png .webp); at least ${minImages} are needed`;
-    problems.push({ field: "baseline.images", message });
+  if (names.length < least) {
+    const message = `'${shown}' holds ${names.length} files (${endings.join(" ")}); at least ${least} are needed`;
+    problems.push({ field, message });
   }
   return names.sort().slice(0, most);
 }
@@ -100,7 +101,7 @@ async function walk(folder: string, prefix: string): Promise<string[]> {
   const found: string[] = [];
   for (const entry of await readdir(folder, { withFileTypes: true })) {
     if (entry.isDirectory()) found.push(...(await walk(join(folder, entry.name), `${prefix}${entry.name}/`)));
-    else if (imageName.test(entry.name)) found.push(prefix + entry.name);
+    else found.push(prefix + entry.name);
   }
   return found;
 }

@@ -46,7 +46,9 @@ export function versionText(view: VersionView, { style }: View): string {
       ["task", manifest.task],
       ["inputs", manifest.tensors.inputs.map(tensorText).join("; ")],
       ["outputs", manifest.tensors.outputs.map(tensorText).join("; ")],
-      ["labels", labelsText(postprocess.labels)],
+      ...("labels" in postprocess && postprocess.labels !== undefined
+        ? [["labels", labelsText(postprocess.labels)] as const]
+        : []),
       ["self-test", `${selfTest.samples.length} samples, tolerance ${selfTest.tolerance}`],
       ["budgets", budgetsText(view)],
       ["baseline", orDash(Object.keys(baseline).join(", "))],

@@ -1,6 +1,7 @@
 import { createRequire } from "node:module";
 import { type Command, program, runProgram } from "@muster/shared/node";
 import { auditCommands } from "./commands/audit.js";
+import { brokerConfigCommand } from "./commands/broker-config.js";
 import { deviceCommands } from "./commands/device.js";
 import { driftCommand } from "./commands/drift.js";
 import { hubCommand } from "./commands/hub.js";
@@ -43,6 +44,7 @@ export function cliProgram(io: Io): Command {
   );
   const session = new Session(io, root);
   hubCommand(root);
+  brokerConfigCommand(root, session);
   statusCommand(root, session);
   deviceCommands(root, session);
   modelCommands(root, session);

@@ -9,6 +9,7 @@ export interface RolloutFlags {
   readonly soak?: number;
   readonly success?: number;
   readonly error?: number;
+  readonly fallback?: number;
   readonly minExecuted?: number;
   readonly timeout?: number;
   readonly retries?: number;
@@ -30,6 +31,11 @@ export function rolloutOptions(command: Command): Command {
     .option("--success <percent>", "a wave passes with so many of its started devices committed (default: 95)", percent)
     .option("--error <percent>", "the rollout halts with more of a wave's started devices failed (default: 5)", percent)
     .option(
+      "--fallback <percent>",
+      "the rollout halts with more of a wave's started devices on a slower execution provider (default: 5)",
+      percent,
+    )
+    .option(
       "--min-executed <n>",
       "the error share counts only from so many finished devices (default: 3)",
       integerOption,
@@ -49,12 +55,13 @@ export function rolloutOptions(command: Command): Command {
 
 /** The rollout as the API takes it. Throws `usage/invalid`. */
 export function startRollout(model: string, version: string, flags: RolloutFlags): z.input<typeof StartRollout> {
-  const { waves, soak, success, error, minExecuted, timeout, retries, probation } = flags;
+  const { waves, soak, success, error, fallback, minExecuted, timeout, retries, probation } = flags;
   const settings: { [Key in keyof RolloutSettings]: RolloutSettings[Key] | undefined } = {
     waves,
     soakMs: soak,
     successPercent: success,
     errorPercent: error,
+    fallbackPercent: fallback,
     minExecuted,
     inProgressTimeoutMs: timeout,
     retries,

@@ -126,11 +126,14 @@ export function differences(manifest: Manifest, { bundle: text, files, encrypt }
     variants,
     bundle.variants.map(({ name, precision, file }) => ({ name, precision, sha256: files[file] })),
   );
-  same("selfTest.tolerance", manifest.selfTest.tolerance, bundle.selfTest.tolerance);
+  const { samples: preparedSamples, ...preparedLimits } = manifest.selfTest;
+  const { samples, ...limits } = bundle.selfTest;
+  const names = new Set([...Object.keys(preparedLimits), ...Object.keys(limits)]) as Set<keyof typeof limits>;
+  for (const name of names) same(`selfTest.${name}`, preparedLimits[name], limits[name]);
   same(
     "selfTest.samples",
-    manifest.selfTest.samples.map(({ input, ...expect }) => ({ sha256: input.sha256, ...expect })),
-    bundle.selfTest.samples.map(({ file, expect }) => ({ sha256: files[file], ...expect })),
+    preparedSamples.map(({ input, ...expect }) => ({ sha256: input.sha256, ...expect })),
+    samples.map(({ file, expect }) => ({ sha256: files[file], ...expect })),
   );
   return problems;
 }

@@ -86,6 +86,15 @@ test("a version that fails while its wave is soaking halts the rollout", () => {
   assert.equal(fleet.rollout.state, "rolled-back");
 });
 
+test("a canary that falls back to a slower provider while it is on probation halts the rollout", () => {
+  const fleet = new Fleet([["a"], ["b"]]);
+  fleet.settle(0);
+  fleet.say("a", { attempt: "started", fellBack: "2 was to run on cuda and runs on cpu", restored: false });
+  fleet.settle(100);
+  assert.equal(fleet.rollout.state, "rolling-back");
+  assert.match(fleet.rollout.reason ?? "", /wave 1: 1 of 1 started fell back: .*a: 2 was to run on cuda/);
+});
+
 test("an unreachable device does not block its wave and is updated when it returns", () => {
   const fleet = new Fleet([["a", "b"]], { minExecuted: 1 });
   fleet.say("b", { online: false });

@@ -39,6 +39,8 @@ export interface Sighting {
   /** Of the present attempt. */
   readonly attempt: "unseen" | "started" | "committed" | "failed";
   readonly error?: { readonly code: string; readonly detail: string } | undefined;
+  /** Why the version of the present attempt runs on a slower provider than it was to; undefined when it does not. */
+  readonly fellBack?: string | undefined;
   /** Whether the device is back on what it had before the rollout. */
   readonly restored: boolean;
 }
@@ -84,7 +86,7 @@ export function advance(
   const at = rollout.waves.findIndex(({ state }) => state !== "passed");
   const wave = rollout.waves[at];
   if (wave === undefined) return { rollout: finished(rollout, progress), progress, orders };
-  const verdict = judge(rollout.settings, evidence(progress, at));
+  const verdict = judge(rollout.settings, evidence(progress, at, seen));
   if (verdict.kind === "fail" && wave.state !== "pending") {
     const waves = rollout.waves.with(at, { ...wave, state: "failed" });
     return {
@@ -206,9 +208,13 @@ function rollBack(rollout: RolloutRecord, before: readonly Progress[], seen: (de
   return { rollout: state === rollout.state ? rollout : { ...rollout, state }, progress, orders };
 }
 
-function evidence(progress: readonly Progress[], wave: number): Evidence {
+function evidence(progress: readonly Progress[], wave: number, seen: (device: string) => Sighting): Evidence {
   const members = progress.filter((device) => device.wave === wave);
   const count = (...states: ProgressState[]) => members.filter(({ state }) => states.includes(state)).length;
+  const fallen = members.filter(
+    ({ device, state }) => (state === "started" || state === "committed") && seen(device).fellBack !== undefined,
+  );
+  const [fell] = fallen;
   const failure = members.find(({ state, error }) => state === "failed" && error !== undefined);
   return {
     devices: members.length,
@@ -216,6 +222,8 @@ function evidence(progress: readonly Progress[], wave: number): Evidence {
     started: count("started", "committed", "failed"),
     committed: count("committed"),
     failed: count("failed"),
+    fellBack: fallen.length,
+    ...(fell === undefined ? {} : { fallback: `${fell.device}: ${seen(fell.device).fellBack}` }),
     ...(failure?.error === undefined
       ? {}
       : { example: `${failure.device}: ${failure.error.code} ${failure.error.detail}` }),

@@ -1,12 +1,20 @@
 import { readFile } from "node:fs/promises";
-import { asMusterError, invalid, type Manifest, MusterError, messageOf, type Problem } from "@muster/shared";
+import {
+  asMusterError,
+  invalid,
+  type Manifest,
+  MusterError,
+  messageOf,
+  minReferenceInputs,
+  type Problem,
+  referencesOf,
+} from "@muster/shared";
 import {
   compareTensors,
   type FeatureValues,
   OnnxSession,
-  type Pipeline,
+  onlyInput,
   pipelineOf,
-  type Reading,
   runInputs,
 } from "@muster/shared/inference";
 import type { InspectResult, InspectTask } from "../ports.js";
@@ -15,6 +23,9 @@ import type { InspectResult, InspectTask } from "../ports.js";
 export type InspectAnswer =
   | { readonly ok: true; readonly result: InspectResult }
   | { readonly ok: false; readonly code: string; readonly message: string; readonly problems: readonly Problem[] };
+
+/** More inputs make a reference no better, only the push slower. */
+const maxValues = 10_000;
 
 process.once("message", (task) => {
   inspect(task as InspectTask).then(
@@ -71,8 +82,9 @@ async function selfTestProblems(
   for (const [at, { file, expect }] of bundle.selfTest.samples.entries()) {
     const field = `selfTest.samples[${at}]`;
     try {
-      const [reading] = await readFileInputs(session, pipeline, bundle, paths[at] ?? "");
-      const fault = reading === undefined ? "holds no input" : reading.fault(expect, bundle.selfTest);
+      const input = onlyInput(await pipeline.decode(await readFile(paths[at] ?? "")));
+      const { readings } = await runInputs(session, pipeline, bundle.tensors, [input]);
+      const fault = readings[0]?.fault(expect, bundle.selfTest);
       if (fault !== undefined) problems.push({ field, message: `'${file}' on variant ${variant}: ${fault}` });
     } catch (error) {
       problems.push({ field: `${field}.file`, message: `'${file}': ${messageOf(error)}` });
@@ -89,19 +101,17 @@ async function measureBaseline(
   const pipeline = pipelineOf(bundle);
   const values: FeatureValues[] = [];
   for (const path of paths) {
-    for (const reading of await readFileInputs(session, pipeline, bundle, path)) values.push(reading.features());
+    const { inputs } = await pipeline.decode(await readFile(path));
+    // One at a time: a table may hold thousands, and all their tensors at once would fill the memory.
+    for (const input of inputs.slice(0, maxValues - values.length)) {
+      const { readings } = await runInputs(session, pipeline, bundle.tensors, [input]);
+      values.push(...readings.map((reading) => reading.features()));
+    }
+  }
+  if (values.length < minReferenceInputs) {
+    const field = referencesOf(bundle)?.field ?? "baseline";
+    const message = `the files hold ${values.length} inputs; at least ${minReferenceInputs} are needed to compare with`;
+    throw invalid("bundle/invalid", "the bundle", [{ field, message }]);
   }
   return pipeline.baselineOf(values, bundle.baseline?.bins ?? 10);
-}
-
-/** Readings of every input in a file. */
-async function readFileInputs(
-  session: OnnxSession,
-  pipeline: Pipeline,
-  { tensors }: InspectTask["bundle"],
-  path: string,
-): Promise<Reading[]> {
-  const { inputs } = await pipeline.decode(await readFile(path));
-  const { readings } = await runInputs(session, pipeline, tensors, inputs);
-  return readings;
 }

@@ -28,6 +28,13 @@ export class CertificateStore {
     return [...(this.#known.get(device)?.values() ?? [])];
   }
 
+  /** The certificates of every device. */
+  all(): (KnownCertificate & { readonly device: string })[] {
+    return [...this.#known].flatMap(([device, known]) =>
+      [...known.values()].map((certificate) => ({ device, ...certificate })),
+    );
+  }
+
   find(device: string, serial: string): KnownCertificate | undefined {
     return this.#known.get(device)?.get(serial);
   }

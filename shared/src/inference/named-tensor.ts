@@ -1,5 +1,5 @@
 import { MusterError } from "../errors.js";
-import type { DataType } from "../model/pipeline.js";
+import type { DataType } from "../model/tensors.js";
 
 /** The numbers of a tensor: float16 as its bits, bool as 0 and 1. */
 export type TensorData =
@@ -83,7 +83,10 @@ export function rowsOf(tensor: NamedTensor, from: number, to: number): NamedTens
 
 /** The same tensor in memory of its own, which may be handed to another thread. */
 export function ownTensor(tensor: NamedTensor): NamedTensor {
-  return { ...tensor, data: tensor.data.slice() as TensorData };
+  // Not slice: that of a Buffer does not copy.
+  const data = newTensorData(tensor.dtype, tensor.data.length);
+  data.set(tensor.data as never);
+  return { ...tensor, data };
 }
 
 /** The numbers of a tensor as floats: float32 as it lies, all else converted. Throws `tensor/invalid` for none of that name. */

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Tensors } from "../model/pipeline.js";
+import type { Tensors } from "../model/tensors.js";
 import type { Answer } from "./answer.js";
 import type { DecodedInput } from "./decoded-input.js";
 import { floatsOf, type NamedTensor } from "./named-tensor.js";

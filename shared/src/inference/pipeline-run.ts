@@ -1,4 +1,4 @@
-import type { Tensors } from "../model/pipeline.js";
+import type { Tensors } from "../model/tensors.js";
 import type { DecodedInput } from "./decoded-input.js";
 import { type NamedTensor, newTensorData, rowsOf, sizeOf, stackTensors } from "./named-tensor.js";
 import type { Pipeline, Reading } from "./pipeline.js";
@@ -32,9 +32,11 @@ export async function runInputs(
   const startMs = performance.now();
   const runs = inputs.map((input) => pipeline.toRuns(input));
   const readyMs = performance.now();
-  const outputs = canStack(tensors, runs)
-    ? await runStacked(session, runs)
-    : await runInTurn(session, pipeline, tensors, runs);
+  // States belong to one input each.
+  const outputs =
+    pipeline.states.length === 0 && canStack(tensors, runs)
+      ? await runStacked(session, runs)
+      : await runInTurn(session, pipeline, tensors, runs);
   const ranMs = performance.now();
   const readings = inputs.map((input, at) => pipeline.read(outputs[at] ?? [], input));
   const times = { preMs: readyMs - startMs, runMs: ranMs - readyMs, postMs: performance.now() - ranMs };

@@ -2,17 +2,21 @@ import type { Manifest } from "../model/manifest.js";
 import type { Feature } from "../stats/histogram.js";
 import type { Answer } from "./answer.js";
 import type { DecodedBody, DecodedInput } from "./decoded-input.js";
-import type { FeatureValues } from "./drift-features.js";
+import type { FeatureKinds, FeatureValues } from "./features.js";
 import type { NamedTensor } from "./named-tensor.js";
 
 /** The part of a manifest or a bundle that says how inputs become tensors and outputs answers. */
 export type PipelineSpec = PartOf<Manifest, "task" | "tensors" | "preprocess" | "postprocess">;
+/** The same of one task. */
+export type SpecOf<T extends PipelineSpec["task"]> = Extract<PipelineSpec, { task: T }>;
 type PartOf<T, K extends keyof T> = T extends unknown ? Pick<T, K> : never;
 
-/** What a self-test sample expects, as its task says. */
-export type Expected = Omit<Manifest["selfTest"]["samples"][number], "input">;
-/** How exact a self-test is, as its task says. */
-export type SelfTestLimits = Omit<Manifest["selfTest"], "samples">;
+/** What a self-test sample expects; its fields are those of the task. */
+export type Expected = object;
+/** How exact a self-test is; further fields are those of the task. */
+export interface SelfTestLimits {
+  readonly tolerance: number;
+}
 
 /** What was read from the outputs for one input. */
 export interface Reading {
@@ -48,4 +52,26 @@ export interface Pipeline {
   blank(): DecodedInput;
   /** The reference distributions of many readings' features. Throws RangeError without any. */
   baselineOf(values: readonly FeatureValues[], bins: number): Record<string, Feature>;
+}
+
+/** The first half of a pipeline, which knows one kind of input. */
+export interface InputSide extends Pick<Pipeline, "accepts" | "decode" | "toRuns" | "states" | "blank"> {
+  /** What drift of the inputs is measured on. */
+  features(input: DecodedInput): FeatureValues;
+  readonly featureKinds: FeatureKinds;
+}
+
+/** What the second half read; see {@link Reading}. `Expect` and `Limits` are those of the task's schema. */
+export interface OutputReading<Expect extends object = Expected, Limits extends SelfTestLimits = SelfTestLimits> {
+  readonly answer: Answer;
+  readonly label?: string;
+  readonly features: FeatureValues;
+  fault(expected: Expect, limits: Limits): string | undefined;
+}
+
+/** The second half of a pipeline, which knows one kind of output. */
+export interface OutputSide<Expect extends object = Expected, Limits extends SelfTestLimits = SelfTestLimits> {
+  /** Throws `tensor/invalid`, `engine/failed`. */
+  read(outputs: readonly (readonly NamedTensor[])[], input: DecodedInput): OutputReading<Expect, Limits>;
+  readonly featureKinds: FeatureKinds;
 }

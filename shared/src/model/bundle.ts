@@ -3,7 +3,10 @@ import { invalid, type Problem } from "../errors.js";
 import { ModelName, VersionName } from "../ids.js";
 import { problemsOf } from "../schema.js";
 import { readYaml } from "../yaml-text.js";
-import { Budgets, ClassificationPostprocess, ImagePreprocess, Precision, Requirements, Tensors } from "./pipeline.js";
+import { Budgets, Precision, Requirements } from "./promises.js";
+import { taskProblems } from "./task-problems.js";
+import { type TaskSchema, taskNames, tasks } from "./tasks.js";
+import { Tensors } from "./tensors.js";
 
 /** A file inside the bundle: relative, with forward slashes, never outside of the folder. */
 const BundlePath = z
@@ -22,32 +25,20 @@ const Variant = z.strictObject({
   precision: Precision,
 });
 
-const Sample = z.strictObject({
-  file: BundlePath,
-  expect: z.strictObject({
-    /** The class that must come out on top. */
-    label: z.string().min(1),
-    /** The whole output row, one number per class, each within the tolerance. */
-    scores: z.array(z.number()).optional(),
-  }),
-});
-
 const common = {
   name: ModelName,
   version: VersionName,
   variants: z.array(Variant).min(1, "needs at least one variant"),
   tensors: Tensors,
-  selfTest: z.strictObject({
-    /** How far each score may lie from the expected one. */
-    tolerance: z.number().positive().max(1).default(0.05),
-    samples: z.array(Sample).min(1, "needs at least one sample, so that a device can prove the model").max(64),
-  }),
   budgets: Budgets.default({}),
   requires: Requirements.default({}),
   baseline: z
     .strictObject({
       /** A folder of reference inputs; drift is measured as the distance from them. */
-      images: BundlePath,
+      images: BundlePath.optional(),
+      /** The same for inputs that are not pictures. */
+      inputs: BundlePath.optional(),
+      /** How many files are used, pictures or not. */
       maxImages: z.int().min(20).max(10_000).default(2000),
       /** Bins per continuous feature, cut at equal shares of the reference. */
       bins: z.int().min(4).max(64).default(10),
@@ -57,24 +48,51 @@ const common = {
   metadata: z.record(z.string().max(100), z.union([z.string().max(2000), z.number(), z.boolean()])).default({}),
 };
 
-const ImageClassification = z.strictObject({
-  task: z.literal("image-classification"),
-  ...common,
-  preprocess: ImagePreprocess,
-  postprocess: ClassificationPostprocess,
-});
+function selfTestOf<Expect extends z.ZodType, Limits extends z.ZodRawShape>(expect: Expect, limits: Limits) {
+  const samples = z.array(z.strictObject({ file: BundlePath, expect }));
+  const enough = samples.min(1, "needs at least one sample, so that a device can prove the model").max(64);
+  return z.strictObject({ ...limits, samples: enough });
+}
+
+function bundleOf<
+  T extends string,
+  Pre extends z.ZodType,
+  Post extends z.ZodType,
+  Expect extends z.ZodRawShape,
+  Limits extends z.ZodRawShape,
+>({ task, preprocess, postprocess, expectation, limits }: TaskSchema<T, Pre, Post, Expect, Limits>) {
+  const selfTest = selfTestOf(z.strictObject(expectation), limits);
+  return z.strictObject({ task: z.literal(task), ...common, preprocess, postprocess, selfTest });
+}
 
 /** The contents of `muster.yaml`. Every task is one member of the union. */
-export const Bundle = z.discriminatedUnion("task", [ImageClassification], {
-  error: ({ code }: { code: string }) =>
-    code === "invalid_type"
-      ? "must hold keys and values, first of all 'task: image-classification'"
-      : "must be one of: image-classification",
-});
+export const Bundle = z.discriminatedUnion(
+  "task",
+  [
+    bundleOf(tasks.imageClassification),
+    bundleOf(tasks.objectDetection),
+    bundleOf(tasks.textDetection),
+    bundleOf(tasks.textRecognition),
+    bundleOf(tasks.segmentation),
+    bundleOf(tasks.classification),
+    bundleOf(tasks.regression),
+    bundleOf(tasks.anomaly),
+    bundleOf(tasks.audioEvents),
+    bundleOf(tasks.raw),
+  ],
+  {
+    error: ({ code }: { code: string }) =>
+      code === "invalid_type"
+        ? "must hold keys and values, first of all 'task: image-classification'"
+        : `must be one of: ${taskNames.join(", ")}`,
+  },
+);
 export type Bundle = z.infer<typeof Bundle>;
+/** The bundle of one task. */
+export type BundleOf<T extends Bundle["task"]> = Extract<Bundle, { task: T }>;
 
 /** What every task has, to check the rest of a bundle whose task is not known. */
-const AnyTask = z.looseObject(common);
+const AnyTask = z.looseObject({ ...common, selfTest: selfTestOf(z.unknown(), {}).loose() });
 
 /** The name of the file that makes a folder a bundle. */
 export const bundleFileName = "muster.yaml";
@@ -106,7 +124,7 @@ function allProblems(error: z.ZodError, value: unknown): Problem[] {
 
 /** What the shape of single fields cannot say: fields that must agree with each other. */
 function crossChecks(bundle: Bundle): Problem[] {
-  return [...repeatedVariants(bundle), ...unknownLabels(bundle), ...tensorShapes(bundle)];
+  return [...repeatedVariants(bundle), ...oneReference(bundle), ...taskProblems(bundle)];
 }
 
 function repeatedVariants({ variants }: Bundle): Problem[] {
@@ -117,56 +135,7 @@ function repeatedVariants({ variants }: Bundle): Problem[] {
   );
 }
 
-function unknownLabels({ selfTest, postprocess }: Bundle): Problem[] {
-  const { labels } = postprocess;
-  return selfTest.samples.flatMap(({ expect }, at) => {
-    const found: Problem[] = [];
-    if (!labels.includes(expect.label)) {
-      const known = labels.slice(0, 10).join(", ");
-      found.push({
-        field: `selfTest.samples[${at}].expect.label`,
-        message: `'${expect.label}' is not in postprocess.labels (${known})`,
-      });
-    }
-    if (expect.scores !== undefined && expect.scores.length !== labels.length) {
-      const message = `has ${expect.scores.length} numbers for ${labels.length} labels; give one per label`;
-      found.push({ field: `selfTest.samples[${at}].expect.scores`, message });
-    }
-    return found;
-  });
-}
-
-function tensorShapes({ tensors, preprocess, postprocess }: Bundle): Problem[] {
-  const problems: Problem[] = [];
-  const { width, height } = preprocess.resize;
-  const wanted = preprocess.layout === "nchw" ? [3, height, width] : [height, width, 3];
-  const [input] = tensors.inputs;
-  if (tensors.inputs.length !== 1 || input === undefined) {
-    problems.push({ field: "tensors.inputs", message: "an image classifier has exactly one input" });
-  } else if (!fits(input.shape, ["n", ...wanted])) {
-    const message = `is [${input.shape.join(", ")}], but preprocess makes [n, ${wanted.join(", ")}]; change one of them`;
-    problems.push({ field: "tensors.inputs[0].shape", message });
-  }
-  if (input !== undefined && input.dtype !== preprocess.dtype) {
-    problems.push({
-      field: "tensors.inputs[0].dtype",
-      message: `is ${input.dtype}, but preprocess.dtype is ${preprocess.dtype}`,
-    });
-  }
-  const [output] = tensors.outputs;
-  if (tensors.outputs.length !== 1 || output === undefined) {
-    problems.push({ field: "tensors.outputs", message: "an image classifier has exactly one output" });
-  } else if (!fits(output.shape, ["n", postprocess.labels.length])) {
-    const message = `is [${output.shape.join(", ")}], but there are ${postprocess.labels.length} labels; expected [n, ${postprocess.labels.length}]`;
-    problems.push({ field: "tensors.outputs[0].shape", message });
-  }
-  return problems;
-}
-
-/** Whether two shapes agree, a named dimension standing for any size. */
-export function fits(shape: readonly (number | string)[], other: readonly (number | string)[]): boolean {
-  return (
-    shape.length === other.length &&
-    shape.every((size, at) => typeof size === "string" || typeof other[at] === "string" || size === other[at])
-  );
+function oneReference({ baseline }: Bundle): Problem[] {
+  if (baseline === undefined || (baseline.images === undefined) !== (baseline.inputs === undefined)) return [];
+  return [{ field: "baseline.inputs", message: "give one folder of reference inputs: inputs, or images for pictures" }];
 }

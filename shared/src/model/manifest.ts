@@ -1,7 +1,9 @@
 import { z } from "zod";
 import { Digest, ModelName, VersionName } from "../ids.js";
 import { Feature } from "../stats/histogram.js";
-import { Budgets, ClassificationPostprocess, ImagePreprocess, Precision, Requirements, Tensors } from "./pipeline.js";
+import { Budgets, Precision, Requirements } from "./promises.js";
+import { type TaskSchema, tasks } from "./tasks.js";
+import { Tensors } from "./tensors.js";
 
 /** Bytes named by what they are. */
 export const BlobRef = z.object({
@@ -27,38 +29,54 @@ const ManifestVariant = z.object({
 });
 export type ManifestVariant = z.infer<typeof ManifestVariant>;
 
-const ManifestSample = z.object({
-  input: BlobRef,
-  label: z.string(),
-  scores: z.array(z.number()).optional(),
-});
-export type ManifestSample = z.infer<typeof ManifestSample>;
-
 /** The DSSE payload type of a manifest. */
 export const manifestType = "application/vnd.muster.manifest.v1+json";
 
-/** The signed description of a version: all a device needs to fetch, prove, run and watch it. */
-export const Manifest = z.object({
+const common = {
   model: ModelName,
   version: VersionName,
   /** Rises by one with every version of the model; a device never goes below what it has committed. */
   release: z.int().min(1),
   createdMs: z.int(),
-  task: z.literal("image-classification"),
   /** In order of preference. */
   variants: z.array(ManifestVariant).min(1),
   tensors: Tensors,
-  preprocess: ImagePreprocess,
-  postprocess: ClassificationPostprocess,
-  selfTest: z.object({ tolerance: z.number(), samples: z.array(ManifestSample).min(1) }),
   budgets: Budgets,
   requires: Requirements.default({}),
   /** The reference distribution of every feature; empty when the bundle has no baseline. */
   baseline: z.record(z.string(), Feature),
   licence: z.string().optional(),
   metadata: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])),
-});
+};
+
+function manifestOf<
+  T extends string,
+  Pre extends z.ZodType,
+  Post extends z.ZodType,
+  Expect extends z.ZodRawShape,
+  Limits extends z.ZodRawShape,
+>({ task, preprocess, postprocess, expectation, limits }: TaskSchema<T, Pre, Post, Expect, Limits>) {
+  const samples = z.array(z.object({ input: BlobRef, ...expectation })).min(1);
+  const selfTest = z.object({ ...limits, samples });
+  return z.object({ task: z.literal(task), ...common, preprocess, postprocess, selfTest });
+}
+
+/** The signed description of a version: all a device needs to fetch, prove, run and watch it. */
+export const Manifest = z.discriminatedUnion("task", [
+  manifestOf(tasks.imageClassification),
+  manifestOf(tasks.objectDetection),
+  manifestOf(tasks.textDetection),
+  manifestOf(tasks.textRecognition),
+  manifestOf(tasks.segmentation),
+  manifestOf(tasks.classification),
+  manifestOf(tasks.regression),
+  manifestOf(tasks.anomaly),
+  manifestOf(tasks.audioEvents),
+  manifestOf(tasks.raw),
+]);
 export type Manifest = z.infer<typeof Manifest>;
+/** The manifest of one task. */
+export type ManifestOf<T extends Manifest["task"]> = Extract<Manifest, { task: T }>;
 
 /** Every blob a device may ask for once it may have this version. */
 export function blobsOf(manifest: Manifest): BlobRef[] {

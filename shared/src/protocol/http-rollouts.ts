@@ -23,6 +23,8 @@ export const RolloutSettings = z.strictObject({
   successPercent: z.number().min(0).max(100).default(95),
   /** The rollout halts with more than this share of a wave's started devices failed. */
   errorPercent: z.number().min(0).max(100).default(5),
+  /** The rollout halts with more than this share of a wave's started devices fallen to a slower execution provider. */
+  fallbackPercent: z.number().min(0).max(100).default(5),
   /** The error share counts only from so many finished devices on, or when the wave has no more. */
   minExecuted: z.int().min(1).default(3),
   /** A device that started and has not finished for so long has failed. */

@@ -2,6 +2,7 @@ import { z } from "zod";
 import { Digest, ModelName, VersionName } from "../ids.js";
 import { SealingKey } from "../signing/sealed-key.js";
 import { SketchData } from "../stats/sketch.js";
+import { Hardware } from "./hardware.js";
 
 /** Why a version did not stay on a device. */
 export const DeviceErrorCode = z.enum([
@@ -43,20 +44,6 @@ export const Outcome = z.enum([
 ]);
 export type Outcome = z.infer<typeof Outcome>;
 
-/** Facts of the machine an agent runs on. */
-export const Hardware = z.object({
-  platform: z.string(),
-  arch: z.string(),
-  board: z.string(),
-  cpu: z.string(),
-  cores: z.int(),
-  memoryBytes: z.int(),
-  freeDiskBytes: z.int(),
-  /** Execution providers of the installed ONNX Runtime. */
-  providers: z.array(z.string()),
-});
-export type Hardware = z.infer<typeof Hardware>;
-
 /** On every connect: who speaks, and what of the past it knows. */
 export const Hello = z.object({
   agentVersion: z.string(),
@@ -84,6 +71,38 @@ export const FinishedAttempt = z.object({
 });
 export type FinishedAttempt = z.infer<typeof FinishedAttempt>;
 
+/** One way to run a version that a trial tried. */
+export const TriedCandidate = z.object({
+  variant: z.string(),
+  provider: z.string(),
+  threads: z.int(),
+  /** Milliseconds from bytes to answer; absent when it did not come so far. */
+  p50Ms: z.number().optional(),
+  p95Ms: z.number().optional(),
+  /** Resident memory of the process that ran it. */
+  rssBytes: z.int().optional(),
+  /** Nodes of the model per provider, where some may run elsewhere than was asked. */
+  nodes: z.record(z.string(), z.int()).optional(),
+  /** Why it is not the way to run the version; absent when it is correct. */
+  rejected: DeviceError.optional(),
+});
+export type TriedCandidate = z.infer<typeof TriedCandidate>;
+
+/** How the latest trial of a model went, whatever came of it. */
+export const TrialReport = z.object({
+  attempt: z.string(),
+  version: VersionName,
+  atMs: z.int(),
+  /** The fastest that is correct; absent when none is. */
+  chosen: z.object({ variant: z.string(), provider: z.string(), threads: z.int() }).optional(),
+  tried: z.array(TriedCandidate).max(64),
+  /** Variants that were not fetched, and why. */
+  skipped: z.array(z.object({ what: z.string(), reason: z.string() })).max(64),
+  /** The figures are those of an earlier trial of the same files on the same hardware; only the self-test was run again. */
+  remembered: z.boolean(),
+});
+export type TrialReport = z.infer<typeof TrialReport>;
+
 /** What a device says of one model. */
 export const ReportedModel = z.object({
   model: ModelName,
@@ -109,8 +128,15 @@ export const ReportedModel = z.object({
       totalBytes: z.int().optional(),
       /** Why nothing of it is fetched now. */
       paused: z.string().max(500).optional(),
+      /** What its trial is at. */
+      doing: z.string().max(500).optional(),
     })
     .optional(),
+  /** Where what serves was to run, where it runs, and why that is not the same. */
+  running: z.object({ requested: z.string(), actual: z.string(), reason: z.string().max(2000).optional() }).optional(),
+  /** The attempt because of which the model runs on a slower provider than before, or than was chosen. */
+  fallback: z.object({ attempt: z.string(), detail: z.string().max(2000) }).optional(),
+  trial: TrialReport.optional(),
   finished: z.array(FinishedAttempt).max(16),
 });
 export type ReportedModel = z.infer<typeof ReportedModel>;
@@ -161,7 +187,10 @@ export const Window = z.object({
   model: ModelName,
   version: VersionName,
   manifest: Digest,
+  /** Where it ran. */
   provider: z.string(),
+  /** Where it was to run; absent when that is the same. */
+  requestedProvider: z.string().optional(),
   inputs: z.int().min(0),
   errors: z.int().min(0),
   /** Inputs refused because a queue was full. */
@@ -235,6 +264,8 @@ export const Command = z.discriminatedUnion("type", [
   z.object({ type: z.literal("ack"), stream: z.string(), of: z.enum(["events", "windows"]), seq: z.int() }),
   /** Send the whole reported state now. */
   z.object({ type: z.literal("resync") }),
+  /** Say hello as after a connect, and report: the hub may have missed it. */
+  z.object({ type: z.literal("hello") }),
   /** The certificate a renewal request asked for, PEM, and the CA that the hub is to be known by from now on. */
   z.object({ type: z.literal("certificate"), request: z.string(), certificate: z.string(), ca: z.string() }),
   /** There is no certificate for this renewal request now. */

@@ -20,6 +20,12 @@ export function upTopic(device: string, kind: UpKind): string {
   return `${root}/up/${partitionOf(device)}/${device}/${kind}`;
 }
 
+/** What a hub subscribes to: everything that devices send. */
+export const upFilter = `${root}/up/+/+/+`;
+
+/** Everything that devices receive. */
+export const downFilter = `${root}/down/+/+`;
+
 /** The topic on which a device receives. */
 export function downTopic(device: string, kind: DownKind): string {
   return `${root}/down/${device}/${kind}`;

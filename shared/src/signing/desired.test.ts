@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { sha256 } from "../ids.js";
 import { type Manifest, manifestType } from "../model/manifest.js";
+import { ImagePreprocess } from "../model/preprocess/image.js";
 import { newSigners, rootOf } from "../testing/signed-roots.js";
 import { type Desired, desiredType, verifyDesired, verifyManifest } from "./desired.js";
 import { type SigningKey, seal } from "./envelope.js";
@@ -92,17 +93,7 @@ const manifest: Manifest = {
     inputs: [{ name: "image", dtype: "float32", shape: ["n", 3, 8, 8] }],
     outputs: [{ name: "scores", dtype: "float32", shape: ["n", 2] }],
   },
-  preprocess: {
-    decode: "image",
-    exifTurn: true,
-    resize: { width: 8, height: 8, mode: "fill" },
-    colour: "rgb",
-    layout: "nchw",
-    scale: 1 / 255,
-    mean: [0, 0, 0],
-    std: [1, 1, 1],
-    dtype: "float32",
-  },
+  preprocess: ImagePreprocess.parse({ resize: { width: 8, height: 8 } }),
   postprocess: { labels: ["ok", "bad"], softmax: false, topK: 1 },
   selfTest: { tolerance: 0.05, samples: [{ input: { sha256: sha256("s"), sizeBytes: 1 }, label: "ok" }] },
   budgets: {},

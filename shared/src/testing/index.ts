@@ -3,3 +3,4 @@ export * from "./fake-clock.js";
 export * from "./memory-stores.js";
 export * from "./seeded-random.js";
 export * from "./signed-roots.js";
+export * from "./wav-file.js";

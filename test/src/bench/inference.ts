@@ -13,7 +13,7 @@ const rounds = 9;
 const perRound = 300;
 const saturating = 8;
 const path = "/v2/models/classifier/infer";
-const { width, height } = labelPreprocess.resize;
+const { width = 0, height = 0 } = labelPreprocess.resize;
 const bareModel: BareModel = { modelFile: labelModelFile, threads: 1, width, height };
 const tensor = { data: new Float32Array(3 * width * height).fill(0.25), shape: [1, 3, height, width] };
 

@@ -3,12 +3,14 @@ import { availableParallelism, cpus } from "node:os";
 import { benchConnects } from "./connects.js";
 import { benchLatency, benchSaturation } from "./inference.js";
 import { benchMemory } from "./memory.js";
+import { benchMosquitto } from "./transfer-mosquitto.js";
 import { benchFanOut, benchTransfers } from "./transfers.js";
 import { benchEncryption, benchIndex } from "./trust.js";
 
 const benches: Readonly<Record<string, readonly (() => Promise<string>)[]>> = {
   transfer: [benchTransfers, benchFanOut],
   inference: [benchLatency, benchSaturation],
+  mosquitto: [benchMosquitto],
   security: [benchConnects, benchIndex, benchEncryption],
   memory: [benchMemory],
 };

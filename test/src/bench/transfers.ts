@@ -106,7 +106,7 @@ export async function benchFanOut(): Promise<string> {
 }
 
 /** The same random bytes as a file and as an artifact with its index. */
-async function prepare(folder: string, sizeBytes: number): Promise<Place> {
+export async function prepare(folder: string, sizeBytes: number): Promise<Place> {
   const file = await open(join(folder, "file"), "w");
   for (let left = sizeBytes; left > 0; left -= megabyte) await file.write(randomBytes(Math.min(left, megabyte)));
   await file.close();
@@ -128,7 +128,7 @@ async function prepare(folder: string, sizeBytes: number): Promise<Place> {
   return { folder, artifact };
 }
 
-async function measure(
+export async function measure(
   kind: string,
   folder: string,
   rounds: number,
@@ -156,14 +156,14 @@ async function measure(
   }
 }
 
-async function ask(child: ChildProcess): Promise<{ cpuUs: number; rssBytes: number }> {
+export async function ask(child: ChildProcess): Promise<{ cpuUs: number; rssBytes: number }> {
   const told = once(child, "message") as Promise<[{ cpuUs: number; rssBytes: number }]>;
   child.send("cpu");
   return (await told)[0];
 }
 
 /** Milliseconds for the artifact over a connection that stands, into an empty shelf. */
-async function overMqtt(place: Place, port: number, round: number): Promise<number> {
+export async function overMqtt(place: Place, port: number, round: number): Promise<number> {
   const device = await newDevice(place, port, "bench", `round-${round}`);
   const beginMs = performance.now();
   await device.fetch();
@@ -172,7 +172,7 @@ async function overMqtt(place: Place, port: number, round: number): Promise<numb
   return ms;
 }
 
-async function overHttps(place: Place, port: number, round: number): Promise<number> {
+export async function overHttps(place: Place, port: number, round: number): Promise<number> {
   const ca = await readFile(join(place.folder, "identity", "ca.crt.pem"));
   const beginMs = performance.now();
   const [response] = (await once(get({ host: "127.0.0.1", port, ca, agent: false }), "response")) as [Readable];

@@ -93,7 +93,7 @@ test("a stolen hub makes no device run, forget or accept what its keys do not vo
   };
   const genuine = async (version: string, over: Partial<Manifest> = {}) => {
     const { manifest, manifestDigest } = view(version);
-    if (Object.keys(over).length > 0) return thief.offer({ ...manifest, ...over }, [release], attempt());
+    if (Object.keys(over).length > 0) return thief.offer({ ...manifest, ...over } as Manifest, [release], attempt());
     return thief.offerBytes(manifest, await thief.artifact(manifestDigest), attempt());
   };
   await eventually("the device speaks to the thief", async () => thief.reported.get("d1"), 90_000);

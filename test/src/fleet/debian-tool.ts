@@ -17,13 +17,13 @@ export interface DebianTool {
 
 /**
  * A tool of a Debian package, installed when it is missing: by root on the machine, by anybody else in a
- * folder of this checkout. Throws with what to do when neither works.
+ * folder of this checkout. A server is never installed, because that would start it. Throws with what to do when neither works.
  */
-export async function debianTool(name: string, fromPackage: string): Promise<DebianTool> {
+export async function debianTool(name: string, fromPackage: string, isServer = false): Promise<DebianTool> {
   const installed = (await onPath(name)) ?? (await unpacked(name));
   if (installed !== undefined) return installed;
   const failures: string[] = [];
-  const install = process.getuid?.() === 0 ? [asRoot, intoCache] : [intoCache];
+  const install = process.getuid?.() === 0 && !isServer ? [asRoot, intoCache] : [intoCache];
   for (const attempt of install) {
     try {
       await attempt(fromPackage);
@@ -76,7 +76,7 @@ async function isInstalled(name: string): Promise<boolean> {
 }
 
 async function onPath(name: string): Promise<DebianTool | undefined> {
-  for (const folder of (process.env.PATH ?? "").split(delimiter)) {
+  for (const folder of [...(process.env.PATH ?? "").split(delimiter), "/usr/sbin"]) {
     const path = join(folder, name);
     if (await isProgram(path)) return { path, env: {} };
   }
@@ -84,13 +84,18 @@ async function onPath(name: string): Promise<DebianTool | undefined> {
 }
 
 async function unpacked(name: string): Promise<DebianTool | undefined> {
-  const path = join(cache, "usr", "bin", name);
-  if (!(await isProgram(path))) return undefined;
-  const libraries = join(cache, "usr", "lib");
-  // There are none when every library it needs is on the machine.
-  const names = await readdir(libraries).catch(() => []);
-  const folders = names.map((folder) => join(libraries, folder));
-  return { path, env: { LD_LIBRARY_PATH: folders.join(delimiter) } };
+  for (const folder of ["bin", "sbin"]) {
+    const path = join(cache, "usr", folder, name);
+    if (await isProgram(path)) return { path, env: { LD_LIBRARY_PATH: (await libraryFolders()).join(delimiter) } };
+  }
+  return undefined;
+}
+
+/** There are none when every library a tool needs is on the machine. */
+async function libraryFolders(): Promise<string[]> {
+  const roots = [join(cache, "usr", "lib"), join(cache, "lib")];
+  const found = roots.map(async (root) => (await readdir(root).catch(() => [])).map((folder) => join(root, folder)));
+  return (await Promise.all(found)).flat();
 }
 
 async function isProgram(path: string): Promise<boolean> {

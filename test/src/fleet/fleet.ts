@@ -51,7 +51,7 @@ export class HubMachine {
     });
     const started = await program.waitFor("hub.started", 1000);
     const token = (await readFile(join(dataDir, "admin.token"), "utf8")).trim();
-    const { mqttPort } = ports;
+    const mqttPort = Number(new URL(String(started.mqttUrl)).port);
     const urls = { apiUrl: String(started.apiUrl), enrolmentUrl: String(started.enrolmentUrl), mqttPort };
     return new HubMachine(options, program, urls, token);
   }

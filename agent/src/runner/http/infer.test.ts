@@ -47,7 +47,7 @@ test("a tensor is answered with the raw output, row by row, as the Open Inferenc
   const rows = await Promise.all(
     pictures.map(async (bytes) => imageTensor(await decodeImage(bytes, manifest.preprocess), manifest.preprocess)),
   );
-  const data = rows.flatMap((row) => Array.from(row));
+  const data = rows.flatMap((row) => Array.from(row as Float32Array));
   const ask = { id: "7", inputs: [{ name: "x", shape: [2, 3, 48, 192], datatype: "FP32", data }] };
   const response = await infer(url, JSON.stringify(ask), "application/json");
   const { id, outputs } = (await response.json()) as TensorAnswer;

@@ -24,6 +24,8 @@ export interface Bench {
   readonly link: DeviceLink;
   readonly authority: CertificateAuthority;
   readonly heard: { device: string; kind: string; payload: Buffer }[];
+  /** Whose connection ended, in order. */
+  readonly gone: string[];
   readonly revoked: Set<string>;
 }
 
@@ -39,11 +41,12 @@ export async function bench(t: TestContext, overrides: Partial<typeof limits> = 
   const authority = await openAuthority(folder, { clock: { now: () => Date.now() }, deviceMs: 86_400_000 });
   const tls = { ...(await authority.issueServer(["127.0.0.1"])), ca: authority.certificate };
   const heard: Bench["heard"] = [];
+  const gone: string[] = [];
   const revoked = new Set<string>();
   const listener = {
     onMessage: (device: string, kind: string, payload: Buffer) => heard.push({ device, kind, payload }),
     onAlive: () => undefined,
-    onGone: () => undefined,
+    onGone: (device: string) => gone.push(device),
   };
   const door: Door = {
     refusal: (device) => (revoked.has(device) ? { count: "certificate-revoked", reason: "test" } : undefined),
@@ -63,7 +66,7 @@ export async function bench(t: TestContext, overrides: Partial<typeof limits> = 
     await link.close();
     await rm(folder, { recursive: true });
   });
-  return { link, authority, heard, revoked };
+  return { link, authority, heard, gone, revoked };
 }
 
 /** A client with a certificate of the CA for `name`, connecting as `clientId`. */

@@ -1,4 +1,12 @@
-import type { Device, DriftReport, LatencyReport, PushedVersion, Rollout, RolloutState } from "@muster/shared";
+import {
+  type Device,
+  type DriftReport,
+  ImagePreprocess,
+  type LatencyReport,
+  type PushedVersion,
+  type Rollout,
+  type RolloutState,
+} from "@muster/shared";
 import { nowMs } from "./run-cli.js";
 
 const digest = "a".repeat(64);
@@ -75,6 +83,7 @@ export function sampleRollout(state: RolloutState, ...states: readonly string[])
       soakMs: 1_800_000,
       successPercent: 95,
       errorPercent: 5,
+      fallbackPercent: 5,
       minExecuted: 3,
       inProgressTimeoutMs: 3_600_000,
       retries: 2,
@@ -154,17 +163,7 @@ export function samplePushed(created: boolean): PushedVersion {
         inputs: [{ name: "x", dtype: "float32", shape: ["n", 3, 8, 8] }],
         outputs: [{ name: "y", dtype: "float32", shape: ["n", 2] }],
       },
-      preprocess: {
-        decode: "image",
-        exifTurn: true,
-        resize: { width: 8, height: 8, mode: "fill" },
-        colour: "rgb",
-        layout: "nchw",
-        scale: 1 / 255,
-        mean: [0, 0, 0],
-        std: [1, 1, 1],
-        dtype: "float32",
-      },
+      preprocess: ImagePreprocess.parse({ resize: { width: 8, height: 8 } }),
       postprocess: { labels: ["ok", "scratch"], softmax: false, topK: 1 },
       selfTest: { tolerance: 0.05, samples: [{ input: { sha256: digest, sizeBytes: 10 }, label: "ok" }] },
       budgets: { p95LatencyMs: 50 },

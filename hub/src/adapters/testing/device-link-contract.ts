@@ -1,0 +1,150 @@
+import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
+import { type TestContext, test } from "node:test";
+import { type DownKind, downKinds, downTopic, upTopic } from "@muster/shared";
+import type { MqttClient } from "mqtt";
+import { linkRoomBytes } from "../../ports.js";
+import { type Bench, client, connected, until } from "./broker-bench.js";
+
+/** What every {@link DeviceLink} does; `open` opens one with a broker of its own, closed with the test. */
+export function deviceLinkContract(name: string, open: (t: TestContext) => Promise<Bench>): void {
+  test(`${name}: what a device sends is heard under its name, in its order`, async (t) => {
+    const bench = await open(t);
+    const { opened } = await device(t, bench, "a");
+    for (let at = 0; at < 50; at += 1) opened.publish(upTopic("a", "telemetry"), `${at}`, { qos: 1 });
+    await until("50 messages", () => bench.heard.length === 50);
+    const expected = Array.from({ length: 50 }, (_, at) => ({ device: "a", kind: "telemetry", payload: `${at}` }));
+    assert.deepEqual(
+      bench.heard.map((message) => ({ ...message, payload: String(message.payload) })),
+      expected,
+    );
+  });
+
+  test(`${name}: what is sent arrives, whatever else is on its way, and for nobody else`, async (t) => {
+    const bench = await open(t);
+    const [a, b] = [await device(t, bench, "a"), await device(t, bench, "b")];
+    const kinds: DownKind[] = ["command", "chunk", "reply", "desired"];
+    await Promise.all(
+      Array.from({ length: 200 }, (_, at) => [
+        ...kinds.slice(0, 3).map((kind) => bench.link.send("a", kind, Buffer.from(`${at}`))),
+        bench.link.retain("a", "desired", Buffer.from(`${at}`)),
+      ]).flat(),
+    );
+    await until("200 of each kind", () => kinds.every((kind) => a.got(kind).length === 200));
+    const numbers = Array.from({ length: 200 }, (_, at) => `${at}`);
+    for (const kind of kinds) assert.deepEqual(a.got(kind).map(String), numbers, kind);
+    assert.deepEqual(
+      kinds.flatMap((kind) => b.got(kind)),
+      [],
+    );
+  });
+
+  test(`${name}: a frame's buffer may be used again as soon as it was sent`, async (t) => {
+    const bench = await open(t);
+    const a = await device(t, bench, "a");
+    const frames = Array.from({ length: 100 }, () => randomBytes(200_000));
+    const buffer = Buffer.alloc(linkRoomBytes + 200_000);
+    for (const frame of frames) {
+      frame.copy(buffer, linkRoomBytes);
+      await bench.link.sendFrame("a", buffer);
+      buffer.fill(0);
+      // A window of frames at most, as with a device that asks.
+      await until("the device keeps up", () => frames.indexOf(frame) - a.got("chunk").length < 16);
+    }
+    await until("all frames", () => a.got("chunk").length === frames.length);
+    for (const [at, frame] of frames.entries()) assert.ok(a.got("chunk")[at]?.equals(frame), `frame ${at}`);
+  });
+
+  test(`${name}: a device that does not read holds up nobody else`, async (t) => {
+    const bench = await open(t);
+    const [frozen, healthy] = [await device(t, bench, "frozen"), await device(t, bench, "healthy")];
+    frozen.opened.stream.pause();
+    (frozen.opened.stream as { _handle?: { readStop?: () => void } })._handle?.readStop?.();
+    const pushing = Array.from({ length: 150 }, () =>
+      bench.link.sendFrame("frozen", Buffer.alloc(linkRoomBytes + 200_000)).catch(() => undefined),
+    );
+    await Promise.all(Array.from({ length: 25 }, () => bench.link.send("healthy", "command", Buffer.from("{}"))));
+    await until("25 messages", () => healthy.got("command").length === 25);
+    frozen.opened.end(true);
+    await Promise.all(pushing);
+  });
+
+  test(`${name}: a device is who its certificate says, whatever it calls itself, and touches only its own topics`, async (t) => {
+    const bench = await open(t);
+    const victim = await device(t, bench, "victim");
+    const liar = await client(t, bench, "a", "victim");
+    if ((await connected(liar)) === "connected") {
+      const received: string[] = [];
+      liar.on("message", (topic) => received.push(topic));
+      liar.on("error", () => undefined);
+      for (const filter of ["#", "+/#", "$SYS/#", downTopic("victim", "command"), upTopic("victim", "hello")]) {
+        await liar.subscribeAsync(filter).catch(() => undefined);
+      }
+      for (const topic of [upTopic("victim", "reported"), downTopic("victim", "command"), "muster/1/up/00/a/hello"]) {
+        await liar.publishAsync(topic, "forged", { qos: 1 }).catch(() => undefined);
+      }
+      await bench.link.send("victim", "command", Buffer.from("{}"));
+      await until("the command", () => victim.got("command").length > 0);
+      assert.deepEqual(received, []);
+    }
+    assert.ok(victim.opened.connected, "a name cannot be taken over");
+    await victim.opened.publishAsync(upTopic("victim", "event"), "own", { qos: 1 });
+    await until("the victim's own", () => bench.heard.length > 0);
+    assert.deepEqual(
+      bench.heard.map(({ payload }) => String(payload)),
+      ["own"],
+    );
+    assert.deepEqual(
+      victim
+        .got("command")
+        .map(String)
+        .filter((text) => text === "forged"),
+      [],
+    );
+  });
+
+  test(`${name}: a connection that breaks is told, with the last will before`, async (t) => {
+    const bench = await open(t);
+    const a = await device(t, bench, "a");
+    await a.opened.publishAsync(upTopic("a", "hello"), "{}", { qos: 1 });
+    a.opened.stream.destroy();
+    await until("the end", () => bench.gone.includes("a"));
+    assert.deepEqual(
+      bench.heard.map(({ kind }) => kind),
+      ["hello", "will"],
+    );
+  });
+
+  test(`${name}: a device that is kicked, or that may not be there any more, is cut off`, async (t) => {
+    const bench = await open(t);
+    const [a, b, c] = [await device(t, bench, "a"), await device(t, bench, "b"), await device(t, bench, "c")];
+    for (const name of ["a", "b", "c"]) bench.link.kick(name === "a" ? name : "nobody");
+    await until("a is cut off", () => !a.opened.connected);
+    await b.opened.publishAsync(upTopic("b", "hello"), "{}", { qos: 1 });
+    await until("b is heard", () => bench.heard.some(({ device: from }) => from === "b"));
+    bench.revoked.add("b");
+    bench.link.recheck();
+    await until("b is cut off", () => !b.opened.connected);
+    assert.ok(c.opened.connected);
+    await until("both are gone", () => bench.gone.includes("b"));
+    await bench.link.send("c", "command", Buffer.from("{}"));
+    await until("c is served", () => c.got("command").length === 1);
+  });
+}
+
+/** A connected device that has subscribed to all that is its own, and leaves a will. */
+async function device(
+  t: TestContext,
+  bench: Bench,
+  id: string,
+): Promise<{ opened: MqttClient; got: (kind: DownKind) => Buffer[] }> {
+  const will = { topic: upTopic(id, "will"), payload: Buffer.from("{}"), qos: 1 as const, retain: false };
+  const opened = await client(t, bench, id, id, { will });
+  assert.equal(await connected(opened), "connected");
+  const messages = new Map<string, Buffer[]>(downKinds.map((kind) => [downTopic(id, kind), []]));
+  opened.on("message", (topic, payload) => messages.get(topic)?.push(payload));
+  for (const kind of downKinds) {
+    await opened.subscribeAsync(downTopic(id, kind), { qos: kind === "chunk" || kind === "reply" ? 0 : 1 });
+  }
+  return { opened, got: (kind) => messages.get(downTopic(id, kind)) ?? [] };
+}

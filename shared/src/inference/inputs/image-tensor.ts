@@ -1,0 +1,57 @@
+import type { ImagePreprocess } from "../../model/preprocess/image.js";
+import { floatToHalf, newTensorData, type TensorData } from "../named-tensor.js";
+import type { Size } from "./image-placement.js";
+import type { Pixels } from "./sharp-image.js";
+
+/** The shape of the tensor one picture becomes, batch of one: `[1, c, h, w]` or `[1, h, w, c]`. */
+export function imageShape({ layout, colour }: ImagePreprocess, { width, height }: Size): number[] {
+  const channels = colour === "gray" ? 1 : 3;
+  return layout === "nchw" ? [1, channels, height, width] : [1, height, width, channels];
+}
+
+/** The picture as the model's input: colour order, scale, mean, std, layout and type of the pipeline. */
+export function imageTensor({ data, width, height }: Pixels, spec: ImagePreprocess): TensorData {
+  const pixels = width * height;
+  if (spec.colour === "gray") return grayTensor(data, pixels, spec);
+  const swap = spec.colour === "bgr";
+  const tables = [0, 1, 2].map((channel) => valueTable(spec, channel));
+  const tensor = newTensorData(spec.dtype, pixels * 3) as Numbers;
+  // By the order of the source's bytes: red, green, blue.
+  const [red, green, blue] = (swap ? tables.toReversed() : tables) as [Numbers, Numbers, Numbers];
+  const [step, plane] = spec.layout === "nchw" ? [1, pixels] : [3, 1];
+  const redAt = swap ? 2 * plane : 0;
+  const blueAt = swap ? 0 : 2 * plane;
+  for (let at = 0, from = 0, to = 0; at < pixels; at += 1, from += 3, to += step) {
+    tensor[to + redAt] = red[data[from] as number] as number;
+    tensor[to + plane] = green[data[from + 1] as number] as number;
+    tensor[to + blueAt] = blue[data[from + 2] as number] as number;
+  }
+  return tensor;
+}
+
+/** What an image tensor can be made of; float16 as bits. */
+type Numbers = Float32Array<ArrayBuffer> | Uint16Array<ArrayBuffer> | Uint8Array<ArrayBuffer> | Int8Array<ArrayBuffer>;
+
+/** Luma of Rec. 601, rounded, as OpenCV makes grey. */
+function grayTensor(data: Uint8Array, pixels: number, spec: ImagePreprocess): TensorData {
+  const table = valueTable(spec, 0);
+  const tensor = newTensorData(spec.dtype, pixels) as Numbers;
+  for (let at = 0, from = 0; at < pixels; at += 1, from += 3) {
+    const luma = 299 * (data[from] as number) + 587 * (data[from + 1] as number) + 114 * (data[from + 2] as number);
+    tensor[at] = table[Math.round(luma / 1000)] as number;
+  }
+  return tensor;
+}
+
+/** What each of the 256 byte values becomes in channel c; a look-up is cheaper than the arithmetic per pixel. */
+function valueTable({ dtype, mean, std, scale }: ImagePreprocess, c: number): Numbers {
+  const table = newTensorData(dtype, 256) as Numbers;
+  const [least, most] = dtype === "int8" ? [-128, 127] : [0, 255];
+  for (let byte = 0; byte < 256; byte += 1) {
+    const value = (byte * scale - (mean[c] ?? 0)) / (std[c] ?? 1);
+    if (dtype === "float32") table[byte] = value;
+    else if (dtype === "float16") table[byte] = floatToHalf(value);
+    else table[byte] = Math.max(least, Math.min(most, Math.round(value)));
+  }
+  return table;
+}
