@@ -123,7 +123,10 @@ export async function startAgent(options: Partial<AgentConfig>, log: Log): Promi
           tell("runner.ended", { ...ending }).catch(unspooled);
           uplink.report();
         },
-        restored: () => uplink.report(),
+        restored: () => {
+          reconciler.runnerRestored();
+          uplink.report();
+        },
       },
       clock,
       log,
@@ -261,7 +264,7 @@ export async function startAgent(options: Partial<AgentConfig>, log: Log): Promi
     const telemetry = new Telemetry({
       ...{ runner, spool: windows, clock, log, windowMs: config.windowMs },
       onWindow: (window) => {
-        reconciler.observed(window.model, window.manifest, window.inputs, window.errors);
+        reconciler.observed(window);
         uplink.flush();
       },
     });

@@ -1,4 +1,4 @@
-import type { ChunkFrame, ChunkReply, ChunkRequest, DownKind, UpKind } from "@muster/shared";
+import type { ChunkFrame, ChunkReply, ChunkRequest, DownKind, ShadowPlan, UpKind } from "@muster/shared";
 import type { Pulse, RunnerStatus, RunnerWindow, Slot, TrialRequest, TrialResult } from "./runner/protocol.js";
 import type { ServingSettings } from "./runner/serving-settings.js";
 
@@ -8,6 +8,10 @@ export interface Runner {
   load(slot: Slot): Promise<void>;
   /** Puts a loaded version in service for its model, without an unanswered request. */
   activate(manifestDigest: string): Promise<void>;
+  /** Gives a loaded version that does not serve a copy of some inputs, and compares. Throws `model/unknown`. */
+  shadow(manifestDigest: string, plan: ShadowPlan): Promise<void>;
+  /** Whether nothing runs in the shadow for now. */
+  pauseShadows(paused: boolean): Promise<void>;
   /** Releases a version; no error when it is not loaded. */
   unload(manifestDigest: string): Promise<void>;
   /** What was measured since the last call; at most one window per version that worked. */

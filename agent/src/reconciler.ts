@@ -8,11 +8,12 @@ import {
   type Root,
 } from "@muster/shared";
 import { blamed, faultOf } from "./core/blame.js";
-import { crashLoopMs, type Facts, nextStep } from "./core/next-step.js";
+import { type Facts, nextStep } from "./core/next-step.js";
 import { DesiredInbox } from "./desired-inbox.js";
 import { neededBlobs } from "./installed.js";
 import type { BlobShelf, RunnerEnding } from "./ports.js";
 import { reportModel } from "./report-model.js";
+import type { RunnerWindow } from "./runner/protocol.js";
 import { type AgentState, emptyModel, type ModelState, recovered } from "./state.js";
 import type { Steps } from "./steps.js";
 import { type Progress, Watch } from "./watch.js";
@@ -110,23 +111,27 @@ export class Reconciler {
   /** The runner's process ended by itself, or had to be ended. */
   runnerEnded(ending: RunnerEnding): void {
     const atMs = this.#deps.clock.steady();
-    const error = faultOf(ending);
     for (const { model, version } of blamed(ending, this.#state.models)) {
-      const watch = this.#watch(model);
-      if (version === "candidate") watch.probation.fault ??= error;
-      else watch.faults = [...watch.faults.filter((fault) => atMs - fault.atMs <= crashLoopMs), { atMs, error }];
+      this.#watch(model).blamed(version, { atMs, error: faultOf(ending) });
       this.#kick(model);
     }
   }
 
-  /** What a version did in the window that just ended; counts while it is on probation. */
-  observed(model: string, manifest: string, inputs: number, errors: number): void {
-    const candidate = this.#state.models[model]?.candidate;
-    if (candidate?.phase !== "probation" || candidate.manifest.sha256 !== manifest) return;
-    const { probation } = this.#watch(model);
-    probation.inputs += inputs;
-    probation.errors += errors;
-    this.#kick(model);
+  /** The runner serves again after it had ended; of shadows it knows nothing. */
+  runnerRestored(): void {
+    for (const [model, { candidate }] of Object.entries(this.#state.models)) {
+      if (candidate?.phase !== "shadow") continue;
+      this.#watch(model).shadowLost = true;
+      this.#kick(model);
+    }
+  }
+
+  /** What a version did in the window that just ended; counts while it is in the shadow or on probation. */
+  observed(window: RunnerWindow): void {
+    const candidate = this.#state.models[window.model]?.candidate;
+    if (candidate === undefined || candidate.manifest.sha256 !== window.manifest) return;
+    this.#watch(window.model).observed(candidate.phase, window);
+    this.#kick(window.model);
   }
 
   /** A file of the committed version is not as it should be: it is fetched again when nothing else is under way. */
@@ -210,6 +215,7 @@ export class Reconciler {
       try {
         await this.#store(model, state, await steps.run(step, { model, state, signal, onProgress }), watch);
         watch.failures = 0;
+        if (step.do === "begin-shadow") watch.shadowLost = false;
         if (step.do === "repair") await this.#repaired(model, watch);
       } catch (error) {
         if (!watch.abort.signal.aborted || this.#stop.signal.aborted) throw error;
@@ -231,6 +237,7 @@ export class Reconciler {
     await this.#update((state) => ({ ...state, models: { ...state.models, [model]: after } }));
     if (after.candidate?.phase !== before.candidate?.phase) {
       watch.progress = undefined;
+      watch.shadow = { compared: 0, agreed: 0 };
       if (after.candidate?.phase !== "probation") watch.probation = { inputs: 0, errors: 0 };
       if (after.candidate !== undefined) {
         const { version, phase, attempt } = after.candidate;
@@ -265,12 +272,7 @@ export class Reconciler {
   }
 
   #facts(watch: Watch, { candidate }: ModelState): Facts {
-    const { clock } = this.#deps;
-    const { probation, damaged } = watch;
-    const recent = watch.faults.filter(({ atMs }) => clock.steady() - atMs <= crashLoopMs);
-    const recentFaults = recent.map(({ error }) => error);
-    const phaseMs = watch.phaseMs(candidate, clock);
-    return { phaseMs, probation, recentFaults, expired: this.#inbox.expired, damaged };
+    return { ...watch.facts(candidate, this.#deps.clock), expired: this.#inbox.expired };
   }
 
   #watch(model: string): Watch {

@@ -1,4 +1,4 @@
-import { backoffMs, type Clock, type Log, MusterError } from "@muster/shared";
+import { backoffMs, type Clock, type Log, MusterError, type ShadowPlan } from "@muster/shared";
 import { type Look, overCap } from "./core/memory-cap.js";
 import type { Runner, RunnerEnding, RunnerFault, RunnerProcess, StandIn } from "./ports.js";
 import type { RunnerStatus, RunnerWindow, Slot } from "./runner/protocol.js";
@@ -85,6 +85,14 @@ export class RunnerSupervisor implements Runner {
 
   activate(manifestDigest: string): Promise<void> {
     return this.#deps.process.activate(manifestDigest);
+  }
+
+  shadow(manifestDigest: string, plan: ShadowPlan): Promise<void> {
+    return this.#deps.process.shadow(manifestDigest, plan);
+  }
+
+  pauseShadows(paused: boolean): Promise<void> {
+    return this.#deps.process.pauseShadows(paused);
   }
 
   unload(manifestDigest: string): Promise<void> {

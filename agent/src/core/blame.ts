@@ -29,9 +29,9 @@ export function blamed(
 ): Blamed[] {
   const inService = Object.entries(models).flatMap(([model, { candidate, committed }]): (Blamed & Named)[] => {
     // A version being activated counts too: the end may come before its probation is on disk.
-    const serves = candidate?.phase === "proven" || candidate?.phase === "probation";
+    const loaded = candidate !== undefined && ["proven", "shadow", "probation"].includes(candidate.phase);
     return [
-      ...(serves ? [{ model, version: "candidate" as const, manifest: candidate.manifest.sha256 }] : []),
+      ...(loaded ? [{ model, version: "candidate" as const, manifest: candidate.manifest.sha256 }] : []),
       ...(committed === undefined ? [] : [{ model, version: "committed" as const, manifest: committed.manifest }]),
     ];
   });
@@ -40,7 +40,9 @@ export function blamed(
   const atWork = inService.filter(({ manifest }) => suspects.includes(manifest));
   if (atWork.length > 0) return atWork.map(plain);
   // A committed version behind a candidate does not serve.
-  const behind = new Set(candidates.map(({ model }) => model));
+  const behind = new Set(
+    candidates.map(({ model }) => model).filter((model) => models[model]?.candidate?.phase !== "shadow"),
+  );
   return inService.filter(({ model, version }) => version === "candidate" || !behind.has(model)).map(plain);
 }
 

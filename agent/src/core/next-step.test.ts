@@ -21,6 +21,8 @@ const crash = { code: "E_CRASH" as const, detail: "the runner crashed with SIGSE
 const facts = (over: Partial<Facts> = {}): Facts => ({
   phaseMs: 0,
   probation: { inputs: 0, errors: 0 },
+  shadow: { compared: 0, agreed: 0 },
+  shadowLost: false,
   recentFaults: [],
   expired: false,
   damaged: false,
@@ -130,4 +132,27 @@ test("when what is wanted has expired nothing new begins, and what serves is wat
   assert.equal(did(candidate("probation"), wanted, { ...expired, phaseMs: 1000 }), "commit");
   const crashing = { ...committed, previous: installed };
   assert.equal(did(crashing, wanted, { ...expired, recentFaults: [crash, crash, crash] }), "fall-back");
+});
+
+test("a version with a shadow plan runs beside the serving one first, and has to agree with it", () => {
+  const shadow = { ms: 1000, share: 0.1, cpuShare: 0.2, minAgreement: 0.9 };
+  const inShadow = candidate("shadow", { shadow });
+  assert.equal(did(candidate("proven", { shadow })), "begin-shadow");
+  assert.equal(did({ ...candidate("proven", { shadow }), committed: undefined } as ModelState), "activate");
+  const seen = (compared: number, agreed: number, phaseMs = 1000) => ({ phaseMs, shadow: { compared, agreed } });
+  assert.equal(did(inShadow, wanted, seen(100, 100, 999)), undefined);
+  assert.equal(did(inShadow, wanted, seen(100, 95)), "activate");
+  assert.equal(did(inShadow, wanted, seen(3, 3)), undefined);
+  const refused = nextStep(wanted, inShadow, facts(seen(100, 50)));
+  assert.ok(refused?.do === "give-up" && refused.outcome === "rejected" && refused.error.code === "E_SHADOW");
+  const late = nextStep(wanted, inShadow, facts(seen(3, 3, 3_601_001)));
+  assert.ok(late?.do === "give-up" && late.outcome === "timed-out");
+});
+
+test("a crash in the shadow refuses the version, and a shadow that the runner lost begins anew", () => {
+  const shadow = { ms: 1000, share: 0.1, cpuShare: 0.2, minAgreement: 0 };
+  const inShadow = candidate("shadow", { shadow });
+  const crashed = nextStep(wanted, inShadow, facts({ probation: { fault: crash, inputs: 0, errors: 0 } }));
+  assert.ok(crashed?.do === "give-up" && crashed.outcome === "rejected" && crashed.error.code === "E_CRASH");
+  assert.equal(did(inShadow, wanted, { shadowLost: true }), "begin-shadow");
 });

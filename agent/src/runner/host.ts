@@ -1,6 +1,6 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
-import { type Log, MusterError, messageOf } from "@muster/shared";
+import { type Log, MusterError, messageOf, type ShadowPlan } from "@muster/shared";
 import type { RunnerEnding, RunnerFault, RunnerProcess } from "../ports.js";
 import type { FromRunner, ToRunner } from "./parent-link.js";
 import type { Pulse, RunnerCall, RunnerSettings, RunnerStatus, RunnerWindow, Slot } from "./protocol.js";
@@ -32,6 +32,8 @@ const defaultLimitsMs: Readonly<Record<RunnerCall["do"], number>> = {
   load: 600_000,
   activate: 30_000,
   unload: 120_000,
+  shadow: 30_000,
+  "pause-shadows": 30_000,
   "take-windows": 30_000,
   status: 30_000,
   pulse: 20_000,
@@ -124,6 +126,14 @@ export class RunnerHost implements RunnerProcess {
 
   async activate(manifestDigest: string): Promise<void> {
     await this.#call({ do: "activate", manifestDigest });
+  }
+
+  async shadow(manifestDigest: string, plan: ShadowPlan): Promise<void> {
+    await this.#call({ do: "shadow", manifestDigest, plan });
+  }
+
+  async pauseShadows(paused: boolean): Promise<void> {
+    await this.#call({ do: "pause-shadows", paused });
   }
 
   async unload(manifestDigest: string): Promise<void> {

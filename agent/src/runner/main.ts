@@ -16,6 +16,7 @@ import { Inference } from "./inference.js";
 import { JsonlSink } from "./jsonl-sink.js";
 import { answerCalls, parentLog, tellHang } from "./parent-link.js";
 import type { RunnerCall, RunnerSettings, RunnerStatus } from "./protocol.js";
+import { Shadows } from "./shadow.js";
 import { Slots } from "./slots.js";
 import { Windows } from "./windows.js";
 import { marksPath, WorkMarks } from "./work-marks.js";
@@ -31,6 +32,7 @@ const log = parentLog();
 class Parts {
   readonly windows = new Windows(() => systemClock.now());
   readonly slots: Slots;
+  readonly shadows: Shadows;
   readonly sinks: readonly JsonlSink[];
   readonly onnxruntime = { version: runtimeVersion(), build: runtimeBuild() };
   server: HttpServer | undefined;
@@ -45,7 +47,9 @@ class Parts {
       ...{ workers, batch, memoryMb, runLimitMs, log, onHang: tellHang },
       marks: new WorkMarks(marksPath(stateDir)),
     });
-    this.#inference = new Inference({ slots: this.slots, windows: this.windows, maxQueue: settings.maxQueue });
+    const { slots, windows } = this;
+    this.shadows = new Shadows({ slots, windows, random: Math.random });
+    this.#inference = new Inference({ slots, windows, shadows: this.shadows, maxQueue: settings.maxQueue });
     this.sinks = settings.sinks.map((sink) => new JsonlSink(sink, log));
   }
 
@@ -79,6 +83,10 @@ class Parts {
         return slots.load(call.slot);
       case "activate":
         return slots.activate(call.manifestDigest);
+      case "shadow":
+        return this.shadows.begin(call.manifestDigest, call.plan);
+      case "pause-shadows":
+        return this.shadows.pause(call.paused);
       case "unload":
         return slots.unload(call.manifestDigest);
       case "take-windows":

@@ -1,4 +1,13 @@
-import { DeviceError, Digest, Manifest, ModelName, TriedCandidate, VersionName, Window } from "@muster/shared";
+import {
+  DeviceError,
+  Digest,
+  Manifest,
+  ModelName,
+  ShadowPlan,
+  TriedCandidate,
+  VersionName,
+  Window,
+} from "@muster/shared";
 import { z } from "zod";
 import { ServingSettings } from "./serving-settings.js";
 
@@ -67,6 +76,10 @@ export const RunnerCall = z.discriminatedUnion("do", [
   z.object({ do: z.literal("load"), slot: Slot }),
   /** Puts a loaded slot in service for its model; the one before finishes what it has and stays warm. */
   z.object({ do: z.literal("activate"), manifestDigest: Digest }),
+  /** Gives a loaded slot that does not serve a copy of some inputs, and compares. Ends when it serves or is unloaded. */
+  z.object({ do: z.literal("shadow"), manifestDigest: Digest, plan: ShadowPlan }),
+  /** Whether nothing runs in the shadow for now. */
+  z.object({ do: z.literal("pause-shadows"), paused: z.boolean() }),
   /** Drains and releases a slot; one that is not loaded is a no-op. */
   z.object({ do: z.literal("unload"), manifestDigest: Digest }),
   /** Ends the current windows and gives them away. */

@@ -38,10 +38,7 @@ export class Slots {
 
   /** Puts a loaded version in service; the one before finishes what it has and stays warm. Throws `model/unknown`. */
   activate(manifestDigest: string): void {
-    const next = this.#loaded.get(manifestDigest);
-    if (next === undefined) {
-      throw new MusterError("model/unknown", `no version with manifest ${manifestDigest} is loaded; load it first`);
-    }
+    const next = this.loaded(manifestDigest);
     const { model, version } = next.slot;
     const before = this.#lines.get(model) ?? { serving: undefined, previous: undefined };
     if (before.serving === next) return;
@@ -79,6 +76,13 @@ export class Slots {
     if (found !== undefined) return found;
     const loaded = versions.map(({ slot }) => slot.version).join(", ") || "none";
     throw new MusterError("model/unknown", `version ${version} of ${model} is not loaded; loaded: ${loaded}`);
+  }
+
+  /** A loaded version by its manifest. Throws `model/unknown`. */
+  loaded(manifestDigest: string): LoadedSlot {
+    const found = this.#loaded.get(manifestDigest);
+    if (found !== undefined) return found;
+    throw new MusterError("model/unknown", `no version with manifest ${manifestDigest} is loaded; load it first`);
   }
 
   /** The loaded versions of a model. */

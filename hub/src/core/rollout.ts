@@ -151,7 +151,8 @@ function follow(device: Progress, sighting: Sighting, { settings }: RolloutRecor
     return { ...tried, state: "offered", tries: device.tries + 1, offeredMs: nowMs, startedMs: undefined };
   }
   if (device.state === "committed" || (device.state === "laggard" && !sighting.online)) return device;
-  return underWay(device, sighting, settings.inProgressTimeoutMs, nowMs);
+  const { inProgressTimeoutMs, shadowMs = 0 } = settings;
+  return underWay(device, sighting, inProgressTimeoutMs + shadowMs, nowMs);
 }
 
 /** A device that has not finished: how long it may take counts from its start, its offer, or its return. */
