@@ -10,13 +10,13 @@ const moody = new URL(
     import { parentPort } from "node:worker_threads";
     parentPort.on("message", (message) => {
       if (message === "close") return parentPort.close();
+      if ("spec" in message) return parentPort.postMessage({ kind: "ready" });
       const [{ width }] = message.jobs[0].inputs;
       if (width === 2) throw new Error("the thread died of it");
       const error = { code: "engine/failed", message: "refused", problems: [] };
       const result = { rows: [], times: { preMs: 0, runMs: 0, postMs: 0 } };
       parentPort.postMessage({ kind: "outcomes", outcomes: [width === 3 ? { error } : { result }] });
     });
-    parentPort.postMessage({ kind: "ready" });
   `)}`,
 );
 const job = (width: number): EngineJob => ({

@@ -3,6 +3,7 @@ import { MusterError } from "@muster/shared";
 import type { NodePlacement } from "@muster/shared/inference";
 import type { EngineSpec } from "./engine.js";
 import { bytesOfJob, type EngineJob, type EngineOutcome, type FromEngine, type ToEngine } from "./engine-protocol.js";
+import { quiet, type SpareThreads } from "./spare-threads.js";
 import { fromWire } from "./wire-error.js";
 import { noMark, type WorkMark } from "./work-marks.js";
 
@@ -14,6 +15,8 @@ export interface ThreadWatch {
   readonly runLimitMs?: number;
   /** It is stuck in native code, where no thread can be ended: only the end of the process helps. */
   readonly onHang?: () => void;
+  /** Where threads come from and go to. */
+  readonly spares?: SpareThreads;
 }
 
 const defaultRunLimitMs = 60_000;
@@ -40,10 +43,10 @@ export class EngineThread {
   #pending: Pending | undefined;
   #lose: (why: MusterError) => void = () => undefined;
 
-  private constructor(script: URL, spec: EngineSpec, watch: ThreadWatch) {
+  private constructor(script: URL, watch: ThreadWatch) {
     this.#watch = watch;
     this.#mark = watch.mark ?? noMark;
-    this.#worker = new Worker(script, { workerData: spec });
+    this.#worker = watch.spares?.take() ?? new Worker(script);
     let fault: unknown;
     this.#worker.on("error", (error) => {
       fault = error;
@@ -66,17 +69,21 @@ export class EngineThread {
 
   /** Starts a thread and waits until its model is loaded and warm. Throws `engine/failed`. */
   static async start(script: URL, spec: EngineSpec, watch: ThreadWatch = {}): Promise<EngineThread> {
-    const thread = new EngineThread(script, spec, watch);
+    const thread = new EngineThread(script, watch);
     // Loading runs native code, too.
     thread.#mark.begin();
     await new Promise<void>((resolve, reject) => {
       thread.#worker.once("message", (message: FromEngine) => {
         thread.#mark.end();
-        if (message.kind === "fatal") return reject(fromWire(message.error));
+        if (message.kind === "fatal") {
+          thread.#send("close", []);
+          return reject(fromWire(message.error));
+        }
         if (message.kind === "ready") thread.placement = message.placement;
         resolve();
       });
       void thread.gone.then(reject);
+      thread.#send({ spec }, []);
     });
     thread.#worker.on("message", (message: FromEngine) => thread.#answered(message));
     return thread;
@@ -93,9 +100,9 @@ export class EngineThread {
     });
   }
 
-  /** Releases the session and ends the thread; one that does not end is cut off. */
+  /** Releases the session; the thread is kept for another model, or ends. One that does not is cut off. */
   async close(): Promise<void> {
-    this.#send("close", []);
+    this.#send(this.#watch.spares === undefined ? "close" : "release", []);
     const timer = setTimeout(() => void this.#worker.terminate(), closeLimitMs);
     await this.gone;
     clearTimeout(timer);
@@ -108,6 +115,15 @@ export class EngineThread {
   #answered(message: FromEngine): void {
     this.#mark.end();
     if (message.kind === "outcomes") this.#settle()?.resolve(message.outcomes);
+    else if (message.kind === "released") this.#part();
+  }
+
+  /** The thread is none of this engine's any more. */
+  #part(): void {
+    quiet(this.#worker);
+    this.#watch.mark?.release();
+    this.#end(new MusterError("engine/failed", "the engine was closed"));
+    this.#watch.spares?.put(this.#worker);
   }
 
   /** It counts as gone at once; its mark stays until it really is. */

@@ -1,7 +1,7 @@
 /**
- * The thread of one session: running a model blocks the thread it is called on, so nothing else lives here.
+ * The thread of one session at a time: running a model blocks the thread it is called on, so nothing else lives here.
  */
-import { parentPort, workerData } from "node:worker_threads";
+import { parentPort } from "node:worker_threads";
 import { bytesOfTensors } from "@muster/shared/inference";
 import { Engine, type EngineSpec } from "./engine.js";
 import { runBatch } from "./engine-batch.js";
@@ -12,15 +12,27 @@ const port = parentPort;
 if (port === null) throw new Error("engine-worker.js is started as a worker thread by the runner");
 const say = (message: FromEngine, transfer: ArrayBuffer[] = []) => port.postMessage(message, transfer);
 
-try {
-  const engine = await Engine.open(workerData as EngineSpec);
-  port.on("message", (message: ToEngine) => {
-    if (message === "close") void engine.close().finally(() => port.close());
-    else void answer(engine, message.jobs);
-  });
-  say({ kind: "ready", ...(engine.placement === undefined ? {} : { placement: engine.placement }) });
-} catch (error) {
-  say({ kind: "fatal", error: toWire(error) });
+let engine: Engine | undefined;
+port.on("message", (message: ToEngine) => {
+  if (message === "release") void release().then(() => say({ kind: "released" }));
+  else if (message === "close") void release().then(() => port.close());
+  else if ("spec" in message) void open(message.spec);
+  else if (engine !== undefined) void answer(engine, message.jobs);
+});
+
+async function open(spec: EngineSpec): Promise<void> {
+  try {
+    engine = await Engine.open(spec);
+    say({ kind: "ready", ...(engine.placement === undefined ? {} : { placement: engine.placement }) });
+  } catch (error) {
+    say({ kind: "fatal", error: toWire(error) });
+  }
+}
+
+async function release(): Promise<void> {
+  const leaving = engine;
+  engine = undefined;
+  await leaving?.close().catch(() => undefined);
 }
 
 async function answer(engine: Engine, jobs: readonly EngineJob[]): Promise<void> {

@@ -7,6 +7,7 @@ import { EnginePool } from "./engine-pool.js";
 import { Lane } from "./lane.js";
 import { decryptionOf, verifyModelFile } from "./model-file.js";
 import type { RunnerStatus, Slot } from "./protocol.js";
+import type { SpareThreads } from "./spare-threads.js";
 import type { WorkMarks } from "./work-marks.js";
 
 export interface SlotOptions {
@@ -19,6 +20,7 @@ export interface SlotOptions {
   /** How long an engine may work on one input. */
   readonly runLimitMs: number;
   readonly marks: WorkMarks;
+  readonly spares: SpareThreads;
   /** An engine call of this version does not return. */
   readonly onHang: (slot: Slot) => void;
   readonly log: Log;
@@ -109,10 +111,10 @@ export class LoadedSlot {
 async function openLane(
   slot: Slot,
   spec: EngineSpec,
-  { workers, batch, log, marks, runLimitMs, onHang }: SlotOptions,
+  { workers, batch, log, marks, spares, runLimitMs, onHang }: SlotOptions,
   atFirst: number,
 ): Promise<[EnginePool, Lane]> {
-  const watch = () => ({ mark: marks.of(slot.manifestDigest), runLimitMs, onHang: () => onHang(slot) });
+  const watch = () => ({ mark: marks.of(slot.manifestDigest), runLimitMs, spares, onHang: () => onHang(slot) });
   let lane: Lane | undefined;
   // In a task of its own, because a version that is given up frees one input after the other.
   const onFree = () => queueMicrotask(() => lane?.look());

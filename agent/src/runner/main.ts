@@ -18,6 +18,7 @@ import { answerCalls, parentLog, tellHang } from "./parent-link.js";
 import type { RunnerCall, RunnerSettings, RunnerStatus } from "./protocol.js";
 import { Shadows } from "./shadow.js";
 import { Slots } from "./slots.js";
+import { SpareThreads } from "./spare-threads.js";
 import { Windows } from "./windows.js";
 import { marksPath, WorkMarks } from "./work-marks.js";
 
@@ -46,6 +47,7 @@ class Parts {
     this.slots = new Slots({
       ...{ workers, batch, memoryMb, runLimitMs, log, onHang: tellHang },
       marks: new WorkMarks(marksPath(stateDir)),
+      spares: new SpareThreads(workers),
     });
     const { slots, windows } = this;
     this.shadows = new Shadows({ slots, windows, random: Math.random });

@@ -132,6 +132,7 @@ export class Slots {
     await Promise.allSettled(this.#loading.values());
     for (const loaded of [...this.#loaded.values()]) void this.#release(loaded);
     await Promise.all(this.#leaving);
+    this.#options.spares.close();
   }
 
   async #load(slot: Slot): Promise<void> {

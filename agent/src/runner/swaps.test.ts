@@ -5,7 +5,7 @@ import type { RunnerHost } from "./host.js";
 import { infer, makeManifest, picture, serve, slotOf, startRunner } from "./testing.js";
 
 const swaps = 100;
-const clients = 4;
+const clients = 3;
 
 test("a hundred swaps under full load fail no request, and memory does not grow", async (t) => {
   const { host, url } = await startRunner(t);
