@@ -26,6 +26,7 @@ import { AgentConfig } from "./config.js";
 import { parseHours } from "./core/allowance.js";
 import { EngineCache } from "./engine-cache.js";
 import { FallbackWatch } from "./fallback-watch.js";
+import { FeedWatch } from "./feed-watch.js";
 import { readHardware } from "./hardware.js";
 import { loadIdentity, readCertificate, readIdentity, replaceIdentity, sweepKeys } from "./identity-store.js";
 import { Reconciler } from "./reconciler.js";
@@ -46,6 +47,9 @@ import { Uplink } from "./uplink.js";
 
 /** The version of this agent. */
 export const agentVersion = "0.1.0";
+
+/** At most so old is a change of a source or sink when the hub hears of it. */
+const feedWatchMs = 15_000;
 
 /** A running agent. */
 export interface Agent {
@@ -180,7 +184,7 @@ export async function startAgent(options: Partial<AgentConfig>, log: Log): Promi
     const upkeep = new Upkeep({
       ...{ shelf, clock, log },
       state: () => reconciler.state,
-      onDamaged: (model) => void reconciler.damaged(model).catch(unspooled),
+      onDamaged: (model, installed) => void reconciler.damaged(model, installed).catch(unspooled),
     });
 
     const fallbacks = new FallbackWatch((fields) => void tell("provider-fallback", fields).catch(unspooled));
@@ -209,6 +213,7 @@ export async function startAgent(options: Partial<AgentConfig>, log: Log): Promi
           events: events.counts().waiting,
           dropped: windows.counts().dropped + events.counts().dropped,
         },
+        ...(status === undefined ? {} : { sources: status.sources, sinks: status.sinks }),
       };
       return state;
     };
@@ -268,10 +273,16 @@ export async function startAgent(options: Partial<AgentConfig>, log: Log): Promi
         uplink.flush();
       },
     });
+    const feeds = new FeedWatch({
+      feeds: () => runner.status().catch(() => undefined),
+      ...{ everyMs: Math.min(config.windowMs, feedWatchMs), onChange: () => uplink.report(), clock },
+    });
     closers.push(() => telemetry.close());
+    closers.push(() => feeds.close());
     closers.push(() => reconciler.close());
     closers.push(() => upkeep.close());
     telemetry.start();
+    if (config.sources.length + config.sinks.length > 0) feeds.start();
     reconciler.start();
     upkeep.start();
     uplink.start();

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { parseHours } from "./core/allowance.js";
-import { FolderSource, JsonLinesSink } from "./runner/protocol.js";
+import { sinkList, sourceList } from "./runner/feed-settings.js";
 import { servingKeys, servingProblems } from "./runner/serving-settings.js";
 
 /** What an agent can be told; every key has a default, so a joined device runs without a configuration. */
@@ -16,8 +16,10 @@ export const AgentConfig = z
     runnerMemoryMb: z.int().min(0).default(0),
     /** A model that works on one input for longer hangs: its runner is started again. */
     engineTimeoutMs: z.int().min(100).max(3_600_000).default(60_000),
-    sources: z.array(FolderSource).max(64).default([]),
-    sinks: z.array(JsonLinesSink).max(64).default([]),
+    /** Where inputs come from, besides applications. */
+    sources: sourceList.default([]),
+    /** Where the answers to them go. */
+    sinks: sinkList.default([]),
     /** Length of a telemetry window. */
     windowMs: z.int().min(200).max(3_600_000).default(60_000),
     /** Windows, and events, kept while the hub is out of reach; beyond it the oldest go and are counted. */

@@ -65,6 +65,7 @@ test("of a laptop the threads of a core count once, and its slow cores are a clu
     { name: "Intel GPU", shared: true },
   ]);
   assert.deepEqual(laptop.accelerators, ["Intel NPU"]);
+  assert.deepEqual(laptop.throttling, ["the processor was too hot 17 times since the start"]);
 });
 
 test("in a container the memory is what the container may use", async (t) => {

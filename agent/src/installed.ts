@@ -112,7 +112,8 @@ export function installedOf(candidate: Candidate): Installed {
   }
   const wrappedKey = wrappedKeyOf(candidate, artifact);
   const key = wrappedKey === undefined ? {} : { wrappedKey };
-  return { attempt, version, release, manifest: manifest.sha256, variant, artifact, provider, threads, ...key };
+  const signed = { manifest: manifest.sha256, manifestBytes: manifest.sizeBytes };
+  return { attempt, version, release, ...signed, variant, artifact, provider, threads, ...key };
 }
 
 /** The wrapped key of one of the candidate's artifacts; undefined for a plain one. */

@@ -22,6 +22,8 @@ import { AgentConfig } from "./config.js";
 import { diagnose, findingsText } from "./doctor.js";
 import { joinHub } from "./identity.js";
 import { statusText } from "./status-text.js";
+import { stepBack } from "./step-back.js";
+import { videoFindings } from "./video-finding.js";
 
 interface JoinFlags {
   device?: string;
@@ -105,6 +107,7 @@ function agentProgram(): Command {
       const config = await settings(root, options);
       const log = jsonLog((line) => process.stderr.write(line), config.logLevel);
       const agent = await startAgent(config, log);
+      stepBack(log);
       print(`Agent ${agent.device} is running. Inference: ${agent.inferenceUrl}`);
       await new Promise<void>((resolve) => {
         process.once("SIGINT", resolve);
@@ -141,10 +144,10 @@ function agentProgram(): Command {
       "\nExits with 1 when the agent cannot do its work here; a warning is none.\n\nExample:\n  muster-agent doctor",
     )
     .action(async ({ json }: Flags) => {
-      const { dataDir, onnxruntime } = await settings(root);
+      const { dataDir, onnxruntime, sources } = await settings(root);
       const diagnosis = await diagnose({ dataDir, runtime: await probeRuntime(childEnv(onnxruntime)), checkHub });
-      const { findings } = diagnosis;
-      print(json === true ? JSON.stringify(diagnosis, undefined, 2) : findingsText(findings));
+      const findings = [...diagnosis.findings, ...(await videoFindings(sources))];
+      print(json === true ? JSON.stringify({ ...diagnosis, findings }, undefined, 2) : findingsText(findings));
       if (findings.some(({ ok }) => !ok)) throw new ExitWith(exitCodes.error);
     });
   return root;

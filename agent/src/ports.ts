@@ -179,3 +179,76 @@ export type CheckHub = (identity: {
   readonly certificate: string;
   readonly privateKey: string;
 }) => Promise<HubCheck>;
+
+/** One call by HTTP. */
+export interface HttpRequest {
+  readonly method: "GET" | "POST";
+  readonly url: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body?: string;
+  /** For all of it, from the look-up of the name to the last byte. */
+  readonly timeoutMs: number;
+  /** The most bytes of the answer's body. */
+  readonly maxBytes: number;
+  /** Authorities to trust in place of the system's, PEM. */
+  readonly ca?: string;
+  readonly signal?: AbortSignal;
+}
+
+export interface HttpAnswer {
+  readonly status: number;
+  /** Names in lower case. */
+  readonly headers: Readonly<Record<string, string | undefined>>;
+  readonly body: Buffer;
+}
+
+/**
+ * Calls by HTTP once, without following redirects, which would carry a login elsewhere. Any status is an answer. Throws
+ * an error that names what went wrong, without headers and body.
+ */
+export type HttpCaller = (request: HttpRequest) => Promise<HttpAnswer>;
+
+/** How to connect to a broker, and what to do with what comes. */
+export interface BrokerOptions {
+  readonly url: string;
+  readonly clientId: string;
+  /** Whether the broker forgets subscriptions and what waits for them when the connection ends. */
+  readonly clean: boolean;
+  readonly keepaliveSeconds: number;
+  readonly user?: string;
+  readonly password?: string;
+  /** PEM. */
+  readonly ca?: string;
+  readonly certificate?: string;
+  readonly privateKey?: string;
+  readonly will?: { readonly topic: string; readonly payload: Buffer };
+  /** Filters and their QoS. */
+  readonly subscribe: Readonly<Record<string, 0 | 1>>;
+  readonly onMessage: (topic: string, payload: Buffer) => MessagePace | undefined;
+  /** Called once the subscriptions stand, before the message that follows. */
+  readonly onOpen?: (session: BrokerSession) => void;
+  /** Ends the connection with a good-bye, or gives up the attempt. */
+  readonly signal: AbortSignal;
+}
+
+/** For a message that takes time; both begin when it arrives. */
+export interface MessagePace {
+  /** The next message is read once this resolves; it never rejects. */
+  readonly readOn: Promise<void>;
+  /** A message of QoS 1 is acknowledged once this resolves to true. With false the broker sends it again, after the next connect. */
+  readonly done: Promise<boolean>;
+}
+
+/** A connection to a broker. */
+export interface BrokerSession {
+  /** Resolves when the broker has it (QoS 1) or when it is on its way (QoS 0). Throws `link/closed`. */
+  publish(topic: string, payload: string | Buffer, options: { qos: 0 | 1; retain?: boolean }): Promise<void>;
+  /** Resolves with the reason when the connection is over; it is not opened again. */
+  readonly ended: Promise<string>;
+}
+
+/**
+ * Connects and subscribes. Throws `link/closed` with the reason; its cause has a `code` of 4 or 5 when the broker
+ * refused the login.
+ */
+export type BrokerConnector = (options: BrokerOptions) => Promise<BrokerSession>;

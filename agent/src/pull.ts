@@ -36,6 +36,9 @@ const maxBadCopies = 3;
 /** What may have arrived and not be written: twice what is ever asked for, because frames may come again. */
 const maxHeldBytes = 2 * windowLimits.maxBytes;
 
+/** Then it is time to ask for more, to tell, and to see whether to stop. */
+const writtenAtOnceBytes = 256 * 1024;
+
 /** One blob being pulled: asks, waits, verifies, writes, until nothing is missing. */
 export class Pull {
   readonly #deps: PullDeps;
@@ -127,10 +130,12 @@ export class Pull {
     }
   }
 
-  /** Writes what has arrived and is as it should be; returns how many bytes that were. */
+  /** Writes some of what has arrived and is as it should be; returns how many bytes that were. */
   async #writeArrived(): Promise<number> {
     let written = 0;
-    for (let frame = this.#frames.shift(); frame !== undefined; frame = this.#frames.shift()) {
+    while (written < writtenAtOnceBytes) {
+      const frame = this.#frames.shift();
+      if (frame === undefined) break;
       const { offset } = frame;
       this.#heldBytes -= heldBytes(frame);
       const piece = this.#pieces.get(offset);
@@ -193,7 +198,8 @@ export class Pull {
 
   /** Until something arrives or it is time to look at the clock again. */
   async #wait(): Promise<void> {
-    const pauseMs = Math.max(20, Math.min(this.#window.timeoutMs() / 2, 1000));
+    const askInMs = this.#window.askInMs(this.#deps.clock.steady());
+    const pauseMs = Math.max(1, Math.min(askInMs ?? 1000, this.#window.timeoutMs() / 2, 1000));
     const controller = new AbortController();
     await new Promise<void>((resolve) => {
       this.#wake = resolve;

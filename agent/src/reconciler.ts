@@ -4,8 +4,10 @@ import {
   type DocStore,
   type Envelope,
   type Log,
+  messageOf,
   type ReportedModel,
   type Root,
+  Turns,
 } from "@muster/shared";
 import { blamed, faultOf } from "./core/blame.js";
 import { type Facts, nextStep } from "./core/next-step.js";
@@ -14,7 +16,7 @@ import { neededBlobs } from "./installed.js";
 import type { BlobShelf, RunnerEnding } from "./ports.js";
 import { reportModel } from "./report-model.js";
 import type { RunnerWindow } from "./runner/protocol.js";
-import { type AgentState, emptyModel, type ModelState, recovered } from "./state.js";
+import { type AgentState, emptyModel, type Installed, type ModelState, recovered } from "./state.js";
 import type { Steps } from "./steps.js";
 import { type Progress, Watch } from "./watch.js";
 
@@ -47,7 +49,7 @@ export class Reconciler {
   readonly #stop = new AbortController();
   readonly #inbox: DesiredInbox;
   #state: AgentState;
-  #writing: Promise<unknown> = Promise.resolve();
+  readonly #writing = new Turns();
 
   private constructor(deps: ReconcilerDeps, state: AgentState) {
     this.#deps = deps;
@@ -134,12 +136,11 @@ export class Reconciler {
     this.#kick(window.model);
   }
 
-  /** A file of the committed version is not as it should be: it is fetched again when nothing else is under way. */
-  async damaged(model: string): Promise<void> {
-    const watch = this.#watch(model);
-    const version = this.#state.models[model]?.committed?.version;
-    if (watch.damaged || version === undefined) return;
-    watch.damaged = true;
+  /** A file of an installed version is not as it should be: it is fetched again when nothing else is under way. */
+  async damaged(model: string, { manifest, version }: Installed): Promise<void> {
+    const { damaged } = this.#watch(model);
+    if (damaged.has(manifest)) return;
+    damaged.add(manifest);
     this.#kick(model);
     await this.#deps.device.onEvent("model.damaged", { model, version });
   }
@@ -155,7 +156,7 @@ export class Reconciler {
   async close(): Promise<void> {
     this.#stop.abort(new Error("the agent is stopping"));
     await Promise.allSettled([...this.#watches.values()].map(({ loop }) => loop));
-    await this.#writing;
+    await this.#writing.over();
   }
 
   #models(): string[] {
@@ -206,7 +207,7 @@ export class Reconciler {
         continue;
       }
       watch.abort = new AbortController();
-      watch.attempt = step.do === "repair" ? step.wanted.attempt : state.candidate?.attempt;
+      watch.attempt = step.do === "repair" ? wanted?.attempt : state.candidate?.attempt;
       const signal = AbortSignal.any([watch.abort.signal, this.#stop.signal]);
       const onProgress = (progress: Progress) => {
         watch.progress = progress;
@@ -216,20 +217,27 @@ export class Reconciler {
         await this.#store(model, state, await steps.run(step, { model, state, signal, onProgress }), watch);
         watch.failures = 0;
         if (step.do === "begin-shadow") watch.shadowLost = false;
-        if (step.do === "repair") await this.#repaired(model, watch);
+        if (step.do === "repair") await this.#mended(model, watch, step.installed);
       } catch (error) {
-        if (!watch.abort.signal.aborted || this.#stop.signal.aborted) throw error;
+        if (this.#stop.signal.aborted) throw error;
+        if (watch.abort.signal.aborted) continue;
+        // Nothing serves without the committed version; one to go back to waits until it is looked at again.
+        if (step.do !== "repair" || step.installed === state.committed) throw error;
+        await this.#mended(model, watch, step.installed, error);
       } finally {
         watch.attempt = undefined;
       }
     }
   }
 
-  async #repaired(model: string, watch: Watch): Promise<void> {
-    watch.damaged = false;
-    const version = this.#state.models[model]?.committed?.version;
-    this.#deps.log.info("model.repaired", { model, version });
-    await this.#deps.device.onEvent("model.repaired", { model, version });
+  /** A damaged version is whole again, or `error` says why it is not. */
+  async #mended(model: string, watch: Watch, { manifest, version }: Installed, error?: unknown): Promise<void> {
+    const { log, device } = this.#deps;
+    watch.damaged.delete(manifest);
+    if (error === undefined) log.info("model.repaired", { model, version });
+    else log.warn("model.unrepaired", { model, version, error });
+    const reason = error === undefined ? {} : { reason: messageOf(error) };
+    await device.onEvent(error === undefined ? "model.repaired" : "model.unrepaired", { model, version, ...reason });
   }
 
   async #store(model: string, before: ModelState, after: ModelState, watch: Watch): Promise<void> {
@@ -262,7 +270,7 @@ export class Reconciler {
 
   /** Exactly what current, last good and candidate need stays on disk. No state changes meanwhile, so none is missed. */
   #clean(): Promise<void> {
-    return this.#alone(async () => {
+    return this.#writing.take(async () => {
       const needed = new Set<string>();
       for (const state of Object.values(this.#state.models)) {
         for (const digest of await neededBlobs(state, this.#deps.shelf)) needed.add(digest);
@@ -283,16 +291,10 @@ export class Reconciler {
 
   /** One change after the other; memory follows only what is on disk. */
   #update(change: (state: AgentState) => AgentState): Promise<void> {
-    return this.#alone(async () => {
+    return this.#writing.take(async () => {
       const next = change(this.#state);
       await this.#deps.store.write(next);
       this.#state = next;
     });
-  }
-
-  #alone(work: () => Promise<void>): Promise<void> {
-    const done = this.#writing.then(work);
-    this.#writing = done.catch(() => undefined);
-    return done;
   }
 }

@@ -6,12 +6,13 @@ import type { Progress } from "./watch.js";
 
 /** What the hub is told of one model: its durable state, and how far a transfer is. */
 export function reportModel(model: string, state: ModelState, progress: Progress | undefined): ReportedModel {
-  const { committed, candidate, finished, trial } = state;
+  const { committed, previous, candidate, finished, trial } = state;
   const report: ReportedModel = { model, finished, ...(trial === undefined ? {} : { trial }) };
   if (committed !== undefined) {
     const { version, release, manifest, variant, provider, threads } = committed;
     report.committed = { version, release, manifest, variant, provider, threads };
   }
+  if (previous !== undefined) report.previous = { version: previous.version, manifest: previous.manifest };
   if (candidate !== undefined) {
     const { attempt, version, manifest, phase } = candidate;
     report.candidate = {

@@ -22,6 +22,8 @@ export const Installed = z.object({
   release: z.int(),
   /** Digest of the signed manifest, which lies among the blobs. */
   manifest: Digest,
+  /** Its size; not there for versions that were installed before it was kept. */
+  manifestBytes: z.int().optional(),
   variant: z.string(),
   artifact: Digest,
   provider: z.string(),

@@ -1,5 +1,6 @@
 import { formatBytes, formatDuration } from "@muster/shared";
 import { isOverdue } from "./core/renewal-time.js";
+import { sinkText, sourceText } from "./feed-text.js";
 import type { AgentStatus } from "./status.js";
 
 /** The status for a person: a line per fact. */
@@ -16,7 +17,7 @@ export function statusText(status: AgentStatus): string {
   ];
   if (reported.refusal !== undefined) lines.push(`REFUSED    ${reported.refusal}`);
   if (reported.models.length === 0) lines.push("models     none wanted yet");
-  for (const { model, serving, committed, candidate, finished } of reported.models) {
+  for (const { model, serving, committed, candidate, finished, fallback } of reported.models) {
     const where =
       committed === undefined
         ? ""
@@ -28,20 +29,15 @@ export function statusText(status: AgentStatus): string {
           ? ""
           : ` ${formatBytes(candidate.doneBytes ?? 0)} of ${formatBytes(candidate.totalBytes)}`;
       const paused = candidate.paused === undefined ? "" : ` (paused: ${candidate.paused})`;
-      lines.push(`             ${candidate.version}: ${candidate.phase}${share}${paused}`);
+      const doing = candidate.doing === undefined ? "" : ` ${candidate.doing}`;
+      lines.push(`             ${candidate.version}: ${candidate.phase}${doing}${share}${paused}`);
     }
+    if (fallback !== undefined) lines.push(`             FELL BACK: ${fallback.detail}`);
     const last = finished.at(-1);
     if (last?.error !== undefined)
       lines.push(`             last: ${last.version} ${last.outcome}: ${last.error.code} ${last.error.detail}`);
   }
-  for (const source of runner.sources) {
-    const error = source.lastError === undefined ? "" : `; last error: ${source.lastError}`;
-    lines.push(`source     ${source.type} ${source.target}: ${source.taken} taken, ${source.failed} failed${error}`);
-  }
-  for (const sink of runner.sinks) {
-    const error = sink.lastError === undefined ? "" : `; last error: ${sink.lastError}`;
-    lines.push(`sink       ${sink.type} ${sink.target}: ${sink.written} written, ${sink.failed} failed${error}`);
-  }
+  lines.push(...runner.sources.map(sourceText), ...runner.sinks.map(sinkText));
   return lines.join("\n");
 }
 

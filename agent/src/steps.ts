@@ -100,7 +100,7 @@ export class Steps {
         return withFinished(known, { attempt, version, manifest: manifest.sha256, outcome: "committed", atMs: nowMs });
       }
       case "repair":
-        return this.#repair(context, step.wanted);
+        return this.#repair(context, step.installed, step.wanted);
       case "describe":
         return this.#describe(context);
       case "download":
@@ -173,17 +173,18 @@ export class Steps {
     }));
   }
 
-  /** Fetches what is damaged of the committed version, and puts it back in service. */
-  async #repair(context: StepContext, wanted: Wanted): Promise<ModelState> {
+  /** Fetches what is damaged of an installed version; the committed one is put back in service. */
+  async #repair(context: StepContext, installed: Installed, wanted: Wanted | undefined): Promise<ModelState> {
     const { transfer, shelf, runner } = this.#deps;
     const { model, state, signal } = context;
-    if (state.committed === undefined) return state;
-    await transfer.fetchSmall(wanted.manifest, signal);
-    const manifest = await shelvedManifest(shelf, state.committed.manifest);
-    const variants = [variantOf(manifest, state.committed.variant)];
-    await fetchVersion(this.#deps, { manifest, variants, hints: wanted.hints }, context);
-    await runner.load(await this.slot(model, state.committed));
-    await runner.activate(state.committed.manifest);
+    const { manifest: sha256, manifestBytes = wanted?.manifest.sizeBytes } = installed;
+    if (manifestBytes !== undefined) await transfer.fetchSmall({ sha256, sizeBytes: manifestBytes }, signal);
+    const manifest = await shelvedManifest(shelf, sha256);
+    const variants = [variantOf(manifest, installed.variant)];
+    await fetchVersion(this.#deps, { manifest, variants, hints: wanted?.hints }, context);
+    if (installed !== state.committed) return state;
+    await runner.load(await this.slot(model, installed));
+    await runner.activate(sha256);
     return state;
   }
 

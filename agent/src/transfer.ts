@@ -11,6 +11,7 @@ import {
   messageOf,
   sha256,
   type TransferHint,
+  TurnsOf,
 } from "@muster/shared";
 import type { Allowance } from "./allowance.js";
 import { applyDelta } from "./delta.js";
@@ -56,8 +57,8 @@ const deltaMargin = 0.9;
 export class Transfer {
   readonly #deps: TransferDeps;
   #number = Math.floor(Math.random() * 0x7fff_ffff);
-  /** The latest fetch of each blob that is under way. */
-  readonly #turns = new Map<string, Promise<unknown>>();
+  /** One fetch of a blob at a time. */
+  readonly #turns = new TurnsOf<string>();
 
   constructor(deps: TransferDeps) {
     this.#deps = deps;
@@ -160,15 +161,9 @@ export class Transfer {
 
   /** Two models may need the same blob at the same time, and it has one partial file: one fetch after the other. */
   async #inTurn(blob: string, signal: AbortSignal, fetch: () => Promise<void>): Promise<void> {
-    const before = this.#turns.get(blob) ?? Promise.resolve();
-    const mine = before.then(() => {
+    await this.#turns.take(blob, () => {
       signal.throwIfAborted();
       return fetch();
-    });
-    const over = mine.catch(() => undefined);
-    this.#turns.set(blob, over);
-    await mine.finally(() => {
-      if (this.#turns.get(blob) === over) this.#turns.delete(blob);
     });
   }
 

@@ -83,10 +83,25 @@ test("a winner that fails its self-test now is tried with all others again", asy
   broken = true;
   const again = await memory.run(request(), options);
   assert.ok(again.kind === "passed" && again.variant === "fp32" && !again.remembered);
+  assert.equal(await memory.favourite(request()), "fp32");
   assert.deepEqual(
     asked.map(({ candidates }) => candidates.length),
     [3, 1, 3],
   );
+});
+
+test("a known winner that was fetched alone and fails is forgotten, so that the next attempt tries all", async () => {
+  let broken = false;
+  const { trial } = told(({ threads }) =>
+    broken ? { rejected: { code: "E_SELFTEST", detail: "other answers" } } : { p50Ms: threads },
+  );
+  const { memory } = memoryOver(trial);
+  await memory.run(request(), options);
+  broken = true;
+  const variants = request().variants.slice(0, 1);
+  const alone = request({ variants, candidates: [cpu("int8", 1), cpu("int8", 2)] });
+  assert.equal((await memory.run(alone, options)).kind, "failed");
+  assert.equal(await memory.favourite(request()), undefined);
 });
 
 test("what may go better another time is not remembered, and nothing is of a trial that failed", async () => {

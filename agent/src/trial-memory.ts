@@ -37,7 +37,7 @@ export interface TrialMemoryDeps {
  */
 export class TrialMemory {
   readonly #deps: TrialMemoryDeps;
-  #turn: Promise<unknown> = Promise.resolve();
+  #turn: Promise<void> = Promise.resolve();
 
   constructor(deps: TrialMemoryDeps) {
     this.#deps = deps;
@@ -68,6 +68,8 @@ export class TrialMemory {
       const result = await this.#deps.trial(again, options);
       if (result.kind === "passed") return { ...chosen, remembered: true };
       if (options.signal.aborted) return result;
+      // Perhaps only this variant was fetched because it was known; the next attempt is to try them all.
+      await this.#update((entries) => entries.filter(({ key }) => !keysOf(request).includes(key)));
     }
     const result = await this.#deps.trial(request, options);
     if (result.kind === "passed") await this.#keep(request, result);
@@ -100,16 +102,23 @@ export class TrialMemory {
       const lasting = own.every(({ rejected }) => rejected === undefined || !passing.includes(rejected.code));
       return own.length > 0 && lasting ? [{ key: keyOf(request, variant), tried: own }] : [];
     });
-    const { doc, log } = this.#deps;
-    const kept = this.#turn.then(async () => {
-      const { entries } = await doc.read();
+    return this.#update((entries) => {
       const others = entries.filter(({ key }) => !fresh.some((entry) => entry.key === key));
-      await doc.write({ entries: [...others, ...fresh].slice(-maxRemembered) });
+      return [...others, ...fresh].slice(-maxRemembered);
     });
-    // What is not kept is measured again; a full disk must not fail a version that is proven.
-    this.#turn = kept.catch((error) => log.warn("trials.not-kept", { error }));
-    return this.#turn as Promise<void>;
   }
+
+  /** One change after the other. What is not kept is measured again; a full disk must not fail a version that is proven. */
+  #update(change: (entries: Remembered["entries"]) => Remembered["entries"]): Promise<void> {
+    const { doc, log } = this.#deps;
+    const updated = this.#turn.then(async () => doc.write({ entries: change((await doc.read()).entries) }));
+    this.#turn = updated.catch((error) => log.warn("trials.not-kept", { error }));
+    return this.#turn;
+  }
+}
+
+function keysOf(request: TrialRequest): string[] {
+  return request.variants.map((variant) => keyOf(request, variant));
 }
 
 /** What figures belong to. Names and numbers of the version are not part of it: only what is asked of the file is. */

@@ -32,8 +32,8 @@ async function bench(t: TestContext) {
   const upkeep = new Upkeep({
     ...{ shelf, clock, log },
     state: () => state,
-    onDamaged: (model) => {
-      told.push(model);
+    onDamaged: (model, { version }) => {
+      told.push(`${model} ${version}`);
       tell();
     },
   });
@@ -55,7 +55,7 @@ test("a file that is damaged while its model serves is noticed within a day", as
   assert.deepEqual(told, []);
   clock.advance(1);
   await noticed;
-  assert.deepEqual(told, ["m"]);
+  assert.deepEqual(told, ["m 1"]);
 });
 
 test("a version that could not be loaded is looked at when the agent has started, or at once", async (t) => {
@@ -68,7 +68,7 @@ test("a version that could not be loaded is looked at when the agent has started
   const second = damaged();
   upkeep.look();
   await second;
-  assert.deepEqual(told, ["m", "m"]);
+  assert.deepEqual(told, ["m 1", "m 1"]);
 });
 
 test("files that are as they should be are no news", async (t) => {
@@ -78,5 +78,16 @@ test("files that are as they should be are no news", async (t) => {
   const noticed = damaged();
   upkeep.start();
   await noticed;
-  assert.deepEqual(told, ["n"], "and the other model's, which were read before, are");
+  assert.deepEqual(told, ["n 1"], "and the other model's, which were read before, are");
+});
+
+test("a version to go back to is looked at as well, and named", async (t) => {
+  const { upkeep, told, damaged, models } = await bench(t);
+  const previous = { ...models.m.committed, version: "0", manifest: "e".repeat(64) };
+  Object.assign(models.m, { previous });
+  upkeep.look();
+  const noticed = damaged();
+  upkeep.start();
+  await noticed;
+  assert.deepEqual(told, ["m 0"]);
 });

@@ -1,20 +1,20 @@
 import type { Clock, Log } from "@muster/shared";
 import type { BlobShelf } from "./ports.js";
-import type { AgentState } from "./state.js";
+import type { AgentState, Installed } from "./state.js";
 
 export interface UpkeepDeps {
   readonly shelf: BlobShelf;
   readonly clock: Clock;
   readonly log: Log;
   readonly state: () => AgentState;
-  /** A file of a model's committed version is missing, or is not what its digest says. */
-  readonly onDamaged: (model: string) => void;
+  /** A file of an installed version is missing, or is not what its digest says. */
+  readonly onDamaged: (model: string, installed: Installed) => void;
 }
 
 const everyMs = 86_400_000;
 
 /**
- * Reads the files of committed versions again: once a day, and when one could not be loaded. A disk tells nobody that
+ * Reads the files of installed versions again, of those that serve and of those to go back to: once a day, and when one could not be loaded. A disk tells nobody that
  * it has lost something, and what serves from memory does not notice before the next start.
  */
 export class Upkeep {
@@ -57,16 +57,23 @@ export class Upkeep {
   }
 
   async #inspect(): Promise<void> {
-    const { shelf, state, log, onDamaged } = this.#deps;
-    for (const [model, { committed }] of Object.entries(state().models)) {
-      for (const blob of committed === undefined ? [] : [committed.manifest, committed.artifact]) {
-        if (await shelf.isWhole(blob)) continue;
+    const { state, log, onDamaged } = this.#deps;
+    const kept = (model: string) => [state().models[model]?.committed, state().models[model]?.previous];
+    for (const model of Object.keys(state().models)) {
+      for (const installed of kept(model)) {
+        if (installed === undefined) continue;
+        const blob = await this.#damagedBlob(installed);
         // It may have been replaced while it was read.
-        if (state().models[model]?.committed !== committed) break;
-        log.error("model.damaged", { model, version: committed?.version, blob });
-        onDamaged(model);
-        break;
+        const still = kept(model).some((entry) => entry?.manifest === installed.manifest);
+        if (blob === undefined || !still) continue;
+        log.error("model.damaged", { model, version: installed.version, blob });
+        onDamaged(model, installed);
       }
     }
+  }
+
+  async #damagedBlob({ manifest, artifact }: Installed): Promise<string | undefined> {
+    for (const blob of [manifest, artifact]) if (!(await this.#deps.shelf.isWhole(blob))) return blob;
+    return undefined;
   }
 }

@@ -27,8 +27,8 @@ export class Watch {
   shadowLost = false;
   /** How the runner ended because of the committed version, and when. */
   faults: Fault[] = [];
-  /** A file of the committed version is not on the disk as it should be. */
-  damaged = false;
+  /** Manifests of installed versions of which a file is not on the disk as it should be. */
+  readonly damaged = new Set<string>();
   /** Steps in a row that failed for reasons of the device. */
   failures = 0;
   #phase: { readonly of: string; readonly sinceMs: number } | undefined;

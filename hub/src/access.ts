@@ -9,6 +9,7 @@ import {
   newId,
   sha256,
   type TokenView,
+  Turns,
   UserRole,
   type UserView,
 } from "@muster/shared";
@@ -29,7 +30,7 @@ const usedEveryMs = 60_000;
 export class Access {
   readonly #db: Database;
   readonly #clock: Clock;
-  #turn: Promise<unknown> = Promise.resolve();
+  readonly #turns = new Turns();
 
   constructor(db: Database, clock: Clock) {
     this.#db = db;
@@ -92,7 +93,7 @@ export class Access {
 
   /** Throws `user/unknown`, `user/last-admin`, `selector/invalid`. */
   changeUser(name: string, change: ChangeUser): Promise<UserView> {
-    return this.#exclusive(() => this.#changeUser(name, change));
+    return this.#turns.take(() => this.#changeUser(name, change));
   }
 
   async #changeUser(name: string, change: ChangeUser): Promise<UserView> {
@@ -109,7 +110,7 @@ export class Access {
 
   /** Removes a user and its tokens. Throws `user/unknown`, `user/last-admin`. */
   removeUser(name: string): Promise<void> {
-    return this.#exclusive(() => this.#removeUser(name));
+    return this.#turns.take(() => this.#removeUser(name));
   }
 
   async #removeUser(name: string): Promise<void> {
@@ -163,7 +164,7 @@ export class Access {
 
   /** Ends a token at once. Throws `token/unknown`, `user/last-admin`. */
   revokeToken(id: string): Promise<void> {
-    return this.#exclusive(async () => {
+    return this.#turns.take(async () => {
       await this.token(id);
       await this.#keepAnAdmin({ withoutToken: id });
       await this.#db.deleteFrom("tokens").where("id", "=", id).execute();
@@ -219,12 +220,6 @@ export class Access {
   }
 
   /** One after the other: two at once could each leave the other as the last admin. */
-  #exclusive<T>(work: () => Promise<T>): Promise<T> {
-    const done = this.#turn.then(work);
-    this.#turn = done.catch(() => undefined);
-    return done;
-  }
-
   #row(name: string): Promise<UserRow | undefined> {
     return this.#db.selectFrom("users").selectAll().where("name", "=", name).executeTakeFirst();
   }

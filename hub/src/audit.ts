@@ -6,6 +6,7 @@ import {
   type Log,
   MusterError,
   sha256,
+  Turns,
 } from "@muster/shared";
 import { type AuditRecord, chained, chainProblem, chainStart } from "./core/audit-chain.js";
 import type { Database } from "./store/sql.js";
@@ -39,7 +40,7 @@ export class Audit {
   #seq: number;
   #head: string;
   /** One entry after the other. */
-  #turn: Promise<unknown> = Promise.resolve();
+  readonly #turns = new Turns();
 
   private constructor(db: Database, clock: Clock, log: Log, last: Tables["audit"] | undefined) {
     this.#db = db;
@@ -114,7 +115,7 @@ export class Audit {
     outcome: AuditEntry["outcome"],
     digests: Pick<AuditRecord, "before" | "after">,
   ): Promise<void> {
-    const done = this.#turn.then(async () => {
+    return this.#turns.take(async () => {
       const record: AuditRecord = {
         ...{ seq: this.#seq + 1, atMs: this.#clock.now(), actor: user, token: token ?? null, address: address ?? null },
         ...{ action, subject, outcome },
@@ -131,8 +132,6 @@ export class Audit {
       // Whoever collects the hub's log elsewhere holds the chain by its head.
       this.#log.info("audit.recorded", { seq: entry.seq, actor: user, action, subject, outcome, hash: entry.hash });
     });
-    this.#turn = done.catch(() => undefined);
-    return done;
   }
 }
 

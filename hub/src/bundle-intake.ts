@@ -1,5 +1,4 @@
 import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import {
   type Artifact,
@@ -24,6 +23,8 @@ export interface BundleIntakeDeps {
   /** What clients have sent and no push has used yet. */
   readonly uploads: BlobStore;
   readonly keys: ArtifactKeys;
+  /** Where files lie while they are looked at, by path; on the disk of the uploads, so that nothing is copied. */
+  readonly workFolder: string;
   readonly maxArtifactBytes: number;
 }
 
@@ -82,7 +83,7 @@ export class BundleIntake {
   }
 
   async #inspect(bundle: Bundle, used: Readonly<Record<string, string>>, selfTest: boolean): Promise<InspectResult> {
-    const folder = await mkdtemp(join(tmpdir(), "muster-push-"));
+    const folder = await mkdtemp(join(this.#deps.workFolder, "push-"));
     try {
       const paths = new Map<string, string>();
       for (const [path, digest] of Object.entries(used)) {

@@ -8,6 +8,7 @@ import {
   type VersionView,
 } from "@muster/shared";
 import { storeBytes } from "./chunking.js";
+import { keptForms } from "./core/kept-forms.js";
 import type { Devices } from "./devices.js";
 import type { Database } from "./store/sql.js";
 import type { Tables } from "./store/tables.js";
@@ -85,7 +86,23 @@ export class Catalog {
     const reported = (await this.#deps.devices.list()).flatMap(({ reported }) =>
       (reported?.models ?? []).filter((entry) => entry.model === model).map(({ committed }) => committed?.release ?? 0),
     );
-    return Math.max(Number(newest?.release ?? 0), ...reported, 0) + 1;
+    const removed = await this.#deps.db
+      .selectFrom("meta")
+      .select("value")
+      .where("key", "=", removedRelease(model))
+      .executeTakeFirst();
+    return Math.max(Number(newest?.release ?? 0), Number(removed?.value ?? 0), ...reported, 0) + 1;
+  }
+
+  /** The manifests of those versions that have shorter forms, or are to get them. */
+  async keptForms(): Promise<Set<string>> {
+    const { db, devices } = this.#deps;
+    const rows = await db.selectFrom("versions").select(["model", "release", "manifest_digest"]).execute();
+    const wanted = (await devices.list()).flatMap((device) => device.wanted.map(({ manifest }) => manifest.sha256));
+    return keptForms(
+      rows.map(({ manifest_digest: manifest, ...row }) => ({ ...row, manifest })),
+      new Set(wanted),
+    );
   }
 
   /** What a version was made of, so that pushing it again changes nothing; undefined when there is none. */
@@ -112,6 +129,31 @@ export class Catalog {
     return view(row, new Map());
   }
 
+  /** Takes a version out, as if it had not been pushed, except that its release number is not given again. Throws `model/unknown`. */
+  async remove(model: string, version: string): Promise<void> {
+    const { manifestDigest, release } = await this.get(model, version);
+    await this.#deps.db.transaction().execute(async (tx) => {
+      const key = removedRelease(model);
+      const before = await tx.selectFrom("meta").select("value").where("key", "=", key).executeTakeFirst();
+      const value = String(Math.max(Number(before?.value ?? 0), release));
+      await tx
+        .insertInto("meta")
+        .values({ key, value })
+        .onConflict((conflict) => conflict.column("key").doUpdateSet({ value }))
+        .execute();
+      await tx.deleteFrom("prepared").where("manifest", "=", manifestDigest).execute();
+      await tx.deleteFrom("versions").where("model", "=", model).where("version", "=", version).execute();
+    });
+  }
+
+  /** Whether there is a version, or one was removed. */
+  async everHeld(): Promise<boolean> {
+    const { db } = this.#deps;
+    const version = await db.selectFrom("versions").select("version").limit(1).executeTakeFirst();
+    const removed = db.selectFrom("meta").select("key").where("key", "like", removedRelease("%"));
+    return version !== undefined || (await removed.limit(1).executeTakeFirst()) !== undefined;
+  }
+
   async #row(model: string, version: string): Promise<Tables["versions"] | undefined> {
     return this.#deps.db
       .selectFrom("versions")
@@ -131,6 +173,11 @@ export class Catalog {
     }
     return counts;
   }
+}
+
+/** Where the highest release of a model that was ever removed is remembered. */
+function removedRelease(model: string): string {
+  return `removed-release ${model}`;
 }
 
 function view(row: Tables["versions"], committed: ReadonlyMap<string, number>): VersionView {

@@ -92,6 +92,12 @@ export const HubConfig = z.strictObject({
     .int()
     .min(1)
     .default(4 * 1024 ** 3),
+  /** Files of bundles that were sent and not made a version of yet: bytes in all, and how many; kept for a day. */
+  maxUploadBytes: z
+    .int()
+    .min(1)
+    .default(32 * 1024 ** 3),
+  maxUploads: z.int().min(1).default(50_000),
   /** Drift is measured over the inputs of the last so many milliseconds. */
   driftHorizonMs: z.int().min(1000).default(3_600_000),
   /** Telemetry windows and events older than this are deleted. */

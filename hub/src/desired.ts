@@ -10,6 +10,7 @@ import {
   type SealingKey,
   type SigningKey,
   seal,
+  TurnsOf,
   type Wanted,
 } from "@muster/shared";
 import type { ArtifactKeys } from "./artifact-keys.js";
@@ -40,7 +41,8 @@ export interface DesiredDeps {
 /** Signs what each device is to run, keeps it, and hands it to the broker. Only rollouts change it. */
 export class DesiredDocuments {
   readonly #deps: DesiredDeps;
-  readonly #turns = new Map<string, Promise<void>>();
+  /** One change of a device's document after the other: two at once would use a revision twice. */
+  readonly #turns = new TurnsOf<string>();
 
   constructor(deps: DesiredDeps) {
     this.#deps = deps;
@@ -51,7 +53,7 @@ export class DesiredDocuments {
    * changed. Wanting what is wanted already changes nothing.
    */
   want(device: string, model: string, wanted: Wanted | undefined): Promise<void> {
-    return this.#inTurn(device, () => this.#want(device, model, wanted));
+    return this.#turns.take(device, () => this.#want(device, model, wanted));
   }
 
   async #want(device: string, model: string, wanted: Wanted | undefined): Promise<void> {
@@ -66,7 +68,7 @@ export class DesiredDocuments {
 
   /** Gives the device its document again; signed anew when half of its life is over or its key was replaced. */
   resend(device: string): Promise<void> {
-    return this.#inTurn(device, () => this.#resend(device));
+    return this.#turns.take(device, () => this.#resend(device));
   }
 
   async #resend(device: string): Promise<void> {
@@ -107,18 +109,6 @@ export class DesiredDocuments {
     for (const { id } of rows) {
       await this.resend(id).catch((error) => this.#deps.log.error("device.desired.failed", { device: id, error }));
     }
-  }
-
-  /** One change of a device's document after the other: two at once would use a revision twice. */
-  #inTurn(device: string, work: () => Promise<void>): Promise<void> {
-    const before = this.#turns.get(device) ?? Promise.resolve();
-    const done = before.then(work);
-    const settled = done.catch(() => undefined);
-    this.#turns.set(device, settled);
-    void settled.then(() => {
-      if (this.#turns.get(device) === settled) this.#turns.delete(device);
-    });
-    return done;
   }
 
   async #issue(device: string, revision: number, models: Wanted[]): Promise<void> {

@@ -132,13 +132,14 @@ export class Devices {
       .execute();
   }
 
-  /** Keeps the device's own state; an older one of the same agent start is ignored. */
-  async report(device: string, reported: Reported): Promise<void> {
+  /** Keeps the device's own state; an older one of the same agent start is ignored. Returns the one before. */
+  async report(device: string, reported: Reported): Promise<Reported | undefined> {
     const { db, clock } = this.#deps;
     const before = (await this.get(device)).reported;
-    if (before !== undefined && before.bootId === reported.bootId && before.seq >= reported.seq) return;
+    if (before !== undefined && before.bootId === reported.bootId && before.seq >= reported.seq) return before;
     const set = { reported: JSON.stringify(reported), last_seen_ms: clock.now() };
     await db.updateTable("devices").set(set).where("id", "=", device).execute();
+    return before;
   }
 
   /** One device. Throws `device/unknown`. */

@@ -15,6 +15,7 @@ import type { Catalog } from "./catalog.js";
 import { blobBytes, chunkUp, storeBytes } from "./chunking.js";
 import { deltaBytes, deltaHeader } from "./delta.js";
 import type { Database } from "./store/sql.js";
+import type { Storing } from "./storing.js";
 
 const compress = promisify(deflateRaw);
 
@@ -22,6 +23,7 @@ export interface EncodingsDeps {
   readonly db: Database;
   readonly artifacts: BlobStore;
   readonly catalog: Catalog;
+  readonly storing: Storing;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -117,20 +119,32 @@ export class Encodings {
     return packing;
   }
 
+  /** Forgets where the compressed chunks of an artifact lie, because they are no longer kept. */
+  forget(artifact: string): void {
+    this.#tables.delete(artifact);
+  }
+
   async #run(): Promise<void> {
-    const { db, catalog, clock, log } = this.#deps;
+    const { db, catalog, storing, clock, log } = this.#deps;
     const done = new Set(
       (await db.selectFrom("prepared").select("manifest").execute()).map(({ manifest }) => manifest),
     );
-    const versions = (await catalog.list()).filter(({ manifestDigest }) => !done.has(manifestDigest));
+    const kept = await catalog.keptForms();
+    const versions = (await catalog.list()).filter(
+      ({ manifestDigest: digest }) => kept.has(digest) && !done.has(digest),
+    );
     for (const version of versions.reverse()) {
       if (this.#closed) return;
-      const beginMs = clock.now();
-      await this.#prepare(version);
-      if (this.#closed) return;
-      await db.insertInto("prepared").values({ manifest: version.manifestDigest, at_ms: clock.now() }).execute();
+      const beginMs = clock.steady();
+      await storing.during(async () => {
+        // It may have been removed meanwhile.
+        if ((await catalog.byManifest(version.manifestDigest)) === undefined) return;
+        await this.#prepare(version);
+        if (this.#closed) return;
+        await db.insertInto("prepared").values({ manifest: version.manifestDigest, at_ms: clock.now() }).execute();
+        log.info("model.prepared", { model: version.model, version: version.version, ms: clock.steady() - beginMs });
+      });
       this.#progress.delete(version.manifestDigest);
-      log.info("model.prepared", { model: version.model, version: version.version, ms: clock.now() - beginMs });
     }
   }
 

@@ -1,7 +1,15 @@
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { type HubStatus, type Log, parseWith } from "@muster/shared";
-import { FolderBlobs, lockFolder, readIfThere, systemClock, writeDurably } from "@muster/shared/node";
+import {
+  clearTemporary,
+  emptyFolder,
+  FolderBlobs,
+  lockFolder,
+  readIfThere,
+  systemClock,
+  writeDurably,
+} from "@muster/shared/node";
 import { Access, firstAdmin } from "./access.js";
 import { openDeviceLink } from "./adapters/device-link.js";
 import { inspectProcess } from "./adapters/inspect-process.js";
@@ -13,13 +21,16 @@ import { BundleIntake } from "./bundle-intake.js";
 import { Catalog } from "./catalog.js";
 import { Certificates } from "./certificates.js";
 import { HubConfig } from "./config.js";
+import { CountedBlobs } from "./counted-blobs.js";
 import { DesiredDocuments } from "./desired.js";
 import { Devices } from "./devices.js";
 import { DriftWatch } from "./drift.js";
 import { Encodings } from "./encodings.js";
 import { Enrolment } from "./enrolment.js";
+import { Entitlement } from "./entitlement.js";
 import { EventLog } from "./events.js";
 import { every } from "./every.js";
+import { Garbage } from "./garbage.js";
 import { Gate } from "./http/gate.js";
 import { accessRoutes } from "./http/routes/access.js";
 import { deviceRoutes } from "./http/routes/devices.js";
@@ -34,11 +45,13 @@ import { Ingest } from "./ingest.js";
 import { ListenerCertificates } from "./listener-tls.js";
 import type { LinkListener } from "./ports.js";
 import { Publishing } from "./publishing.js";
+import { Removal } from "./removal.js";
 import { RevocationList } from "./revocation-list.js";
 import { RollCall } from "./roll-call.js";
 import { Rollouts } from "./rollouts.js";
 import { CertificateStore } from "./store/certificate-store.js";
 import { RolloutStore } from "./store/rollout-store.js";
+import { Storing } from "./storing.js";
 import { Telemetry } from "./telemetry.js";
 import { Transfers } from "./transfers.js";
 import { Trust } from "./trust.js";
@@ -69,6 +82,7 @@ export async function startHub(options: Partial<HubConfig>, log: Log): Promise<H
   };
   try {
     closers.push(await lockFolder(config.dataDir));
+    for (const name of ["", "keys", "identity"]) await clearTemporary(join(config.dataDir, name));
     const trust = await Trust.open(join(config.dataDir, "keys"), clock, log);
     const { publicHost, deviceCertificateMs } = config;
     const folder = join(config.dataDir, "identity");
@@ -80,8 +94,14 @@ export async function startHub(options: Partial<HubConfig>, log: Log): Promise<H
     const access = new Access(db, clock);
     const audit = await Audit.open(db, clock, log);
     const newToken = await admitAdmin(access, audit, join(config.dataDir, "admin.token"), config.newAdminToken);
-    const artifacts = await FolderBlobs.open(join(config.dataDir, "artifacts"));
-    const uploads = await FolderBlobs.open(join(config.dataDir, "uploads"));
+    const { maxArtifactBytes, maxUploadBytes, maxUploads } = config;
+    const artifacts = await CountedBlobs.open(await FolderBlobs.open(join(config.dataDir, "artifacts")));
+    const uploads = await CountedBlobs.open(await FolderBlobs.open(join(config.dataDir, "uploads")), {
+      ...{ maxBytes: maxUploadBytes, maxBlobs: maxUploads },
+      cure: "what no push uses goes after a day; or raise maxUploadBytes and maxUploads",
+    });
+    const workFolder = await emptyFolder(join(config.dataDir, "work"));
+    const storing = new Storing();
 
     const devices = await Devices.open({ db, clock, offlineAfterMs: config.offlineAfterMs });
     const events = new EventLog(db, clock);
@@ -93,26 +113,27 @@ export async function startHub(options: Partial<HubConfig>, log: Log): Promise<H
     });
     const telemetry = new Telemetry(db, clock, devices);
     const catalog = new Catalog({ db, devices, artifacts, clock });
-    const encodings = new Encodings({ db, artifacts, catalog, clock, log });
+    const encodings = new Encodings({ db, artifacts, catalog, storing, clock, log });
     closers.push(() => encodings.close());
     const artifactKeys = await ArtifactKeys.open(db, join(config.dataDir, "keys", "artifacts.key"));
-    const { maxArtifactBytes } = config;
     const intake = new BundleIntake({
       inspector: inspectProcess,
       artifacts,
       uploads,
       keys: artifactKeys,
-      maxArtifactBytes,
+      ...{ workFolder, maxArtifactBytes },
     });
     const publishing = new Publishing({
-      ...{ db, catalog, intake, uploads, trust, encodings },
+      ...{ db, catalog, intake, uploads, trust, encodings, storing },
       settings: { clock, log, maxArtifactBytes },
     });
     const drift = new DriftWatch({
       ...{ db, catalog, devices, telemetry, events },
       settings: { clock, log, horizonMs: config.driftHorizonMs },
     });
+    const garbage = new Garbage({ db, artifacts, catalog, encodings, storing, clock, log });
     await publishing.forgetUnused();
+    await garbage.sweep().catch((error) => log.error("garbage.sweep.failed", { error }));
 
     // The broker needs its listener before the rooms behind it exist; nothing connects until then.
     let ingest: Ingest | undefined;
@@ -143,16 +164,15 @@ export async function startHub(options: Partial<HubConfig>, log: Log): Promise<H
       validMs: config.desiredValidMs,
       log,
     });
+    const rolloutStore = new RolloutStore(db);
     const transfers = new Transfers({
-      ...{ artifacts, catalog, encodings, devices, link, clock },
+      ...{ artifacts, encodings, devices, link, clock },
+      entitlement: new Entitlement({ catalog, encodings, rollouts: rolloutStore }),
       settings: { ...config, log },
     });
     const rollouts = new Rollouts({
-      store: new RolloutStore(db),
-      catalog,
-      devices,
-      desired,
-      events,
+      store: rolloutStore,
+      ...{ catalog, devices, desired, events, encodings },
       settings: { clock, log },
     });
     ingest = new Ingest({
@@ -205,6 +225,7 @@ export async function startHub(options: Partial<HubConfig>, log: Log): Promise<H
         devices: { total: fleet.length, online: fleet.filter(({ online }) => online).length },
         models: new Set((await catalog.list()).map(({ model }) => model)).size,
         activeRollouts: await rollouts.activeCount(),
+        storage: { artifacts: artifacts.held, uploads: uploads.held },
         mqttUrl: link.url,
         enrolmentUrl: address.enrolmentUrl,
         counters: {
@@ -212,6 +233,8 @@ export async function startHub(options: Partial<HubConfig>, log: Log): Promise<H
           ...link.counters(),
           ...taken.counters(),
           ...certificates.counters(),
+          ...garbage.counters(),
+          "upload-refused": uploads.refused,
           "transfer-refused": transfers.refused,
           "artifact-bytes-sent": transfers.sentBytes,
         },
@@ -221,7 +244,8 @@ export async function startHub(options: Partial<HubConfig>, log: Log): Promise<H
     trustRoutes(app, trust, desired, audit);
     accessRoutes(app, access, audit);
     deviceRoutes(app, devices, enrolment, audit);
-    modelRoutes(app, { catalog, publishing, encodings, audit }, maxArtifactBytes);
+    const removal = new Removal({ catalog, devices, garbage, publishing, rollouts });
+    modelRoutes(app, { catalog, publishing, encodings, removal, audit }, maxArtifactBytes);
     rolloutRoutes(app, rollouts, audit);
     telemetryRoutes(app, { telemetry, events, drift, devices });
     const apiUrl = await listenHttp(app, config.httpHost, config.httpPort, "the HTTP API");
@@ -238,6 +262,7 @@ export async function startHub(options: Partial<HubConfig>, log: Log): Promise<H
       every(3_600_000, () => telemetry.prune(config.keepTelemetryMs, config.maxTelemetryRows), log, "telemetry.prune"),
     );
     closers.push(every(3_600_000, () => publishing.forgetUnused(), log, "uploads.forget"));
+    closers.push(every(60_000, () => garbage.sweepIfDue(), log, "garbage.sweep"));
     closers.push(every(3_600_000, () => access.forgetExpired(), log, "tokens.forget"));
     closers.push(every(3_600_000, () => trust.renewIfDue(), log, "trust.renew"));
     closers.push(every(Math.min(config.desiredValidMs / 8, 3_600_000), () => desired.renew(), log, "desired.renew"));

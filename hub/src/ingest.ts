@@ -20,6 +20,7 @@ import type { DriftWatch } from "./drift.js";
 import type { EventLog } from "./events.js";
 import type { DeviceLink, LinkListener } from "./ports.js";
 import type { Rollouts } from "./rollouts.js";
+import { sightOf } from "./sighting.js";
 import type { Telemetry } from "./telemetry.js";
 import type { Transfers } from "./transfers.js";
 
@@ -94,10 +95,12 @@ export class Ingest implements LinkListener {
         await evidence.rollouts.tick();
         return;
       }
-      case "reported":
-        await devices.report(device, decode(Reported, payload, "reported state"));
-        await evidence.rollouts.tick();
+      case "reported": {
+        const reported = decode(Reported, payload, "reported state");
+        const before = await devices.report(device, reported);
+        if (before === undefined || sightOf(before) !== sightOf(reported)) await evidence.rollouts.tick();
         return;
+      }
       case "event": {
         const { stream, events } = decode(EventBatch, payload, "events");
         await evidence.events.take(device, stream, events);

@@ -15,11 +15,13 @@ import {
   type SigningKey,
   seal,
   sha256,
+  Turns,
 } from "@muster/shared";
 import type { BundleIntake, Unreleased } from "./bundle-intake.js";
 import type { Catalog } from "./catalog.js";
 import type { Encodings } from "./encodings.js";
 import type { Database } from "./store/sql.js";
+import type { Storing } from "./storing.js";
 import type { Trust } from "./trust.js";
 
 export interface PublishingDeps {
@@ -30,6 +32,7 @@ export interface PublishingDeps {
   readonly uploads: BlobStore;
   /** What makes shorter forms of what was pushed. */
   readonly encodings: Pick<Encodings, "kick">;
+  readonly storing: Storing;
   readonly trust: Pick<Trust, "root" | "release">;
   readonly settings: { readonly clock: Clock; readonly log: Log; readonly maxArtifactBytes: number };
 }
@@ -49,7 +52,7 @@ const unusedMs = 86_400_000;
 export class Publishing {
   readonly #deps: PublishingDeps;
   /** One after the other: release numbers rise without gaps. */
-  #turn: Promise<unknown> = Promise.resolve();
+  readonly #turns = new Turns();
 
   constructor(deps: PublishingDeps) {
     this.#deps = deps;
@@ -60,7 +63,7 @@ export class Publishing {
     return this.#deps.uploads.size(digest);
   }
 
-  /** Takes a file of a bundle. Throws `artifact/digest-mismatch` or `artifact/too-large`. */
+  /** Takes a file of a bundle. Throws `artifact/digest-mismatch`, `artifact/too-large` or `store/full`. */
   async upload(digest: string, bytes: AsyncIterable<Uint8Array>): Promise<number> {
     return this.#deps.uploads.write(digest, bytes, this.#deps.settings.maxArtifactBytes);
   }
@@ -70,7 +73,7 @@ export class Publishing {
    * Throws `bundle/…` with every problem, `model/exists`, or `signature/key-needed`.
    */
   push(request: PushVersion): Promise<PushedVersion> {
-    return this.#exclusive(async () => {
+    return this.#making(async () => {
       const checked = await this.#check(request);
       if (checked.known !== undefined) return checked.known;
       this.#releaseKey();
@@ -81,7 +84,7 @@ export class Publishing {
 
   /** The same up to the signature: what release keys outside of the hub have to sign. Throws as {@link push}. */
   draft(request: PushVersion): Promise<Draft | PushedVersion> {
-    return this.#exclusive(async () => {
+    return this.#making(async () => {
       const checked = await this.#check(request);
       if (checked.known !== undefined) return checked.known;
       const manifest = await this.#released(await this.#deps.intake.take(checked.bundle, checked.used, request));
@@ -94,7 +97,7 @@ export class Publishing {
    * devices have left behind. Signed by the hub's release key. Throws `model/unknown`, `model/exists`, `signature/key-needed`.
    */
   republish(model: string, version: string, as: string): Promise<PushedVersion> {
-    return this.#exclusive(async () => {
+    return this.#making(async () => {
       const { manifest, contentDigest } = await this.#again(model, version, as);
       return this.#record(manifest, this.#seal(manifest), { used: {}, contentDigest });
     });
@@ -102,7 +105,7 @@ export class Publishing {
 
   /** The same up to the signature. Throws as {@link republish}. */
   redraft(model: string, version: string, as: string): Promise<Draft> {
-    return this.#exclusive(async () => {
+    return this.#making(async () => {
       const { manifest, contentDigest } = await this.#again(model, version, as);
       return this.#keepDraft(manifest, { used: {}, contentDigest });
     });
@@ -113,7 +116,7 @@ export class Publishing {
    * not sign it, `model/unknown` when there is no such draft, `model/exists` when another push came between.
    */
   sign(envelope: Envelope): Promise<PushedVersion> {
-    return this.#exclusive(async () => {
+    return this.#making(async () => {
       const { db, catalog, trust } = this.#deps;
       const manifest = openDocument(Manifest, envelope, manifestType, trust.root.roles.release, "signed draft");
       const digest = sha256(Buffer.from(envelope.payload, "base64"));
@@ -129,14 +132,26 @@ export class Publishing {
     });
   }
 
-  /** Removes uploads and drafts that no push has used for a day. */
-  async forgetUnused(): Promise<void> {
-    const { uploads, db, settings } = this.#deps;
-    const beforeMs = settings.clock.now() - unusedMs;
-    for await (const { digest, modifiedMs } of uploads.list()) {
-      if (modifiedMs < beforeMs) await uploads.delete(digest);
-    }
-    await db.deleteFrom("drafts").where("created_ms", "<", beforeMs).execute();
+  /** Removes uploads and drafts that no push has used for a day; none that a push is using now. */
+  forgetUnused(): Promise<void> {
+    return this.#turns.take(async () => {
+      const { uploads, db, settings } = this.#deps;
+      const beforeMs = settings.clock.now() - unusedMs;
+      for await (const { digest, modifiedMs } of uploads.list()) {
+        if (modifiedMs < beforeMs) await uploads.delete(digest);
+      }
+      await db.deleteFrom("drafts").where("created_ms", "<", beforeMs).execute();
+    });
+  }
+
+  /** Does something to a version while no push is under way. */
+  whileStill<T>(work: () => Promise<T>): Promise<T> {
+    return this.#turns.take(work);
+  }
+
+  /** One push after the other, and none while garbage is collected. */
+  #making<T>(work: () => Promise<T>): Promise<T> {
+    return this.#turns.take(() => this.#deps.storing.during(work));
   }
 
   async #check({ bundle: text, files, encrypt }: PushVersion): Promise<Checked> {
@@ -221,11 +236,5 @@ export class Publishing {
     const signedBy = envelope.signatures.map(({ keyid }) => keyid.slice(0, 12));
     settings.log.info("model.pushed", { model, version, release, signedBy });
     return { ...pushed, created: true };
-  }
-
-  #exclusive<T>(work: () => Promise<T>): Promise<T> {
-    const done = this.#turn.then(work);
-    this.#turn = done.catch(() => undefined);
-    return done;
   }
 }

@@ -6,17 +6,23 @@ import {
   parseWith,
   type Rollout,
   type RolloutAction,
+  type RolloutList,
   type RolloutPlan,
+  type RolloutQuery,
   RolloutSettings,
   type StartRollout,
+  Turns,
+  type VersionView,
   type Wanted,
 } from "@muster/shared";
 import type { Catalog } from "./catalog.js";
-import { parseSelector, planWaves, selects } from "./core/fleet.js";
+import { planWaves } from "./core/fleet.js";
 import { advance, command, isActive } from "./core/rollout.js";
 import type { DesiredDocuments } from "./desired.js";
 import type { DeviceRecord, Devices } from "./devices.js";
+import type { Encodings } from "./encodings.js";
 import type { EventLog } from "./events.js";
+import { joinLate, stillMeant } from "./membership.js";
 import { rolloutView } from "./rollout-view.js";
 import { attemptOf, backAttempt, sighting } from "./sighting.js";
 import type { RolloutStore, StoredProgress, StoredRollout } from "./store/rollout-store.js";
@@ -27,6 +33,8 @@ export interface RolloutsDeps {
   readonly devices: Devices;
   readonly desired: DesiredDocuments;
   readonly events: EventLog;
+  /** An older version may need its shorter forms again. */
+  readonly encodings: Pick<Encodings, "kick">;
   readonly settings: { readonly clock: Clock; readonly log: Log };
 }
 
@@ -34,7 +42,8 @@ export interface RolloutsDeps {
 export class Rollouts {
   readonly #deps: RolloutsDeps;
   /** One step at a time: two at once could both offer. */
-  #turn: Promise<unknown> = Promise.resolve();
+  readonly #turns = new Turns();
+  #nextTick: Promise<void> | undefined;
 
   constructor(deps: RolloutsDeps) {
     this.#deps = deps;
@@ -63,8 +72,9 @@ export class Rollouts {
   /** Starts a rollout of what {@link plan} shows. Throws `rollout/conflict` when it would reach no device. */
   async start(request: StartRollout): Promise<Rollout> {
     // Planned and stored in one turn, so that two rollouts of a model never claim the same device.
-    const id = await this.#exclusive(() => this.#begin(request));
+    const id = await this.#turns.take(() => this.#begin(request));
     await this.tick();
+    this.#deps.encodings.kick();
     return this.get(id);
   }
 
@@ -103,28 +113,62 @@ export class Rollouts {
 
   /** Throws `rollout/unknown`. */
   async get(id: string): Promise<Rollout> {
-    const { store, devices } = this.#deps;
-    const found = await store.find(id);
+    const found = await this.#deps.store.find(id);
     if (found === undefined) throw new MusterError("rollout/unknown", `no rollout ${id}; see: muster rollout ls`);
-    const fleet = new Map((await devices.list()).map((device) => [device.id, device]));
-    return rolloutView(found.rollout, found.progress, fleet);
+    return rolloutView(found.rollout, found.progress, await this.#fleet());
   }
 
-  /** Newest first. */
-  async list(): Promise<Rollout[]> {
-    const ids = await this.#deps.store.ids();
-    return Promise.all(ids.map((id) => this.get(id)));
+  /** A page of those rollouts that `visible` lets through by their selector, newest first. Throws `rollout/unknown`. */
+  async list({ limit, before }: RolloutQuery, visible: (selector: string) => boolean): Promise<RolloutList> {
+    const { store } = this.#deps;
+    const chosen: string[] = [];
+    let from = before;
+    // One more than is wanted tells whether there is another page.
+    while (chosen.length <= limit) {
+      const rows = await store.page(limit + 1, from);
+      chosen.push(...rows.filter(({ selector }) => visible(selector)).map(({ id }) => id));
+      from = rows.at(-1)?.id;
+      if (rows.length <= limit) break;
+    }
+    const ids = chosen.slice(0, limit);
+    const next = chosen.length > limit ? ids.at(-1) : undefined;
+    const fleet = await this.#fleet();
+    const found = await Promise.all(ids.map((id) => store.find(id)));
+    const rollouts = found.flatMap((each) =>
+      each === undefined ? [] : [rolloutView(each.rollout, each.progress, fleet)],
+    );
+    return { rollouts, ...(next === undefined ? {} : { next }) };
   }
 
   /** How many rollouts have not ended. */
-  async activeCount(): Promise<number> {
-    return (await this.#deps.store.states()).filter(isActive).length;
+  activeCount(): Promise<number> {
+    return this.#deps.store.activeCount();
+  }
+
+  /** Rollouts that have not ended and bring a version to devices, or would take devices back to it. */
+  async naming(
+    version: Pick<VersionView, "model" | "version" | "manifestDigest">,
+  ): Promise<Pick<StoredRollout, "id" | "selector">[]> {
+    const named: StoredRollout[] = [];
+    for (const id of await this.#deps.store.openIds()) {
+      const found = await this.#deps.store.find(id);
+      if (found === undefined || found.rollout.model !== version.model) continue;
+      const back = found.progress.some(({ previous }) => previous?.manifest.sha256 === version.manifestDigest);
+      const returns = isActive(found.rollout.state) && back;
+      if (found.rollout.version === version.version || returns) named.push(found.rollout);
+    }
+    return named;
+  }
+
+  /** Does something to a version while no rollout begins or goes on. */
+  whileStill<T>(work: () => Promise<T>): Promise<T> {
+    return this.#turns.take(work);
   }
 
   /** Pauses, resumes or halts. Throws `rollout/unknown`, or `rollout/conflict` when its state does not allow it. */
   async act(id: string, action: RolloutAction): Promise<Rollout> {
     const { store, events, settings } = this.#deps;
-    await this.#exclusive(async () => {
+    await this.#turns.take(async () => {
       const found = await store.find(id);
       if (found === undefined) throw new MusterError("rollout/unknown", `no rollout ${id}; see: muster rollout ls`);
       const next = command(found.rollout, action);
@@ -140,9 +184,13 @@ export class Rollouts {
     return this.get(id);
   }
 
-  /** Takes every open rollout as far as it goes now. Call it when a device reported, and from time to time. */
-  async tick(): Promise<void> {
-    await this.#exclusive(async () => {
+  /**
+   * Takes every open rollout as far as it goes now. Call it when a device reported, and from time to time. Those who call
+   * it while one waits for its turn share that one: it will see what they have stored.
+   */
+  tick(): Promise<void> {
+    this.#nextTick ??= this.#turns.take(async () => {
+      this.#nextTick = undefined;
       for (const id of await this.#deps.store.openIds()) {
         // One that cannot go on holds up no other.
         await this.#advance(id).catch((error) =>
@@ -150,11 +198,16 @@ export class Rollouts {
         );
       }
     });
+    return this.#nextTick;
+  }
+
+  async #fleet(): Promise<Map<string, DeviceRecord>> {
+    return new Map((await this.#deps.devices.list()).map((device) => [device.id, device]));
   }
 
   async #advance(id: string): Promise<void> {
-    const { store, devices, settings } = this.#deps;
-    const fleet = new Map((await devices.list()).map((device) => [device.id, device]));
+    const { store, settings } = this.#deps;
+    const fleet = await this.#fleet();
     // Each turn stores what it decided before anything is told to a device; the loop ends when nothing changes.
     for (let turns = 0; turns < 100; turns += 1) {
       const found = await store.find(id);
@@ -217,12 +270,6 @@ export class Rollouts {
     });
     settings.log.info(`rollout.${state}`, { rollout: id, model, version, reason });
   }
-
-  #exclusive<T>(work: () => Promise<T>): Promise<T> {
-    const done = this.#turn.then(work);
-    this.#turn = done.catch(() => undefined);
-    return done;
-  }
 }
 
 function shadowPlan(settings: RolloutSettings): Pick<Wanted, "shadow"> {
@@ -233,40 +280,4 @@ function shadowPlan(settings: RolloutSettings): Pick<Wanted, "shadow"> {
 
 function wantedOf(device: DeviceRecord | undefined, model: string): Wanted | undefined {
   return device?.wanted.find((wanted) => wanted.model === model);
-}
-
-/** Devices that were not offered the version yet and no longer match leave the rollout. */
-function stillMeant(
-  { selector }: StoredRollout,
-  progress: readonly StoredProgress[],
-  fleet: ReadonlyMap<string, DeviceRecord>,
-): readonly StoredProgress[] {
-  const parsed = parseSelector(selector);
-  return progress.filter(({ device, state, tries }) => {
-    const known = fleet.get(device);
-    return state !== "waiting" || tries > 0 || known === undefined || selects(parsed, device, known.labels);
-  });
-}
-
-/** Devices that match since the rollout began enter its last wave, as long as that has not passed. */
-function joinLate(
-  rollout: StoredRollout,
-  progress: readonly StoredProgress[],
-  fleet: ReadonlyMap<string, DeviceRecord>,
-  busy: ReadonlyMap<string, string>,
-): readonly StoredProgress[] {
-  if (rollout.state !== "running" && rollout.state !== "paused") return progress;
-  const last = rollout.waves.length - 1;
-  if (rollout.waves[last]?.state === "passed") return progress;
-  const selector = parseSelector(rollout.selector);
-  const known = new Set(progress.map(({ device }) => device));
-  const late = [...fleet.values()].filter(
-    ({ id, labels }) => !known.has(id) && !busy.has(id) && selects(selector, id, labels),
-  );
-  return [
-    ...progress,
-    ...late.map(
-      ({ id }): StoredProgress => ({ device: id, wave: last, state: "waiting", tries: 0, previous: undefined }),
-    ),
-  ];
 }

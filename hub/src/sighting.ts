@@ -1,3 +1,4 @@
+import type { Reported } from "@muster/shared";
 import type { Sighting } from "./core/rollout.js";
 import type { DeviceRecord } from "./devices.js";
 import type { StoredProgress, StoredRollout } from "./store/rollout-store.js";
@@ -10,6 +11,16 @@ export function attemptOf(rollout: string, tries: number): string {
 /** Names the way back from a rollout. */
 export function backAttempt(rollout: string): string {
   return `${rollout}.back`;
+}
+
+/** All of a report that a rollout looks at, to be compared: how far a transfer is, for one, moves no rollout. */
+export function sightOf({ models }: Pick<Reported, "models">): string {
+  return JSON.stringify(
+    models.map(({ model, committed, candidate, finished }) => [
+      ...[model, committed?.manifest, candidate?.attempt],
+      ...finished.map(({ attempt, outcome }) => `${attempt} ${outcome}`),
+    ]),
+  );
 }
 
 /** What a device's own report says of its present attempt in a rollout. */

@@ -9,11 +9,11 @@ const secret = Buffer.from("weights that only some devices may have");
 const manifest = "1".repeat(64);
 
 /** Device `a` is wanted version 1; the store holds a blob named like its manifest, and one nobody is wanted. */
-async function bench(deviceBytesPerSecond = 0) {
+async function bench(deviceBytesPerSecond = 0, totalBytesPerSecond = 0) {
   const { db, clock, devices } = await rooms();
   const link = new RecordedLink();
   const artifacts = new MemoryBlobs();
-  const { catalog, encodings } = encodingsOf(db, clock, devices, artifacts);
+  const { encodings, entitlement } = encodingsOf(db, clock, devices, artifacts);
   await storeVersion(db, 1);
   async function* bytes() {
     yield secret;
@@ -29,12 +29,12 @@ async function bench(deviceBytesPerSecond = 0) {
   });
   const transfers = new Transfers({
     artifacts,
-    catalog,
+    entitlement,
     encodings,
     devices,
     link,
     clock,
-    settings: { log: silent, deviceBytesPerSecond, totalBytesPerSecond: 0 },
+    settings: { log: silent, deviceBytesPerSecond, totalBytesPerSecond },
   });
   const ask = async (device: string, blob: string, ranges: [number, number][] = [[0, 10]]) => {
     link.sent.length = 0;
@@ -43,7 +43,7 @@ async function bench(deviceBytesPerSecond = 0) {
       kind === "chunk" ? decodeFrame(payload) : decode(ChunkReply, payload, "reply").error,
     );
   };
-  return { desired, want, ask, transfers, clock };
+  return { desired, want, ask, transfers, clock, link };
 }
 
 test("a device gets the ranges it asks for of what it is wanted to run, in order", async () => {
@@ -121,4 +121,39 @@ test("a time of day that is set back or forward neither holds a paced device nor
   clock.jump(-5 * 3_600_000);
   clock.advance(1000);
   assert.deepEqual((await asked()).frames, ["superseded"]);
+});
+
+test("under a limit for all, a device that asks for little is not held up by one that asks for much", async () => {
+  const { desired, want, transfers, clock, link } = await bench(0, 2000);
+  for (const device of ["a", "b"]) await desired.want(device, "m", want("1", sha256(secret)));
+  const request = (device: string, number: number, count: number) =>
+    transfers.answer(device, {
+      ...{ transfer: 1, request: number, blob: sha256(secret) },
+      ranges: Array.from({ length: count }, (): [number, number] => [0, 20]),
+    });
+  const frames = () => link.sent.filter(({ kind }) => kind === "chunk").map(({ device }) => device);
+  const much = Promise.all(Array.from({ length: 16 }, (_, number) => request("a", number, 128)));
+  while (frames().length < 20) {
+    clock.advance(5);
+    await new Promise(setImmediate);
+  }
+  const before = frames().length;
+  let over = false;
+  const little = request("b", 1, 10).finally(() => {
+    over = true;
+  });
+  while (!over) {
+    clock.advance(5);
+    await new Promise(setImmediate);
+  }
+  await little;
+  const others = frames()
+    .slice(before)
+    .filter((device) => device === "a").length;
+  assert.ok(others <= 10 + 3, `a was sent ${others} chunks while b was sent its 10`);
+  const rate = link.sent.reduce((sum, { kind, payload }) => sum + (kind === "chunk" ? payload.length : 0), 0);
+  assert.ok(rate <= (2000 * clock.steady()) / 1000 + 200, `${rate} bytes in ${clock.steady()} ms`);
+  link.gone.add("a");
+  clock.advance(60_000);
+  await much;
 });

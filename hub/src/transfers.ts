@@ -1,6 +1,5 @@
 import {
   type BlobStore,
-  blobsOf,
   type ChunkReply,
   type ChunkRequest,
   type Clock,
@@ -10,17 +9,18 @@ import {
   MusterError,
   writeFrameHeader,
 } from "@muster/shared";
-import type { Catalog } from "./catalog.js";
 import { Pace } from "./core/pace.js";
 import { joinReads, type Piece } from "./core/reads.js";
 import type { Devices } from "./devices.js";
 import type { Encodings, Packing } from "./encodings.js";
+import type { Entitlement } from "./entitlement.js";
 import { FramePool } from "./frame-pool.js";
 import { type DeviceLink, linkRoomBytes } from "./ports.js";
+import { ServingTurns } from "./serving-turns.js";
 
 export interface TransfersDeps {
   readonly artifacts: BlobStore;
-  readonly catalog: Catalog;
+  readonly entitlement: Entitlement;
   readonly encodings: Encodings;
   readonly devices: Devices;
   readonly link: DeviceLink;
@@ -35,13 +35,17 @@ export interface TransfersDeps {
 
 /** Requests of one device that may wait; a device keeps fewer in flight. */
 const maxWaiting = 16;
-/** Devices served at the same time; others are told to come back. */
-const maxActive = 64;
+/** Devices whose requests may wait; others are told to come back. */
+const maxDevices = 1024;
+/** Devices that are sent chunks at the same time; the others wait for their turn. */
+const maxServed = 64;
 const busyRetryMs = 1000;
 /** A device that is fetching is believed to want the same for so long, instead of reading the store for every request. */
 const lookMs = 1000;
-/** Chunks that are read from disk in one go; as many more are read while they are sent. */
+/** Chunks that are read from disk in one go, and sent in one turn; as many more are read while they are sent. */
 const chunksPerRead = 4;
+/** Below such a limit a turn is one chunk, so that turns stay short. */
+const smallTurnsBelow = 8 * 1024 * 1024;
 /** Where the bytes of a chunk begin in a pooled buffer. */
 const payloadAt = linkRoomBytes + frameHeaderBytes;
 
@@ -55,11 +59,11 @@ interface Chunk extends Piece {
 /** What is remembered of a connected device. */
 interface Client {
   readonly pace: Pace;
-  /** What it may fetch under its present desired revision. */
-  allowed: { readonly revision: number; readonly digests: ReadonlySet<string> } | undefined;
-  /** What it might fetch under the revision before. */
+  /** What it may fetch in the state it was seen in. */
+  allowed: { readonly state: string; readonly digests: ReadonlySet<string> } | undefined;
+  /** What it might fetch in the state before. */
   before: ReadonlySet<string> | undefined;
-  /** When its desired revision was looked at. */
+  /** When its state was looked at. */
   lookedMs: number;
   /** What it fetches, as far as it was looked up since then. */
   readonly blobs: Map<string, StoredBlob>;
@@ -71,20 +75,24 @@ interface StoredBlob {
   readonly packing: Packing | undefined;
 }
 
-/** Answers devices' requests for bytes, out of the artifact store alone, each device in its own line. */
+/** Answers devices' requests for bytes, out of the artifact store alone, each device in its own line and all in fair turns. */
 export class Transfers {
   readonly #deps: TransfersDeps;
   /** Requests that wait, of every device that is being served. */
   readonly #lines = new Map<string, ChunkRequest[]>();
   readonly #clients = new Map<string, Client>();
-  readonly #pace: Pace;
+  readonly #turns: ServingTurns;
+  readonly #chunksPerTurn: number;
   readonly #frames = new FramePool();
   #refused = 0;
   #sentBytes = 0;
 
   constructor(deps: TransfersDeps) {
     this.#deps = deps;
-    this.#pace = new Pace(deps.settings.totalBytesPerSecond, deps.clock.steady());
+    const { deviceBytesPerSecond: each, totalBytesPerSecond: total } = deps.settings;
+    this.#turns = new ServingTurns(deps.clock, maxServed, total);
+    const slow = [each, total].some((limit) => limit > 0 && limit < smallTurnsBelow);
+    this.#chunksPerTurn = slow ? 1 : chunksPerRead;
   }
 
   /** Bytes of artifacts sent since the start. */
@@ -105,7 +113,7 @@ export class Transfers {
       else await this.#reply(device, request, "busy", busyRetryMs);
       return;
     }
-    if (this.#lines.size >= maxActive) return this.#reply(device, request, "busy", busyRetryMs);
+    if (this.#lines.size >= maxDevices) return this.#reply(device, request, "busy", busyRetryMs);
     const mine = [request];
     this.#lines.set(device, mine);
     try {
@@ -138,14 +146,29 @@ export class Transfers {
         return { blob: request.blob, offset, length, of: offset, deflated: false };
       return { blob: packing.blob, offset: packed.offset, length: packed.packed, of: offset, deflated: true };
     });
-    const reads = joinReads(chunks, chunksPerRead);
-    // The next chunks are read while those before are on their way.
-    let ahead = this.#read(request, reads[0] ?? []);
-    for (const at of reads.keys()) {
-      const frames = await ahead;
-      ahead = quietly(this.#read(request, reads[at + 1] ?? []));
-      for (const frame of frames) await this.#send(device, client, frame);
+    const reads = joinReads(chunks, this.#chunksPerTurn);
+    let ahead: Promise<Buffer[]> | undefined;
+    for (const [at, read] of reads.entries()) {
+      await this.#turn(device, client, read);
+      try {
+        const frames = await (ahead ?? this.#read(request, read));
+        // The next chunks are read while those before are on their way. In a crowd the sending of others covers that, and
+        // nobody holds in memory what it may not send yet.
+        ahead = this.#turns.crowded ? undefined : quietly(this.#read(request, reads[at + 1] ?? []));
+        for (const frame of frames) await this.#send(device, frame);
+      } finally {
+        this.#turns.done(device);
+      }
     }
+  }
+
+  /** Waits until the device may be sent these chunks: for its own pace first, then for its turn among the others. */
+  async #turn(device: string, { pace }: Client, chunks: readonly Chunk[]): Promise<void> {
+    const { clock } = this.#deps;
+    const bytes = chunks.reduce((sum, { length }) => sum + frameHeaderBytes + length, 0);
+    const waitMs = pace.take(bytes, clock.steady());
+    if (waitMs > 0) await clock.sleep(waitMs);
+    await this.#turns.take(device, bytes);
   }
 
   /** Frames of chunks that lie behind each other. */
@@ -165,37 +188,24 @@ export class Transfers {
     return frames;
   }
 
-  async #send(device: string, client: Client, frame: Buffer): Promise<void> {
-    const { clock, link } = this.#deps;
-    const nowMs = clock.steady();
-    const waitMs = Math.max(client.pace.take(frame.length, nowMs), this.#pace.take(frame.length, nowMs));
-    if (waitMs > 0) await clock.sleep(waitMs);
+  async #send(device: string, frame: Buffer): Promise<void> {
     this.#sentBytes += frame.length - payloadAt;
-    await link.sendFrame(device, frame);
+    await this.#deps.link.sendFrame(device, frame);
     this.#frames.give(frame);
   }
 
-  /** A device may fetch what its desired document names, and nothing else; undefined when it may. */
+  /** Why a device may not fetch a blob; undefined when it may. */
   async #refusal(device: string, client: Client, blob: string): Promise<"denied" | "superseded" | undefined> {
-    const { catalog, clock, devices, encodings } = this.#deps;
+    const { clock, devices, entitlement } = this.#deps;
     const nowMs = clock.steady();
     if (nowMs - client.lookedMs < lookMs && client.allowed?.digests.has(blob) === true) return undefined;
     client.lookedMs = nowMs;
     client.blobs.clear();
-    const { wanted, desired } = await devices.get(device);
-    if (client.allowed?.revision !== desired.revision) {
-      const digests = new Set<string>();
-      for (const { manifest } of wanted) {
-        digests.add(manifest.sha256);
-        const version = await catalog.byManifest(manifest.sha256);
-        if (version === undefined) continue;
-        for (const { sha256 } of blobsOf(version.manifest)) digests.add(sha256);
-        for (const { deltas = [] } of await encodings.hints(version.manifest)) {
-          for (const { delta } of deltas) digests.add(delta.sha256).add(delta.index.sha256);
-        }
-      }
+    const record = await devices.get(device);
+    const state = entitlement.stateOf(record);
+    if (client.allowed?.state !== state) {
       client.before = client.allowed?.digests;
-      client.allowed = { revision: desired.revision, digests };
+      client.allowed = { state, digests: await entitlement.of(record) };
     }
     if (client.allowed.digests.has(blob)) return undefined;
     return client.before?.has(blob) === true ? "superseded" : "denied";

@@ -16,6 +16,7 @@ import {
   type SigningKey,
   seal,
   type TrustView,
+  Turns,
 } from "@muster/shared";
 import { readIfThere, writeDurably } from "@muster/shared/node";
 import { nextRoot, renewalDue, rootLifeMs } from "./core/next-root.js";
@@ -30,7 +31,7 @@ export class Trust {
   readonly #chain: Envelope[] = [];
   #root: Root;
   /** One change at a time. */
-  #turn: Promise<unknown> = Promise.resolve();
+  readonly #turns = new Turns();
 
   private constructor(folder: string, keys: KeyFolder, clock: Clock, log: Log, chain: Envelope[]) {
     this.#folder = folder;
@@ -99,7 +100,7 @@ export class Trust {
 
   /** Makes a key on this hub that the next root is to name for a role. */
   prepare(role: Role): Promise<PublicKey> {
-    return this.#exclusive(() => this.#keys.prepare(role));
+    return this.#turns.take(() => this.#keys.prepare(role));
   }
 
   /**
@@ -107,12 +108,12 @@ export class Trust {
    * Throws `signature/invalid`, or `trust/refused` when this hub could not go on working under it.
    */
   adopt(envelope: Envelope): Promise<TrustView> {
-    return this.#exclusive(() => this.#adopt(envelope));
+    return this.#turns.take(() => this.#adopt(envelope));
   }
 
   /** Issues the root anew when half of its life is over and enough root keys lie here. */
   async renewIfDue(): Promise<void> {
-    await this.#exclusive(async () => {
+    await this.#turns.take(async () => {
       const nowMs = this.#clock.now();
       const { root } = this;
       if (!renewalDue(root, nowMs)) return;
@@ -155,12 +156,6 @@ export class Trust {
       .filter((key) => !envelope.signatures.some(({ keyid }) => keyid === key.public.keyid));
     const { signatures } = seal(envelope.payloadType, Buffer.from(envelope.payload, "base64"), missing);
     return { ...envelope, signatures: [...envelope.signatures, ...signatures] };
-  }
-
-  #exclusive<T>(work: () => Promise<T>): Promise<T> {
-    const done = this.#turn.then(work);
-    this.#turn = done.catch(() => undefined);
-    return done;
   }
 }
 

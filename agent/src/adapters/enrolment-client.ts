@@ -9,9 +9,10 @@ import {
   messageOf,
   parseWith,
 } from "@muster/shared";
-import got from "got";
+import { callHttp } from "./got-http.js";
 
 const timeoutMs = 30_000;
+const maxAnswerBytes = 1_000_000;
 
 /**
  * Joins a hub. The first connection only looks at the certificate chain and sends nothing; the request
@@ -20,21 +21,26 @@ const timeoutMs = 30_000;
  */
 export async function join(url: string, pin: string, request: JoinRequest): Promise<JoinReply> {
   const ca = await pinnedAuthority(new URL(url), pin);
-  const response = await got
-    .post(new URL("/join", url), {
-      json: request,
-      https: { certificateAuthority: ca },
-      throwHttpErrors: false,
-      responseType: "json",
-      timeout: { request: timeoutMs },
-      retry: { limit: 0 },
-    })
-    .catch((cause) => {
-      throw new MusterError("hub/unreachable", `the hub at ${url} does not answer: ${messageOf(cause)}`, { cause });
-    });
-  if (response.statusCode === 200) return parseWith(JoinReply, response.body, "request/invalid", "the hub's answer");
-  const { error } = parseWith(ApiError, response.body, "request/invalid", "the hub's answer");
+  const answer = await callHttp({
+    ...{ method: "POST", url: new URL("/join", url).href, ca, timeoutMs, maxBytes: maxAnswerBytes },
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(request),
+  }).catch((cause) => {
+    throw new MusterError("hub/unreachable", `the hub at ${url} does not answer: ${messageOf(cause)}`, { cause });
+  });
+  const body = parseJson(answer.body);
+  if (answer.status === 200) return parseWith(JoinReply, body, "request/invalid", "the hub's answer");
+  const { error } = parseWith(ApiError, body, "request/invalid", "the hub's answer");
   throw new MusterError(error.code as ErrorCode, error.message, { problems: error.problems });
+}
+
+/** Undefined when it is none, which fits no schema. */
+function parseJson(bytes: Buffer): unknown {
+  try {
+    return JSON.parse(bytes.toString("utf8"));
+  } catch {
+    return undefined;
+  }
 }
 
 async function pinnedAuthority(url: URL, pin: string): Promise<string> {

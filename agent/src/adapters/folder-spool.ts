@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { mkdir, readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { type Log, messageOf } from "@muster/shared";
+import { type Log, messageOf, Turns } from "@muster/shared";
 import { readIfThere, syncFolder, writeDurably } from "@muster/shared/node";
 import type { AtRest } from "../at-rest.js";
 import type { Spool } from "../ports.js";
@@ -27,7 +27,7 @@ export class FolderSpool<T> implements Spool<T> {
   #next: number;
   #dropped = 0;
   /** Changes happen one after the other: numbers reach the disk in their order. */
-  #turn: Promise<unknown> = Promise.resolve();
+  readonly #turns = new Turns();
 
   private constructor(folder: string, stream: string, waiting: number[], options: FolderSpoolOptions) {
     this.#folder = folder;
@@ -54,7 +54,7 @@ export class FolderSpool<T> implements Spool<T> {
   }
 
   add(record: (seq: number) => T): Promise<number> {
-    return this.#exclusive(async () => {
+    return this.#turns.take(async () => {
       const seq = this.#next;
       await writeDurably(this.#path(seq), this.#atRest.seal(JSON.stringify(record(seq))));
       this.#next = seq + 1;
@@ -68,7 +68,7 @@ export class FolderSpool<T> implements Spool<T> {
   }
 
   oldest(limit: number): Promise<T[]> {
-    return this.#exclusive(async () => {
+    return this.#turns.take(async () => {
       const records: T[] = [];
       for (const seq of this.#waiting.slice(0, limit)) {
         const record = await this.#read(seq);
@@ -79,7 +79,7 @@ export class FolderSpool<T> implements Spool<T> {
   }
 
   acknowledge(seq: number): Promise<void> {
-    return this.#exclusive(async () => {
+    return this.#turns.take(async () => {
       const until = this.#waiting.findIndex((waiting) => waiting > seq);
       await this.#delete(this.#waiting.splice(0, until === -1 ? this.#waiting.length : until));
     });
@@ -110,11 +110,5 @@ export class FolderSpool<T> implements Spool<T> {
 
   #path(seq: number): string {
     return join(this.#folder, `${String(seq).padStart(12, "0")}.json`);
-  }
-
-  #exclusive<R>(work: () => Promise<R>): Promise<R> {
-    const done = this.#turn.then(work);
-    this.#turn = done.catch(() => undefined);
-    return done;
   }
 }

@@ -1,4 +1,5 @@
 import {
+  asMusterError,
   backoffMs,
   type Clock,
   DeviceId,
@@ -12,9 +13,9 @@ import {
   type UpKind,
   upTopic,
 } from "@muster/shared";
-import mqtt, { type MqttClient } from "mqtt";
 import type { Credentials } from "../identity-store.js";
-import type { LinkHandlers, UpLink } from "../ports.js";
+import type { BrokerSession, LinkHandlers, UpLink } from "../ports.js";
+import { connectBroker } from "./mqtt-session.js";
 
 export interface MqttLinkOptions {
   readonly device: string;
@@ -29,12 +30,8 @@ export interface MqttLinkOptions {
 /** A fleet that lost its hub comes back spread over a minute. */
 const reconnect = { baseMs: 1000, capMs: 60_000 };
 const keepaliveSeconds = 30;
-const connectTimeoutMs = 15_000;
 
-/**
- * Connects over mutual TLS and stays connected. The loop is ours: MQTT.js does not try again after a
- * refused connect, and its fixed period would bring a fleet back in step.
- */
+/** Connects over mutual TLS and stays connected. */
 export function openMqttLink(options: MqttLinkOptions): UpLink {
   return new MqttLink(options);
 }
@@ -51,8 +48,9 @@ class MqttLink implements UpLink {
   readonly #options: MqttLinkOptions;
   readonly #stop = new AbortController();
   readonly #loop: Promise<void>;
-  #client: MqttClient | undefined;
-  #connected = false;
+  #session: BrokerSession | undefined;
+  /** Ends the connection, or the attempt at one. */
+  #end = new AbortController();
   #again = false;
 
   constructor(options: MqttLinkOptions) {
@@ -62,34 +60,25 @@ class MqttLink implements UpLink {
   }
 
   get connected(): boolean {
-    return this.#connected;
+    return this.#session !== undefined;
   }
 
   async send(kind: UpKind, payload: Buffer): Promise<void> {
-    const client = this.#client;
-    if (client === undefined || !this.#connected)
-      throw new MusterError("link/closed", "there is no connection to the hub now");
-    const qos = kind === "request" ? 0 : 1;
-    await new Promise<void>((resolve, reject) => {
-      const lost = () => reject(new MusterError("link/closed", "the connection to the hub was lost"));
-      client.once("close", lost);
-      client.publish(upTopic(this.#options.device, kind), payload, { qos }, (error) => {
-        client.removeListener("close", lost);
-        if (error)
-          reject(new MusterError("link/closed", `message was not sent: ${messageOf(error)}`, { cause: error }));
-        else resolve();
-      });
-    });
+    const session = this.#session;
+    if (session === undefined) throw new MusterError("link/closed", "there is no connection to the hub now");
+    await session.publish(upTopic(this.#options.device, kind), payload, { qos: kind === "request" ? 0 : 1 });
   }
 
   async reconnect(): Promise<void> {
     this.#again = true;
-    await this.#client?.endAsync().catch(() => this.#client?.end(true));
+    const { ended } = this.#session ?? {};
+    this.#end.abort();
+    await ended;
   }
 
   async close(): Promise<void> {
     this.#stop.abort();
-    await this.#client?.endAsync().catch(() => this.#client?.end(true));
+    this.#end.abort();
     await this.#loop;
   }
 
@@ -100,7 +89,7 @@ class MqttLink implements UpLink {
       const { credentials } = this.#options;
       const reason = await credentials().then(
         (known) =>
-          this.#session(known, () => {
+          this.#connect(known, () => {
             attempt = 0;
           }),
         messageOf,
@@ -119,63 +108,40 @@ class MqttLink implements UpLink {
   }
 
   /** One connection from its first packet to its end; resolves with why it ended. */
-  #session(credentials: Known, onConnected: () => void): Promise<string> {
+  async #connect(known: Known, onConnected: () => void): Promise<string> {
     const { device, bootId, handlers, log } = this.#options;
-    const { mqttUrl, ca, certificate, privateKey } = credentials;
-    return new Promise((resolve) => {
-      let reason = "the hub closed the connection";
-      const client = mqtt.connect(mqttUrl, {
-        clientId: device,
-        ca,
-        cert: certificate,
-        key: privateKey,
-        rejectUnauthorized: true,
-        protocolVersion: 4,
+    const { mqttUrl: url, ca, certificate, privateKey } = known;
+    this.#end = new AbortController();
+    // A close while the credentials were read.
+    if (this.#stop.signal.aborted) this.#end.abort();
+    try {
+      const session = await connectBroker({
+        ...{ url, ca, certificate, privateKey, clientId: device, keepaliveSeconds, signal: this.#end.signal },
         // The hub keeps what matters and sends it again on hello; a kept session would only pile up old messages.
         clean: true,
-        resubscribe: false,
-        queueQoSZero: false,
-        reconnectPeriod: 0,
-        connectTimeout: connectTimeoutMs,
-        keepalive: keepaliveSeconds,
-        will: { topic: upTopic(device, "will"), payload: encode({ bootId }), qos: 1, retain: false },
-      });
-      // Every message under way listens for the end of the connection.
-      client.setMaxListeners(0);
-      this.#client = client;
-      client.on("error", (error) => {
-        const { code } = error as { code?: unknown };
-        const refused = code === notAuthorized || refusedInHandshake.test(String(code));
-        reason = refused ? refusedReason : error.message;
-      });
-      client.on("connect", () => {
-        // MQTT.js leaves Nagle's algorithm on, which makes QoS 1 five times slower.
-        (client.stream as { setNoDelay?: (on: boolean) => void }).setNoDelay?.(true);
-        const filters = Object.fromEntries(downKinds.map((kind) => [downTopic(device, kind), { qos: qosOf(kind) }]));
-        client.subscribe(filters, (error, granted) => {
-          if (error !== null || granted?.some(({ qos }) => qos > 2)) {
-            reason = "the hub refused a subscription; was this device removed?";
-            client.end(true);
-            return;
-          }
-          this.#connected = true;
+        will: { topic: upTopic(device, "will"), payload: encode({ bootId }) },
+        subscribe: Object.fromEntries(downKinds.map((kind) => [downTopic(device, kind), qosOf(kind)])),
+        onMessage: (topic, payload) => {
+          const kind = downKinds.find((candidate) => topic === downTopic(device, candidate));
+          if (kind !== undefined) handlers.onMessage(kind, payload);
+          return undefined;
+        },
+        onOpen: (opened) => {
+          this.#session = opened;
           onConnected();
-          log.info("link.connected", { url: mqttUrl });
+          log.info("link.connected", { url });
           handlers.onConnected();
-        });
+        },
       });
-      client.on("message", (topic, payload) => {
-        const kind = downKinds.find((candidate) => topic === downTopic(device, candidate));
-        if (kind !== undefined) handlers.onMessage(kind, payload);
-      });
-      client.once("close", () => {
-        client.end(true);
-        const was = this.#connected;
-        this.#connected = false;
-        if (was) handlers.onLost();
-        resolve(reason);
-      });
-    });
+      const reason = await session.ended;
+      this.#session = undefined;
+      handlers.onLost();
+      return reason;
+    } catch (error) {
+      const { code } = (asMusterError(error).cause ?? {}) as { code?: unknown };
+      const refused = code === notAuthorized || refusedInHandshake.test(String(code));
+      return refused ? refusedReason : messageOf(error);
+    }
   }
 }
 

@@ -25,7 +25,7 @@ const facts = (over: Partial<Facts> = {}): Facts => ({
   shadowLost: false,
   recentFaults: [],
   expired: false,
-  damaged: false,
+  damaged: new Set(),
   ...over,
 });
 const candidate = (phase: Candidate["phase"], over: Partial<Candidate> = {}): ModelState => ({
@@ -111,13 +111,31 @@ test("a model that is not wanted is removed, once", () => {
   assert.equal(nextStep(undefined, { releaseFloor: 3, finished: [] }, facts()), undefined);
 });
 
-test("a committed version that is damaged on the disk is made whole, if it is still the one that is wanted", () => {
+test("a committed version that is damaged on the disk is made whole, unless another one takes its place", () => {
   const same = { ...wanted, manifest: { sha256: installed.manifest, sizeBytes: 1 } };
-  assert.equal(did(committed, same, { damaged: true }), "repair");
-  assert.equal(did(committed, same, { damaged: true, expired: true }), "repair");
-  assert.equal(did(committed, wanted, { damaged: true }), "begin", "the next version takes its place");
-  assert.equal(nextStep(undefined, committed, facts({ damaged: true }))?.do, "remove");
-  assert.equal(did(candidate("downloading"), wanted, { damaged: true }), "download");
+  const damaged = new Set([installed.manifest]);
+  assert.equal(did(committed, same, { damaged }), "repair");
+  assert.equal(did(committed, same, { damaged, expired: true }), "repair");
+  assert.equal(did(committed, wanted, { damaged }), "begin", "the next version takes its place");
+  const ended = { attempt: wanted.attempt, version: "2", manifest: digest("b"), outcome: "rejected", atMs: 0 } as const;
+  assert.equal(did({ ...committed, finished: [ended] }, wanted, { damaged }), "repair", "that one had its try");
+  assert.equal(nextStep(undefined, committed, facts({ damaged }))?.do, "remove");
+  assert.equal(did(candidate("downloading"), wanted, { damaged }), "download");
+});
+
+test("a version to go back to that is damaged is made whole when nothing else is to be done", () => {
+  const back = { ...installed, version: "0", manifest: digest("e") };
+  const state = { ...committed, previous: back };
+  const same = { ...wanted, manifest: { sha256: installed.manifest, sizeBytes: 1 } };
+  const damaged = new Set([back.manifest]);
+  const ended = { attempt: same.attempt, version: "1", manifest: digest("a"), outcome: "committed", atMs: 0 } as const;
+  const step = nextStep(same, { ...state, finished: [ended] }, facts({ damaged }));
+  assert.deepEqual(step, { do: "repair", installed: back, wanted: undefined });
+  assert.equal(did(state, same, { damaged }), "acknowledge");
+  assert.equal(did(state, wanted, { damaged }), "begin");
+  assert.equal(did(state, wanted, { damaged, expired: true }), "repair");
+  const both = nextStep(same, { ...state, finished: [ended] }, facts({ damaged: new Set([...damaged, digest("a")]) }));
+  assert.deepEqual(both, { do: "repair", installed, wanted: same }, "what serves comes first");
 });
 
 test("when what is wanted has expired nothing new begins, and what serves is watched on", () => {

@@ -1,5 +1,5 @@
 import type { DeviceError, Outcome, Wanted } from "@muster/shared";
-import type { Candidate, ModelState } from "../state.js";
+import type { Candidate, Installed, ModelState } from "../state.js";
 import { type Agreement, judgeShadow } from "./shadow.js";
 
 /** What can be seen from outside of the durable state. */
@@ -16,15 +16,15 @@ export interface Facts {
   readonly recentFaults: readonly DeviceError[];
   /** What is wanted is too old to act on: what serves goes on, and nothing new begins. */
   readonly expired: boolean;
-  /** A file of the committed version is not on the disk as it should be. */
-  readonly damaged: boolean;
+  /** Manifests of versions of which a file is not on the disk as it should be. */
+  readonly damaged: ReadonlySet<string>;
 }
 
 /** One thing to do for one model. Every step is durable when it is done, and may be repeated after a crash. */
 export type Step =
   | { readonly do: "begin"; readonly wanted: Wanted }
   | { readonly do: "acknowledge"; readonly wanted: Wanted }
-  | { readonly do: "repair"; readonly wanted: Wanted }
+  | { readonly do: "repair"; readonly installed: Installed; readonly wanted: Wanted | undefined }
   | { readonly do: "describe" }
   | { readonly do: "download" }
   | { readonly do: "begin-trial" }
@@ -67,14 +67,22 @@ export function nextStep(wanted: Wanted | undefined, state: ModelState, facts: F
     const detail = `${last.detail}; ${facts.recentFaults.length} times within ${crashLoopMs / 1000} s`;
     return { do: "fall-back", error: { code: last.code, detail } };
   }
-  // What was accepted once may be made whole again whatever has expired; the hub sends only what it wants now.
-  if (facts.damaged && wanted !== undefined && committed?.manifest === wanted.manifest.sha256)
-    return { do: "repair", wanted };
-  if (facts.expired) return undefined;
+  const isWanted = wanted !== undefined && committed?.manifest === wanted.manifest.sha256;
+  // What was accepted once may be made whole again whatever has expired; the hub sends what it has once wanted here.
+  const repair = repairStep(wanted, state, facts.damaged);
+  if (facts.expired || (isWanted && repair?.installed === committed)) return repair;
   if (wanted === undefined)
     return committed === undefined && state.previous === undefined ? undefined : { do: "remove" };
-  if (state.finished.some(({ attempt }) => attempt === wanted.attempt)) return undefined;
-  return { do: committed?.manifest === wanted.manifest.sha256 ? "acknowledge" : "begin", wanted };
+  if (state.finished.some(({ attempt }) => attempt === wanted.attempt)) return repair;
+  return { do: isWanted ? "acknowledge" : "begin", wanted };
+}
+
+/** What serves is made whole before what it could give way to. */
+function repairStep(wanted: Wanted | undefined, { committed, previous }: ModelState, damaged: Facts["damaged"]) {
+  const installed = [committed, previous].find((entry) => entry !== undefined && damaged.has(entry.manifest));
+  if (installed === undefined) return undefined;
+  const same = installed.manifest === wanted?.manifest.sha256 ? wanted : undefined;
+  return { do: "repair", installed, wanted: same } as const;
 }
 
 function candidateStep(

@@ -67,26 +67,84 @@ test("overdue ranges are asked for again and halve the window", () => {
   assert.deepEqual(window.ask(overdueMs)?.ranges[0], { offset: 0, length: chunk });
 });
 
-test("on a fast link with a long way the window grows to twice its product of bandwidth and delay", () => {
-  const window = new TransferWindow(pieces(2000));
-  const rttMs = 100;
-  const bytesPerMs = 12_500;
-  const arrivals: { atMs: number; range: Range }[] = [];
-  let linkFreeMs = 0;
-  let nowMs = 0;
+/** What became of a transfer over a link that carries so much and takes so long. */
+interface Carried {
+  /** Bytes ÷ what the link could carry in the time. */
+  readonly share: number;
+  /** What a control message would have waited behind chunks at the hub, median, in round trips. */
+  readonly waitedRoundTrips: number;
+  readonly requests: number;
+}
+
+/** Moves pieces over a link on which only the way and the bytes take time; the hub answers at once. */
+function carry(window: TransferWindow, { mbitPerSecond = 0, rttMs = 0 }): Carried {
+  const bytesPerMs = mbitPerSecond * 125;
+  const frames: { atHubMs: number; goneMs: number; range: Range }[] = [];
+  let [nowMs, freeMs, bytes, arrivals, requests] = [0, 0, 0, 0, 0];
   while (!window.done) {
     for (let ask = window.ask(nowMs); ask !== undefined; ask = window.ask(nowMs)) {
+      requests += 1;
       for (const range of ask.ranges) {
-        linkFreeMs = Math.max(linkFreeMs, nowMs + rttMs) + range.length / bytesPerMs;
-        arrivals.push({ atMs: linkFreeMs, range });
+        const atHubMs = nowMs + rttMs / 2;
+        freeMs = Math.max(freeMs, atHubMs) + range.length / bytesPerMs;
+        frames.push({ atHubMs, goneMs: freeMs, range });
       }
     }
-    const next = arrivals.shift();
+    const next = frames[arrivals];
     if (next === undefined) assert.fail("nothing in flight");
-    nowMs = next.atMs;
-    window.arrived(next.range.offset, next.range.length, nowMs);
+    const arrivesMs = next.goneMs + rttMs / 2;
+    const askMs = nowMs + (window.askInMs(nowMs) ?? Number.POSITIVE_INFINITY) + 0.1;
+    if (askMs < arrivesMs) {
+      nowMs = askMs;
+      continue;
+    }
+    nowMs = arrivesMs;
+    arrivals += 1;
+    bytes += next.range.length;
+    assert.ok(window.arrived(next.range.offset, next.range.length, nowMs));
   }
-  const idealMs = (2000 * chunk) / bytesPerMs;
-  assert.ok(idealMs / nowMs > 0.85, `used ${((100 * idealMs) / nowMs).toFixed(0)} % of the link`);
+  const waits = Array.from({ length: 500 }, (_, at) => {
+    const atMs = (at * nowMs) / 500;
+    return Math.max(0, (frames.findLast(({ atHubMs }) => atHubMs <= atMs)?.goneMs ?? 0) - atMs) / rttMs;
+  });
+  const median = waits.sort((a, b) => a - b)[250] ?? Number.NaN;
+  return { share: bytes / bytesPerMs / nowMs, waitedRoundTrips: median, requests };
+}
+
+for (const link of [
+  { mbitPerSecond: 20, rttMs: 60 },
+  { mbitPerSecond: 100, rttMs: 100 },
+  { mbitPerSecond: 50, rttMs: 30 },
+]) {
+  const { mbitPerSecond, rttMs } = link;
+  test(`a link of ${mbitPerSecond} Mbit/s and ${rttMs} ms is full, and a message waits less than a round trip`, () => {
+    const { share, waitedRoundTrips } = carry(new TransferWindow(pieces(400)), link);
+    assert.ok(share > 0.93, `used ${(100 * share).toFixed(0)} % of the link`);
+    assert.ok(waitedRoundTrips < 1, `a message waited ${waitedRoundTrips.toFixed(2)} round trips`);
+  });
+}
+
+test("a link that is slower than a chunk per round trip is full, with two chunks in flight and no more", () => {
+  const window = new TransferWindow(pieces(40));
+  assert.ok(carry(window, { mbitPerSecond: 1, rttMs: 60 }).share > 0.95);
+  assert.ok(window.windowBytes <= chunk);
+});
+
+test("on a very fast link one request asks for many chunks, and never for more than the most", () => {
+  const window = new TransferWindow(pieces(4000));
+  const { share, requests } = carry(window, { mbitPerSecond: 1600, rttMs: 2 });
+  assert.ok(share > 0.95);
+  assert.ok(requests < 4000 / 8, `${requests} requests`);
   assert.ok(window.windowBytes <= windowLimits.maxBytes);
+});
+
+test("after a lost connection the window begins anew, because the next one may take another way", () => {
+  const window = new TransferWindow(pieces(400));
+  for (let nowMs = 0; nowMs < 40; nowMs += 10) {
+    const asked = window.ask(nowMs)?.ranges ?? [];
+    for (const { offset, length } of asked) window.arrived(offset, length, nowMs + 9);
+  }
+  assert.ok(window.windowBytes > windowLimits.startBytes);
+  window.lost();
+  assert.equal(window.windowBytes, windowLimits.startBytes);
 });

@@ -1,3 +1,5 @@
+import { LinkEstimate } from "./link-estimate.js";
+
 /** A piece of a blob: offset and length in bytes. */
 export interface Range {
   readonly offset: number;
@@ -9,25 +11,33 @@ interface Asked extends Range {
   readonly request: number;
 }
 
-export const windowLimits = { startBytes: 512 * 1024, minBytes: 256 * 1024, maxBytes: 4 * 1024 * 1024 };
+export const windowLimits = { startBytes: 512 * 1024, maxBytes: 4 * 1024 * 1024 };
 const maxRangesPerRequest = 128;
 const minTimeoutMs = 2000;
-const halfLifeMs = 1000;
+/** Beyond the round trip, so much of what the link carries is kept in flight: for what a hub and a disk are late. */
+const spare = { share: 0.25, ms: 10 };
+/** What comes in this time is asked for in one request, so that a fast link does not mean many of them. */
+const batchMs = 10;
+/** The link is sounded again after so long, or so many round trips: each time costs one of them. */
+const soundAgain = { ms: 10_000, roundTrips: 30 };
 
 /**
- * Which ranges to ask for now. Keeps at most a window of bytes in flight: twice the bandwidth-delay
- * product, measured on the way, so that the link is full and control messages are not held up.
+ * Which ranges to ask for now. Keeps no more in flight than the link carries in a round trip and a little, both
+ * measured on the way: then the link is full, and control messages behind the frames are not held up for long.
  * Ranges that do not arrive in time are asked for again and the window is halved.
  */
 export class TransferWindow {
   readonly #waiting: Range[];
   readonly #asked = new Map<number, Asked>();
   #askedBytes = 0;
-  #windowBytes = windowLimits.startBytes;
-  #minRttMs = Number.POSITIVE_INFINITY;
+  #link = new LinkEstimate();
+  /** More is asked for when no more than `low` is in flight, up to `high`. */
+  #low = windowLimits.startBytes / 2;
+  #high = windowLimits.startBytes;
+  /** Whether the window still grows with all that arrives, as TCP's does at its start. */
+  #starting = true;
+  #soundAtMs = Number.NEGATIVE_INFINITY;
   #smoothRttMs: number | undefined;
-  #bytesPerMs = 0;
-  #lastArrivalMs: number | undefined;
   #request = 0;
 
   constructor(ranges: readonly Range[]) {
@@ -40,23 +50,39 @@ export class TransferWindow {
   }
 
   get windowBytes(): number {
-    return this.#windowBytes;
+    return this.#high;
   }
 
-  /** The next request, once half of the window is free; undefined when it is too early or all is asked for. */
+  /** The next request, once there is room for it; undefined when it is too early or all is asked for. */
   ask(nowMs: number): { request: number; ranges: Range[] } | undefined {
-    if (this.#waiting.length === 0 || this.#askedBytes > this.#windowBytes / 2) return undefined;
+    const empty = this.#asked.size === 0;
+    let inFlight = this.#inFlight(nowMs);
+    if (this.#waiting.length === 0 || inFlight > this.#low) return undefined;
+    const sounds = nowMs >= this.#soundAtMs;
+    if (sounds && !empty) return undefined;
     this.#request += 1;
     const ranges: Range[] = [];
     while (this.#waiting[0] !== undefined && ranges.length < maxRangesPerRequest) {
       const [next] = this.#waiting;
-      if (this.#askedBytes > 0 && this.#askedBytes + next.length > this.#windowBytes) break;
+      const needed = inFlight <= this.#low || (sounds && ranges.length < 2);
+      if (!needed && inFlight + next.length > this.#high) break;
       this.#waiting.shift();
       ranges.push(next);
       this.#asked.set(next.offset, { ...next, askedMs: nowMs, request: this.#request });
       this.#askedBytes += next.length;
+      inFlight += next.length;
     }
-    return ranges.length === 0 ? undefined : { request: this.#request, ranges };
+    if (empty) this.#sound(ranges.length, nowMs);
+    return { request: this.#request, ranges };
+  }
+
+  /** When there will be room for a request if no frame ends before, in milliseconds from now; undefined for not before one does. */
+  askInMs(nowMs: number): number | undefined {
+    const [next] = this.#asked.values();
+    const tooMuch = this.#askedBytes - this.#low;
+    if (this.#waiting.length === 0 || next === undefined || tooMuch > next.length) return undefined;
+    if (this.#link.bytesPerMs === 0 || nowMs >= this.#soundAtMs) return undefined;
+    return Math.max(0, (tooMuch - this.#link.underWay(nowMs)) / this.#link.bytesPerMs);
   }
 
   /** Notes a frame; false when nobody waits for it: late, repeated, or of another length. */
@@ -64,7 +90,8 @@ export class TransferWindow {
     const asked = this.#asked.get(offset);
     if (asked === undefined || asked.length !== length) return false;
     this.#forget(asked);
-    this.#measure(asked, nowMs);
+    this.#link.arrived(asked.request, length, nowMs);
+    this.#fit(asked, nowMs);
     return true;
   }
 
@@ -73,31 +100,38 @@ export class TransferWindow {
     this.#waiting.unshift(range);
   }
 
-  /** Takes everything in flight back, as after a lost connection. */
+  /** Takes everything in flight back, as after a lost connection; the next one may take another way. */
   lost(): void {
-    for (const asked of [...this.#asked.values()].reverse()) {
-      this.#forget(asked);
-      this.#waiting.unshift({ offset: asked.offset, length: asked.length });
-    }
-    this.#lastArrivalMs = undefined;
+    this.#takeBack([...this.#asked.values()]);
+    this.#link = new LinkEstimate();
+    this.#soundAtMs = Number.NEGATIVE_INFINITY;
+    this.#starting = true;
+    this.#low = windowLimits.startBytes / 2;
+    this.#high = windowLimits.startBytes;
   }
 
   /** Takes overdue ranges back and halves the window if there were any; returns how many. */
   expire(nowMs: number): number {
     const overdue = [...this.#asked.values()].filter(({ askedMs }) => nowMs - askedMs >= this.timeoutMs());
-    for (const asked of overdue.reverse()) {
-      this.#forget(asked);
-      this.#waiting.unshift({ offset: asked.offset, length: asked.length });
-    }
-    if (overdue.length > 0) this.#windowBytes = Math.max(windowLimits.minBytes, this.#windowBytes / 2);
+    if (overdue.length === 0) return 0;
+    this.#takeBack(overdue);
+    this.#link.giveUp();
+    this.#starting = false;
+    this.#low /= 2;
+    this.#high /= 2;
     return overdue.length;
   }
 
   /** How long to wait for a range before it counts as lost. */
   timeoutMs(): number {
     if (this.#smoothRttMs === undefined) return 2 * minTimeoutMs;
-    const drainMs = this.#bytesPerMs === 0 ? 0 : this.#windowBytes / this.#bytesPerMs;
+    const drainMs = this.#link.bytesPerMs === 0 ? 0 : this.#high / this.#link.bytesPerMs;
     return Math.max(minTimeoutMs, 4 * this.#smoothRttMs + drainMs);
+  }
+
+  #takeBack(taken: readonly Asked[]): void {
+    for (const asked of taken) this.#forget(asked);
+    this.#waiting.unshift(...taken.map(({ offset, length }) => ({ offset, length })));
   }
 
   #forget(asked: Asked): void {
@@ -105,17 +139,31 @@ export class TransferWindow {
     this.#askedBytes -= asked.length;
   }
 
-  #measure({ askedMs, length }: Asked, nowMs: number): void {
+  /** Bytes asked for and not here, as far as one can know while a frame is coming. */
+  #inFlight(nowMs: number): number {
+    const [next] = this.#asked.values();
+    return next === undefined ? 0 : this.#askedBytes - Math.min(next.length, this.#link.underWay(nowMs));
+  }
+
+  #sound(frames: number, nowMs: number): void {
+    this.#link.sound(this.#request, frames, nowMs);
+    this.#soundAtMs = nowMs + Math.max(soundAgain.ms, soundAgain.roundTrips * (this.#link.roundTripMs ?? 0));
+  }
+
+  /** Makes the window fit the link; it grows by what has arrived, as TCP's does. */
+  #fit({ askedMs, length }: Asked, nowMs: number): void {
     const rttMs = Math.max(1, nowMs - askedMs);
-    this.#minRttMs = Math.min(this.#minRttMs, rttMs);
     this.#smoothRttMs = this.#smoothRttMs === undefined ? rttMs : 0.875 * this.#smoothRttMs + 0.125 * rttMs;
-    const sinceMs = Math.max(1, nowMs - (this.#lastArrivalMs ?? askedMs));
-    const weight = Math.min(1, sinceMs / halfLifeMs);
-    const rate = length / sinceMs;
-    this.#bytesPerMs = this.#bytesPerMs === 0 ? rate : (1 - weight) * this.#bytesPerMs + weight * rate;
-    this.#lastArrivalMs = nowMs;
-    const wanted = 2 * this.#minRttMs * this.#bytesPerMs;
-    // Grows by what has arrived, as TCP's slow start does; shrinks only by time-outs.
-    if (wanted > this.#windowBytes) this.#windowBytes = Math.min(windowLimits.maxBytes, this.#windowBytes + length);
+    const { roundTripMs, bytesPerMs, soundedBytesPerMs, unevenMs } = this.#link;
+    if (roundTripMs === undefined) return;
+    const waitedMs = rttMs - (2 * length) / bytesPerMs;
+    if (waitedMs > 1.6 * roundTripMs) this.#starting = false;
+    // A window that was too small for a while has made the mean small as well; what was sounded gets it out of that.
+    const fullBytesPerMs = Math.max(bytesPerMs, soundedBytesPerMs);
+    const enough = (roundTripMs * (1 + spare.share) + spare.ms) * fullBytesPerMs + 2 * unevenMs * bytesPerMs;
+    const wanted = this.#starting ? windowLimits.maxBytes : Math.min(enough, windowLimits.maxBytes);
+    this.#low = Math.min(wanted, this.#low + length);
+    this.#high = Math.min(windowLimits.maxBytes, this.#low + batchMs * bytesPerMs);
+    this.#low = Math.min(this.#low, Math.max(this.#high - batchMs * bytesPerMs, this.#high / 2));
   }
 }

@@ -26,7 +26,8 @@ export async function temperaturesOf(tree: FactTree): Promise<NonNullable<Hardwa
 
 /** What holds the processor back, in words. */
 export async function throttlingOf(tree: FactTree): Promise<string[]> {
-  return [...(await firmware(tree)), ...(await cooling(tree)), ...(await frequencyLimit(tree))].slice(0, 16);
+  const found = [await firmware(tree), await cooling(tree), await frequencyLimit(tree), await packageCount(tree)];
+  return found.flat().slice(0, 16);
 }
 
 async function firmware(tree: FactTree): Promise<string[]> {
@@ -47,6 +48,13 @@ async function cooling(tree: FactTree): Promise<string[]> {
     if (state > 0 && /cpu|processor|gpu|devfreq/i.test(type)) active.push(`heat slows down ${type} (step ${state})`);
   }
   return active;
+}
+
+/** x86 processors count how often they were too hot. */
+async function packageCount(tree: FactTree): Promise<string[]> {
+  const path = "/sys/devices/system/cpu/cpu0/thermal_throttle/package_throttle_count";
+  const count = (await tree.integer(path)) ?? 0;
+  return count > 0 ? [`the processor was too hot ${count} times since the start`] : [];
 }
 
 async function frequencyLimit(tree: FactTree): Promise<string[]> {

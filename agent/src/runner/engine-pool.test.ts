@@ -15,7 +15,7 @@ const moody = new URL(
       if (width === 2) throw new Error("the thread died of it");
       const error = { code: "engine/failed", message: "refused", problems: [] };
       const result = { rows: [], times: { preMs: 0, runMs: 0, postMs: 0 } };
-      parentPort.postMessage({ kind: "outcomes", outcomes: [width === 3 ? { error } : { result }] });
+      parentPort.postMessage({ kind: "outcomes", outcomes: [width === 3 ? { error } : { result }], spent: [] });
     });
   `)}`,
 );

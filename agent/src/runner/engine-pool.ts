@@ -1,5 +1,6 @@
 import { asMusterError, type Log, MusterError } from "@muster/shared";
 import type { NodePlacement } from "@muster/shared/inference";
+import { Buffers } from "./buffers.js";
 import type { EngineSpec } from "./engine.js";
 import type { EngineJob, EngineOutcome } from "./engine-protocol.js";
 import { EngineThread, type ThreadWatch } from "./engine-thread.js";
@@ -15,6 +16,8 @@ export interface EnginePoolOptions {
   readonly unusedMs?: number;
   /** How each new thread is watched. */
   readonly watch?: () => ThreadWatch;
+  /** Gets the memory of jobs back. */
+  readonly buffers?: Buffers;
   /** Called whenever a thread may have become free, or none is left to become so. */
   readonly onFree?: () => void;
   /** The script of a thread. */
@@ -109,9 +112,10 @@ export class EnginePool {
 
   async #start(): Promise<void> {
     const { script = new URL("./engine-worker.js", import.meta.url), spec, watch } = this.#options;
+    const { buffers = new Buffers() } = this.#options;
     this.#starting += 1;
     try {
-      const thread = await EngineThread.start(script, spec, watch?.());
+      const thread = await EngineThread.start(script, spec, buffers, watch?.());
       this.#threads.add(thread);
       this.#idle.push(thread);
       void thread.gone.then((why) => this.#lost(thread, why));

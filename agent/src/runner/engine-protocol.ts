@@ -37,7 +37,12 @@ export type FromEngine =
   | { readonly kind: "ready"; readonly placement?: NodePlacement }
   | { readonly kind: "fatal"; readonly error: WireError }
   | { readonly kind: "released" }
-  | { readonly kind: "outcomes"; readonly outcomes: readonly EngineOutcome[] };
+  | {
+      readonly kind: "outcomes";
+      readonly outcomes: readonly EngineOutcome[];
+      /** The memory that came with the jobs, to be used again. */
+      readonly spent: readonly ArrayBuffer[];
+    };
 
 /** The memory that goes with a job to the engine thread and is gone here. */
 export function bytesOfJob(job: EngineJob): ArrayBuffer[] {

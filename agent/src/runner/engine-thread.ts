@@ -1,6 +1,7 @@
 import { Worker } from "node:worker_threads";
 import { MusterError } from "@muster/shared";
 import type { NodePlacement } from "@muster/shared/inference";
+import type { Buffers } from "./buffers.js";
 import type { EngineSpec } from "./engine.js";
 import { bytesOfJob, type EngineJob, type EngineOutcome, type FromEngine, type ToEngine } from "./engine-protocol.js";
 import { quiet, type SpareThreads } from "./spare-threads.js";
@@ -42,8 +43,10 @@ export class EngineThread {
   #alive = true;
   #pending: Pending | undefined;
   #lose: (why: MusterError) => void = () => undefined;
+  readonly #buffers: Buffers;
 
-  private constructor(script: URL, watch: ThreadWatch) {
+  private constructor(script: URL, buffers: Buffers, watch: ThreadWatch) {
+    this.#buffers = buffers;
     this.#watch = watch;
     this.#mark = watch.mark ?? noMark;
     this.#worker = watch.spares?.take() ?? new Worker(script);
@@ -67,9 +70,9 @@ export class EngineThread {
     return this.#alive;
   }
 
-  /** Starts a thread and waits until its model is loaded and warm. Throws `engine/failed`. */
-  static async start(script: URL, spec: EngineSpec, watch: ThreadWatch = {}): Promise<EngineThread> {
-    const thread = new EngineThread(script, watch);
+  /** Starts a thread and waits until its model is loaded and warm; `buffers` gets memory back. Throws `engine/failed`. */
+  static async start(script: URL, spec: EngineSpec, buffers: Buffers, watch: ThreadWatch = {}): Promise<EngineThread> {
+    const thread = new EngineThread(script, buffers, watch);
     // Loading runs native code, too.
     thread.#mark.begin();
     await new Promise<void>((resolve, reject) => {
@@ -114,8 +117,10 @@ export class EngineThread {
 
   #answered(message: FromEngine): void {
     this.#mark.end();
-    if (message.kind === "outcomes") this.#settle()?.resolve(message.outcomes);
-    else if (message.kind === "released") this.#part();
+    if (message.kind === "released") this.#part();
+    if (message.kind !== "outcomes") return;
+    for (const buffer of message.spent) this.#buffers.give(buffer);
+    this.#settle()?.resolve(message.outcomes);
   }
 
   /** The thread is none of this engine's any more. */

@@ -5,40 +5,49 @@ import { parentPort } from "node:worker_threads";
 import { bytesOfTensors } from "@muster/shared/inference";
 import { Engine, type EngineSpec } from "./engine.js";
 import { runBatch } from "./engine-batch.js";
-import type { EngineJob, EngineOutcome, FromEngine, ToEngine } from "./engine-protocol.js";
+import { bytesOfJob, type EngineJob, type EngineOutcome, type FromEngine, type ToEngine } from "./engine-protocol.js";
 import { toWire } from "./wire-error.js";
 
 const port = parentPort;
 if (port === null) throw new Error("engine-worker.js is started as a worker thread by the runner");
 const say = (message: FromEngine, transfer: ArrayBuffer[] = []) => port.postMessage(message, transfer);
 
-let engine: Engine | undefined;
-port.on("message", (message: ToEngine) => {
-  if (message === "release") void release().then(() => say({ kind: "released" }));
-  else if (message === "close") void release().then(() => port.close());
-  else if ("spec" in message) void open(message.spec);
-  else if (engine !== undefined) void answer(engine, message.jobs);
-});
+/** The session that the thread has now. */
+class Desk {
+  #engine: Engine | undefined;
 
-async function open(spec: EngineSpec): Promise<void> {
-  try {
-    engine = await Engine.open(spec);
-    say({ kind: "ready", ...(engine.placement === undefined ? {} : { placement: engine.placement }) });
-  } catch (error) {
-    say({ kind: "fatal", error: toWire(error) });
+  take(message: ToEngine): void {
+    if (message === "release") void this.#release().then(() => say({ kind: "released" }));
+    else if (message === "close") void this.#release().then(() => port?.close());
+    else if ("spec" in message) void this.#open(message.spec);
+    else if (this.#engine !== undefined) void answer(this.#engine, message.jobs);
+  }
+
+  async #open(spec: EngineSpec): Promise<void> {
+    try {
+      const engine = await Engine.open(spec);
+      this.#engine = engine;
+      say({ kind: "ready", ...(engine.placement === undefined ? {} : { placement: engine.placement }) });
+    } catch (error) {
+      say({ kind: "fatal", error: toWire(error) });
+    }
+  }
+
+  async #release(): Promise<void> {
+    const leaving = this.#engine;
+    this.#engine = undefined;
+    await leaving?.close().catch(() => undefined);
   }
 }
 
-async function release(): Promise<void> {
-  const leaving = engine;
-  engine = undefined;
-  await leaving?.close().catch(() => undefined);
-}
+const desk = new Desk();
+port.on("message", (message: ToEngine) => desk.take(message));
 
 async function answer(engine: Engine, jobs: readonly EngineJob[]): Promise<void> {
   const outcomes = await outcomesOf(engine, jobs);
   const outputs = outcomes.flatMap((outcome) => ("result" in outcome ? (outcome.result.outputs ?? []) : []));
-  say({ kind: "outcomes", outcomes }, bytesOfTensors(outputs));
+  const spent = jobs.flatMap(bytesOfJob);
+  say({ kind: "outcomes", outcomes, spent }, [...bytesOfTensors(outputs), ...spent]);
 }
 
 /** A batch that fails is taken apart, so that one bad input does not cost the others their answer. */

@@ -2,13 +2,13 @@ import assert from "node:assert/strict";
 import { appendFile, mkdir, readdir, readFile, rename, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
-import type { FolderSource } from "./protocol.js";
+import type { FolderSource } from "./feed-settings.js";
 import { makeManifest, picture, serve, slotOf, startRunner, temporaryFolder, until } from "./testing.js";
 
 interface Line {
   atMs: number;
   source: string;
-  file: string;
+  input: string;
   model: string;
   version: string;
   label: string;
@@ -51,7 +51,7 @@ test("new pictures are answered oldest first, kept, and not answered again after
   await serve(first.host, await version());
   await until("three answers", async () => (await lines()).length === 3);
   // Two at a time, so that neighbours may swap; the last is never before the first.
-  const order = (await lines()).map(({ file }) => file);
+  const order = (await lines()).map(({ input }) => input);
   assert.ok(order.indexOf("a.JPG") < order.indexOf("c.jpg"), order.join());
   const [line] = await lines();
   assert.equal(line?.source, inbox);
@@ -62,7 +62,7 @@ test("new pictures are answered oldest first, kept, and not answered again after
   await put("d.jpg");
   const second = await startRunner(t, settings);
   await serve(second.host, await version());
-  await until("the new picture is answered", async () => (await lines()).some(({ file }) => file === "d.jpg"));
+  await until("the new picture is answered", async () => (await lines()).some(({ input }) => input === "d.jpg"));
   assert.equal((await lines()).length, 4);
   // Written long ago by a board whose clock was wrong, and a name that is used again.
   await put("e.jpg", undefined, 90_000_000);
@@ -71,7 +71,7 @@ test("new pictures are answered oldest first, kept, and not answered again after
   assert.deepEqual(
     (await lines())
       .slice(4)
-      .map(({ file }) => file)
+      .map(({ input }) => input)
       .sort(),
     ["a.JPG", "e.jpg"],
   );
@@ -90,9 +90,9 @@ test("what was marked is not answered again after the runner was killed", async 
   const second = await startRunner(t, settings);
   await serve(second.host, await version());
   await put("b.jpg");
-  await until("the second picture is answered", async () => (await lines()).some(({ file }) => file === "b.jpg"));
+  await until("the second picture is answered", async () => (await lines()).some(({ input }) => input === "b.jpg"));
   assert.deepEqual(
-    (await lines()).map(({ file }) => file),
+    (await lines()).map(({ input }) => input),
     ["a.jpg", "b.jpg"],
   );
 });

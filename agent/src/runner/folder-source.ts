@@ -1,44 +1,30 @@
 import { readFile, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { asMusterError, type Clock, type Log, MusterError, messageOf, sha256 } from "@muster/shared";
-import { defaultImageLimits } from "@muster/shared/inference";
+import { type Clock, MusterError, messageOf, type SourceReport, sha256 } from "@muster/shared";
 import { isMissing } from "@muster/shared/node";
+import type { FolderSource as FolderSettings } from "./feed-settings.js";
 import { FileLedger } from "./file-ledger.js";
 import { type FoundFile, scanFolder, settledFiles } from "./folder-scan.js";
-import type { InputAnswers } from "./inference.js";
-import type { JsonlSink } from "./jsonl-sink.js";
-import type { FolderSource as FolderSettings, RunnerStatus } from "./protocol.js";
-
-/** What a source asks for answers. */
-export interface Classifier {
-  /** Whether a picture would be taken at once. */
-  state(model: string): "open" | "full" | "not-serving";
-  /** Throws `image/…` when the picture is at fault, and else when the model is. */
-  classify(model: string, bytes: Uint8Array): Promise<InputAnswers>;
-}
+import { checkSize, type Intake } from "./intake.js";
+import type { Source } from "./source.js";
 
 export interface FolderSourceDeps {
   readonly settings: FolderSettings;
   readonly stateDir: string;
-  readonly classifier: Classifier;
-  readonly sinks: readonly JsonlSink[];
+  readonly intake: Intake;
   readonly clock: Clock;
-  readonly log: Log;
 }
 
 /** So many files are read and answered at a time. */
 const lanes = 2;
 /** Done files are marked at most this often, which spares the flash memory of small boards. */
 const markEveryMs = 1000;
-const fullPauseMs = 20;
-/** A file on which the model fails is tried so often; a roll-back may come meanwhile. */
-const maxTries = 3;
 
 /**
- * Takes the image files that appear in a folder, oldest first, each at least once: a file is marked or
+ * Takes the files that appear in a folder, oldest first, each at least once: a file is marked or
  * deleted only after its answer is safe in the sinks.
  */
-export class FolderSource {
+export class FolderSource implements Source {
   readonly #deps: FolderSourceDeps;
   readonly #ledger: FileLedger;
   readonly #stop = new AbortController();
@@ -47,9 +33,6 @@ export class FolderSource {
   #unmarked: { readonly file: FoundFile; readonly answered: boolean }[] = [];
   #markedMs: number;
   #present: ReadonlySet<string> = new Set();
-  #taken = 0;
-  #failed = 0;
-  #lastError: string | undefined;
 
   private constructor(deps: FolderSourceDeps, ledger: FileLedger) {
     this.#deps = deps;
@@ -65,10 +48,8 @@ export class FolderSource {
     return new FolderSource(deps, await FileLedger.open(join(deps.stateDir, name)));
   }
 
-  status(): RunnerStatus["sources"][number] {
-    const { type, path } = this.#deps.settings;
-    const lastError = this.#lastError === undefined ? {} : { lastError: this.#lastError };
-    return { type, target: path, taken: this.#taken, failed: this.#failed, ...lastError };
+  status(): SourceReport {
+    return this.#deps.intake.report();
   }
 
   /** Finishes the files in hand and marks them. */
@@ -78,20 +59,21 @@ export class FolderSource {
   }
 
   async #run(): Promise<void> {
-    const { settings, clock } = this.#deps;
+    const { settings, clock, intake } = this.#deps;
     let before: ReadonlyMap<string, FoundFile> = new Map();
     while (!this.#stop.signal.aborted) {
       try {
-        const found = await scanFolder(settings.path);
+        const found = await scanFolder(settings.path, settings.endings);
+        intake.standing.running();
         this.#present = new Set(found.map(({ name }) => name));
         const settled = settledFiles(found, before, { nowMs: clock.now(), pollMs: settings.pollMs });
         before = new Map(found.map((file) => [file.name, file]));
         await this.#work(settled.filter((file) => !this.#isDone(file)));
         await this.#mark(settings.afterwards === "delete");
       } catch (error) {
-        this.#complain(`cannot watch ${settings.path}: ${messageOf(error)}`, error);
+        intake.standing.failed(`cannot watch ${settings.path}: ${messageOf(error)}`, error);
       }
-      await this.#pause(settings.pollMs);
+      await clock.sleep(settings.pollMs, this.#stop.signal).catch(() => undefined);
     }
     await this.#mark(true).catch((error) => this.#complainOfMarks(error));
   }
@@ -108,70 +90,41 @@ export class FolderSource {
     await Promise.all(Array.from({ length: lanes }, lane));
   }
 
-  /** Answers one file, as late as it takes; returns without an answer only when it closes. */
+  /** Answers one file, as late as it takes; returns without an answer only when it closes or the file is gone. */
   async #take(file: FoundFile): Promise<void> {
-    const { settings, sinks, clock } = this.#deps;
-    const { path: source, model } = settings;
-    for (let tries = 1; ; ) {
-      try {
-        const answer = await this.#answer(file);
-        if (answer === "closing") return;
-        if (answer !== "gone") {
-          const { version, answers } = answer;
-          const record = { atMs: clock.now(), source, file: file.name, model, version };
-          for (const sink of sinks) for (const one of answers) sink.add({ ...record, ...one });
-          this.#taken += 1;
-          this.#unmarked.push({ file, answered: true });
-        }
-        return;
-      } catch (error) {
-        const { code } = asMusterError(error);
-        // Taken by others between the look and the call: wait again.
-        if (code === "runner/overloaded" || code === "runner/not-serving" || code === "model/unknown") continue;
-        if (!/^(?:image|input)\//.test(code) && tries < maxTries) {
-          tries += 1;
-          await this.#pause(settings.pollMs);
-          continue;
-        }
-        this.#taken += 1;
-        this.#failed += 1;
-        this.#unmarked.push({ file, answered: false });
-        this.#complain(`${file.name}: ${messageOf(error)}`, error);
-        return;
-      }
+    const { intake } = this.#deps;
+    // Not read before there is room for it: what waits, waits on the disk.
+    if (!(await intake.room(this.#stop.signal))) return;
+    try {
+      const bytes = await this.#read(file);
+      if (bytes === undefined) return;
+      const taken = await intake.take({ name: file.name, bytes }, this.#stop.signal);
+      if (taken !== "closing") this.#unmarked.push({ file, answered: taken === "answered" });
+    } catch (error) {
+      intake.refuse(file.name, error);
+      this.#unmarked.push({ file, answered: false });
     }
   }
 
-  async #answer({ name, sizeBytes }: FoundFile): Promise<InputAnswers | "gone" | "closing"> {
-    const { settings, classifier } = this.#deps;
-    if (sizeBytes > defaultImageLimits.maxBytes) {
-      const { maxBytes } = defaultImageLimits;
-      throw new MusterError("image/too-large", `the file has ${sizeBytes} bytes, at most ${maxBytes} are taken`);
-    }
-    let bytes: Buffer;
+  async #read({ name, sizeBytes }: FoundFile): Promise<Buffer | undefined> {
+    checkSize(sizeBytes);
     try {
-      bytes = await readFile(join(settings.path, name));
+      return await readFile(join(this.#deps.settings.path, name));
     } catch (error) {
-      if (isMissing(error)) return "gone";
+      if (isMissing(error)) return undefined;
       throw new MusterError("image/invalid", `cannot be read: ${messageOf(error)}`, { cause: error });
-    }
-    for (;;) {
-      if (this.#stop.signal.aborted) return "closing";
-      const state = classifier.state(settings.model);
-      if (state === "open") return classifier.classify(settings.model, bytes);
-      await this.#pause(state === "full" ? fullPauseMs : settings.pollMs);
     }
   }
 
   /** Marks or deletes what is done, once its answers are safe. */
   async #mark(now: boolean): Promise<void> {
-    const { settings, sinks, clock } = this.#deps;
+    const { settings, intake, clock } = this.#deps;
     if (this.#unmarked.length === 0 || (!now && clock.now() - this.#markedMs < markEveryMs)) return;
     const batch = this.#unmarked;
     this.#unmarked = [];
     this.#markedMs = clock.now();
     try {
-      await Promise.all(sinks.map((sink) => sink.sync()));
+      await intake.safe();
       const kept: FoundFile[] = [];
       for (const { file, answered } of batch) {
         // What could not be read stays, for a person to look at.
@@ -192,7 +145,7 @@ export class FolderSource {
       return true;
     } catch (error) {
       if (isMissing(error)) return true;
-      this.#complain(`cannot delete ${name}: ${messageOf(error)}`, error);
+      this.#deps.intake.standing.complain(`cannot delete ${name}: ${messageOf(error)}`, error);
       return false;
     }
   }
@@ -203,17 +156,6 @@ export class FolderSource {
   }
 
   #complainOfMarks(error: unknown): void {
-    this.#complain(`cannot mark what is done: ${messageOf(error)}`, error);
-  }
-
-  /** Says each new complaint once. */
-  #complain(text: string, error: unknown): void {
-    if (text !== this.#lastError)
-      this.#deps.log.warn("runner.source.failed", { path: this.#deps.settings.path, error });
-    this.#lastError = text;
-  }
-
-  async #pause(ms: number): Promise<void> {
-    await this.#deps.clock.sleep(ms, this.#stop.signal).catch(() => undefined);
+    this.#deps.intake.standing.complain(`cannot mark what is done: ${messageOf(error)}`, error);
   }
 }

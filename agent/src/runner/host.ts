@@ -1,4 +1,5 @@
 import { type ChildProcess, fork } from "node:child_process";
+import { getPriority, setPriority } from "node:os";
 import { fileURLToPath } from "node:url";
 import { type Log, MusterError, messageOf, type ShadowPlan } from "@muster/shared";
 import type { RunnerEnding, RunnerFault, RunnerProcess } from "../ports.js";
@@ -46,6 +47,7 @@ const youngGeneration = ["--max-semi-space-size=1"];
 /** The runner as a process of its own. It is not started again by itself: {@link start} may be called after an exit. */
 export class RunnerHost implements RunnerProcess {
   readonly #options: RunnerHostOptions;
+  readonly #priority = getPriority();
   readonly #listeners: ((ending: RunnerEnding) => void)[] = [];
   readonly #pending = new Map<number, Pending>();
   #child: ChildProcess | undefined;
@@ -94,6 +96,7 @@ export class RunnerHost implements RunnerProcess {
       // Not even a process came of it; then there is no exit either.
       if (child.pid === undefined) this.#ended(child, { code: null, signal: null }, messageOf(error));
     });
+    this.#putFirst(child);
     try {
       const upTimer = setTimeout(() => this.kill("hang", "the runner did not start in time"), startLimitMs);
       await up;
@@ -160,6 +163,17 @@ export class RunnerHost implements RunnerProcess {
     const timer = setTimeout(() => child.kill("SIGKILL"), closeLimitMs);
     await exited;
     clearTimeout(timer);
+  }
+
+  /** A process begins with the priority of its parent, and the agent may have stepped back since it began. */
+  #putFirst({ pid }: ChildProcess): void {
+    if (pid === undefined || getPriority() === this.#priority) return;
+    try {
+      setPriority(pid, this.#priority);
+    } catch (error) {
+      // Only root may, or who has the right to; without it the two are equals until the agent is started again.
+      this.#options.log.info("runner.priority.low", { reason: messageOf(error) });
+    }
   }
 
   #call(call: RunnerCall): Promise<unknown> {

@@ -107,8 +107,8 @@ export class Inference {
   }
 
   #full(to: LoadedSlot): MusterError {
-    this.#deps.windows.dropped(to);
-    const { maxQueue } = this.#deps;
+    const { windows, maxQueue } = this.#deps;
+    windows.dropped(to);
     return new MusterError(
       "runner/overloaded",
       `${maxQueue} inputs wait for ${to.slot.model} already; try again later`,

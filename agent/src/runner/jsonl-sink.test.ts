@@ -1,17 +1,33 @@
 import assert from "node:assert/strict";
-import { mkdir, readFile, stat } from "node:fs/promises";
-import { join } from "node:path";
+import { mkdir, readdir, readFile, rmdir, stat } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { test } from "node:test";
-import { JsonlSink, type SinkRecord } from "./jsonl-sink.js";
-import { memoryLog, temporaryFolder } from "./testing.js";
+import { systemClock } from "@muster/shared/node";
+import { RecordingClock } from "../testing/recording-clock.js";
+import { JsonlSink } from "./jsonl-sink.js";
+import type { SinkRecord } from "./sink.js";
+import { memoryLog, temporaryFolder, until } from "./testing.js";
 
 const record = (at: number): SinkRecord => ({
-  ...{ atMs: at, source: "inbox", file: `${at}.jpg`, model: "m", version: "1", label: "good", confidence: 0.9 },
+  ...{
+    atMs: at,
+    source: "inbox",
+    id: `${at}`,
+    input: `${at}.jpg`,
+    model: "m",
+    version: "1",
+    label: "good",
+    confidence: 0.9,
+  },
 });
 
-test("lines are in order, and past its size the file is begun anew with one predecessor kept", async () => {
+test("lines are in order, and past its size the file is begun anew with so many predecessors kept", async () => {
   const path = join(await temporaryFolder(), "new", "answers.jsonl");
-  const sink = new JsonlSink({ type: "jsonl", path, maxBytes: 1000 }, memoryLog());
+  const sink = new JsonlSink({
+    clock: systemClock,
+    log: memoryLog(),
+    settings: { type: "jsonl", path, maxBytes: 1000, keep: 2 },
+  });
   for (let at = 0; at < 40; at += 1) {
     sink.add(record(at));
     if (at % 3 === 0) await sink.sync();
@@ -22,23 +38,42 @@ test("lines are in order, and past its size the file is begun anew with one pred
       .trim()
       .split("\n")
       .map((line) => (JSON.parse(line) as SinkRecord).atMs);
-  const kept = [...(await filesIn(`${path}.1`)), ...(await filesIn(path))];
+  const kept = [...(await filesIn(`${path}.2`)), ...(await filesIn(`${path}.1`)), ...(await filesIn(path))];
+  assert.deepEqual((await readdir(dirname(path))).length, 3);
   assert.deepEqual(
     kept,
     Array.from({ length: kept.length }, (_, at) => 40 - kept.length + at),
   );
   assert.ok((await stat(path)).size <= 1000 && (await stat(`${path}.1`)).size <= 1000);
-  assert.deepEqual(sink.status(), { type: "jsonl", target: path, written: 40, failed: 0 });
+  const counts = { waiting: 0, written: 40, failed: 0, dropped: 0 };
+  assert.deepEqual(sink.status(), { type: "jsonl", target: path, state: "running", ...counts });
 });
 
-test("what cannot be written is counted and told", async () => {
+test("what cannot be written waits, is told, and is written once it can be", async (t) => {
   const path = join(await temporaryFolder(), "answers.jsonl");
   await mkdir(path);
-  const log = memoryLog();
-  const sink = new JsonlSink({ type: "jsonl", path, maxBytes: 1000 }, log);
-  sink.add(record(1));
-  await sink.sync();
-  const { written, failed, lastError } = sink.status();
-  assert.deepEqual([written, failed], [0, 1]);
+  const settings = { type: "jsonl" as const, path, maxBytes: 100_000, keep: 1 };
+  const sink = new JsonlSink({ settings, clock: new RecordingClock(20), log: memoryLog() });
+  t.after(() => sink.close());
+  for (let at = 0; at < 1000; at += 1) {
+    assert.equal(sink.full, false);
+    sink.add(record(at));
+  }
+  await assert.rejects(sink.sync(), { code: "sink/failed", message: /EISDIR/ });
+  const { state, waiting, written, failed, lastError } = sink.status();
+  assert.deepEqual([sink.full, state, waiting, written, failed], [true, "failed", 1000, 0, 0]);
   assert.match(lastError ?? "", /EISDIR/);
+  await rmdir(path);
+  await until("they are written", () => sink.status().written === 1000);
+  assert.deepEqual([sink.full, sink.status().state], [false, "running"]);
+});
+
+test("what could not be written until the end is counted as lost", async () => {
+  const path = join(await temporaryFolder(), "answers.jsonl");
+  await mkdir(path);
+  const settings = { type: "jsonl" as const, path, maxBytes: 1000, keep: 1 };
+  const sink = new JsonlSink({ settings, clock: systemClock, log: memoryLog() });
+  sink.add(record(1));
+  await sink.close();
+  assert.deepEqual([sink.status().written, sink.status().failed], [0, 1]);
 });

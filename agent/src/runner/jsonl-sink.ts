@@ -1,80 +1,112 @@
 import { mkdir, open, rename } from "node:fs/promises";
 import { dirname } from "node:path";
-import { type Log, messageOf } from "@muster/shared";
-import type { JsonLinesSink, RunnerStatus } from "./protocol.js";
+import { type Clock, type Log, MusterError, messageOf, type SinkReport } from "@muster/shared";
+import { isMissing } from "@muster/shared/node";
+import type { JsonLinesSink } from "./feed-settings.js";
+import { GroupWrite } from "./group-write.js";
+import type { Sink, SinkRecord } from "./sink.js";
+import { Standing } from "./standing.js";
 
-/** One answer, as a sink keeps it. */
-export interface SinkRecord {
-  readonly atMs: number;
-  /** The folder of the source. */
-  readonly source: string;
-  readonly file: string;
-  readonly model: string;
-  readonly version: string;
-  /** The fields of the answer, which are those of the task. */
-  readonly [field: string]: unknown;
+export interface JsonlSinkDeps {
+  readonly settings: JsonLinesSink;
+  readonly clock: Clock;
+  readonly log: Log;
 }
 
-/** Writes answers as JSON lines. Past `maxBytes` the file becomes `.1`, in place of the one before, and a new one begins. */
-export class JsonlSink {
-  readonly #settings: JsonLinesSink;
-  readonly #log: Log;
-  #waiting: string[] = [];
-  /** Whole batches are written one after the other, so that lines never mix. */
-  #turn: Promise<void> = Promise.resolve();
-  #written = 0;
-  #failed = 0;
-  #lastError: string | undefined;
+/** Past so many lines that the disk has not taken yet, sources wait. */
+const maxWaiting = 1000;
 
-  constructor(settings: JsonLinesSink, log: Log) {
+/** Writes answers as JSON lines. Past `maxBytes` the file becomes `.1`, the one before `.2` and so on, and a new one begins. */
+export class JsonlSink implements Sink {
+  readonly #settings: JsonLinesSink;
+  readonly #standing: Standing;
+  readonly #writes: GroupWrite;
+  #waiting: string[] = [];
+  #durably = false;
+  #written = 0;
+  #lost = 0;
+
+  constructor({ settings, clock, log }: JsonlSinkDeps) {
     this.#settings = settings;
-    this.#log = log;
+    this.#standing = new Standing(log, "runner.sink.failed", settings.path);
+    this.#standing.running();
+    this.#writes = new GroupWrite(clock, () => this.#write());
   }
 
-  /** Takes a record; it is written soon. What cannot be written is counted, and never stops a source. */
+  get full(): boolean {
+    return this.#waiting.length >= maxWaiting;
+  }
+
   add(record: SinkRecord): void {
     this.#waiting.push(`${JSON.stringify(record)}\n`);
-    if (this.#waiting.length === 1) this.#turn = this.#turn.then(() => this.#write(false));
+    this.#writes.soon();
   }
 
-  /** Resolves when all that was added is safe on disk, or was counted as failed. */
   async sync(): Promise<void> {
-    this.#turn = this.#turn.then(() => this.#write(true));
-    await this.#turn;
+    this.#durably = true;
+    await this.#writes.written();
   }
 
-  status(): RunnerStatus["sinks"][number] {
-    const { type, path } = this.#settings;
-    const lastError = this.#lastError === undefined ? {} : { lastError: this.#lastError };
-    return { type, target: path, written: this.#written, failed: this.#failed, ...lastError };
+  status(): SinkReport {
+    const counts = { waiting: this.#waiting.length, written: this.#written, failed: this.#lost, dropped: 0 };
+    return { type: "jsonl", target: this.#settings.path.slice(0, 300), ...this.#standing.report(), ...counts };
   }
 
-  async #write(durably: boolean): Promise<void> {
-    const { path, maxBytes } = this.#settings;
-    const lines = this.#waiting;
-    this.#waiting = [];
+  async close(): Promise<void> {
+    this.#durably = true;
+    await this.#writes.close();
+    this.#lost += this.#waiting.splice(0).length;
+  }
+
+  async #write(): Promise<void> {
+    const { path } = this.#settings;
+    const lines = [...this.#waiting];
+    const durably = this.#durably;
     try {
       await mkdir(dirname(path), { recursive: true });
-      // Opened every time: whoever moves the file away finds that a new one is begun.
-      let file = await open(path, "a", 0o600);
+      await this.#append(lines.join(""), durably);
+      if (durably) this.#durably = false;
+      this.#waiting.splice(0, lines.length);
+      this.#written += lines.length;
+      this.#standing.running();
+    } catch (error) {
+      this.#standing.failed(`cannot write: ${messageOf(error)}`, error);
+      throw new MusterError("sink/failed", `${path} cannot be written: ${messageOf(error)}`, { cause: error });
+    }
+  }
+
+  /** Adds the text whole, or leaves the file as it was. */
+  async #append(text: string, durably: boolean): Promise<void> {
+    const { path, maxBytes } = this.#settings;
+    // Opened every time: whoever moves the file away finds that a new one is begun.
+    let file = await open(path, "a", 0o600);
+    try {
+      let { size } = await file.stat();
+      if (size > 0 && size + Buffer.byteLength(text) > maxBytes) {
+        await file.close();
+        await this.#rotate();
+        file = await open(path, "a", 0o600);
+        size = 0;
+      }
       try {
-        const text = lines.join("");
-        const { size } = await file.stat();
-        if (size > 0 && size + Buffer.byteLength(text) > maxBytes) {
-          await file.close();
-          await rename(path, `${path}.1`);
-          file = await open(path, "a", 0o600);
-        }
         await file.appendFile(text);
         if (durably) await file.sync();
-      } finally {
-        await file.close();
+      } catch (error) {
+        await file.truncate(size).catch(() => undefined);
+        throw error;
       }
-      this.#written += lines.length;
-    } catch (error) {
-      this.#failed += lines.length;
-      this.#lastError = messageOf(error);
-      this.#log.warn("runner.sink.failed", { path, lines: lines.length, error });
+    } finally {
+      await file.close();
+    }
+  }
+
+  async #rotate(): Promise<void> {
+    const { path, keep } = this.#settings;
+    const nameOf = (age: number) => (age === 0 ? path : `${path}.${age}`);
+    for (let age = keep - 1; age >= 0; age -= 1) {
+      await rename(nameOf(age), nameOf(age + 1)).catch((error) => {
+        if (!isMissing(error)) throw error;
+      });
     }
   }
 }

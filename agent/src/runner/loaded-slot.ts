@@ -2,7 +2,7 @@ import { availableParallelism } from "node:os";
 import { asMusterError, type Log, messageOf } from "@muster/shared";
 import { actualProvider, type Pipeline, pipelineOf } from "@muster/shared/inference";
 import type { BatchRule } from "../core/line.js";
-import type { EngineSpec } from "./engine.js";
+import type { Buffers } from "./buffers.js";
 import { EnginePool } from "./engine-pool.js";
 import { Lane } from "./lane.js";
 import { decryptionOf, verifyModelFile } from "./model-file.js";
@@ -23,6 +23,8 @@ export interface SlotOptions {
   readonly spares: SpareThreads;
   /** An engine call of this version does not return. */
   readonly onHang: (slot: Slot) => void;
+  /** Where the memory of tensors comes from and goes to. */
+  readonly buffers: Buffers;
   readonly log: Log;
 }
 
@@ -45,7 +47,7 @@ export class LoadedSlot {
   readonly #drained: (() => void)[] = [];
   #admitted = 0;
 
-  private constructor(slot: Slot, running: Running, [pool, lane]: [EnginePool, Lane]) {
+  private constructor(slot: Slot, running: Running, pool: EnginePool, lane: Lane) {
     this.slot = slot;
     this.running = running;
     this.pipeline = pipelineOf(slot.manifest);
@@ -59,23 +61,21 @@ export class LoadedSlot {
    * are better than none, and {@link running} says so. Throws `artifact/…`, `engine/failed`.
    */
   static async load(slot: Slot, options: SlotOptions, atFirst = 1): Promise<LoadedSlot> {
-    const { log } = options;
+    const { workers, batch, buffers, log, marks, spares, runLimitMs, onHang } = options;
     await verifyModelFile(slot.modelPath, slot.artifact);
     const { modelPath, provider, threads, cacheDir } = slot;
     const decryption = decryptionOf(slot.manifest, slot.artifact, slot.key);
     const spec = { modelPath, decryption, provider, threads, cacheDir, manifest: slot.manifest };
-    const open = (on: string) => openLane(slot, { ...spec, provider: on }, options, atFirst);
-    try {
-      const opened = await open(provider);
-      const actual = actualProvider(provider, opened[0].placement ?? {});
-      const reason = `${provider} starts, but what it is given runs on ${actual}`;
-      return new LoadedSlot(slot, { requested: provider, actual, ...(actual === provider ? {} : { reason }) }, opened);
-    } catch (error) {
-      if (provider === everywhere || asMusterError(error).code !== "engine/failed") throw error;
-      const reason = messageOf(error);
-      log.warn("runner.provider.fallback", { model: slot.model, version: slot.version, provider, reason });
-      return new LoadedSlot(slot, { requested: provider, actual: everywhere, reason }, await open(everywhere));
-    }
+    const watch = () => ({ mark: marks.of(slot.manifestDigest), runLimitMs, spares, onHang: () => onHang(slot) });
+    let lane: Lane | undefined;
+    // In a task of its own, because a version that is given up frees one input after the other.
+    const onFree = () => queueMicrotask(() => lane?.look());
+    const pools = { size: workers, atFirst, watch, buffers };
+    const open = (on: string) => EnginePool.open({ spec: { ...spec, provider: on }, ...pools, log, onFree });
+    const { pool, running } = await openOrFallBack(slot, open, log);
+    const decodedAhead = availableParallelism() + workers * batch.maxRows;
+    lane = new Lane({ pool, tensors: slot.manifest.tensors, rule: batch, decodedAhead });
+    return new LoadedSlot(slot, running, pool, lane);
   }
 
   /** Inputs that were admitted and that no thread works on yet. */
@@ -107,19 +107,21 @@ export class LoadedSlot {
   }
 }
 
-/** The engine threads of a version, and the way of inputs to them. */
-async function openLane(
-  slot: Slot,
-  spec: EngineSpec,
-  { workers, batch, log, marks, spares, runLimitMs, onHang }: SlotOptions,
-  atFirst: number,
-): Promise<[EnginePool, Lane]> {
-  const watch = () => ({ mark: marks.of(slot.manifestDigest), runLimitMs, spares, onHang: () => onHang(slot) });
-  let lane: Lane | undefined;
-  // In a task of its own, because a version that is given up frees one input after the other.
-  const onFree = () => queueMicrotask(() => lane?.look());
-  const pool = await EnginePool.open({ spec, size: workers, atFirst, watch, log, onFree });
-  const decodedAhead = availableParallelism() + workers * batch.maxRows;
-  lane = new Lane({ pool, tensors: slot.manifest.tensors, rule: batch, decodedAhead });
-  return [pool, lane];
+/** The engines on the provider of the slot, or on the processor when they do not load there. */
+async function openOrFallBack(
+  { model, version, provider }: Slot,
+  open: (provider: string) => Promise<EnginePool>,
+  log: Log,
+): Promise<{ pool: EnginePool; running: Running }> {
+  try {
+    const pool = await open(provider);
+    const actual = actualProvider(provider, pool.placement ?? {});
+    const reason = `${provider} starts, but what it is given runs on ${actual}`;
+    return { pool, running: { requested: provider, actual, ...(actual === provider ? {} : { reason }) } };
+  } catch (error) {
+    if (provider === everywhere || asMusterError(error).code !== "engine/failed") throw error;
+    const reason = messageOf(error);
+    log.warn("runner.provider.fallback", { model, version, provider, reason });
+    return { pool: await open(everywhere), running: { requested: provider, actual: everywhere, reason } };
+  }
 }

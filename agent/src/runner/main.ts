@@ -6,14 +6,15 @@ import { readFileSync } from "node:fs";
 import { MusterError } from "@muster/shared";
 import { installedProviders, runtimeBuild, runtimeVersion } from "@muster/shared/inference";
 import { systemClock } from "@muster/shared/node";
-import { FolderSource } from "./folder-source.js";
+import type { BrokerConnector, HttpCaller } from "../ports.js";
+import { Buffers } from "./buffers.js";
+import { Feeds } from "./feeds.js";
 import { metricsRoute } from "./http/metrics.js";
 import { modelRoutes } from "./http/model-routes.js";
 import { openApiRoute } from "./http/openapi.js";
 import { type HttpServer, serveHttp } from "./http/server.js";
 import { Traffic } from "./http/traffic.js";
 import { Inference } from "./inference.js";
-import { JsonlSink } from "./jsonl-sink.js";
 import { answerCalls, parentLog, tellHang } from "./parent-link.js";
 import type { RunnerCall, RunnerSettings, RunnerStatus } from "./protocol.js";
 import { Shadows } from "./shadow.js";
@@ -29,53 +30,53 @@ const closeLimitMs = 4000;
 
 const log = parentLog();
 
+/** Libraries that only some sources and sinks need take memory only where there are such. */
+const callHttp: HttpCaller = async (request) => (await import("../adapters/got-http.js")).callHttp(request);
+const connectBroker: BrokerConnector = async (options) =>
+  (await import("../adapters/mqtt-session.js")).connectBroker(options);
+
 /** Everything a runner is made of, in the order it is put together. */
 class Parts {
   readonly windows = new Windows(() => systemClock.now());
   readonly slots: Slots;
   readonly shadows: Shadows;
-  readonly sinks: readonly JsonlSink[];
   readonly onnxruntime = { version: runtimeVersion(), build: runtimeBuild() };
   server: HttpServer | undefined;
-  sources: readonly FolderSource[] = [];
+  feeds: Feeds | undefined;
   readonly #settings: RunnerSettings;
+  readonly #buffers = new Buffers();
   readonly #inference: Inference;
 
   constructor(settings: RunnerSettings) {
     this.#settings = settings;
     const { workers, batch, memoryMb, runLimitMs, stateDir } = settings;
     this.slots = new Slots({
-      ...{ workers, batch, memoryMb, runLimitMs, log, onHang: tellHang },
+      ...{ workers, batch, buffers: this.#buffers, memoryMb, runLimitMs, log, onHang: tellHang },
       marks: new WorkMarks(marksPath(stateDir)),
       spares: new SpareThreads(workers),
     });
     const { slots, windows } = this;
     this.shadows = new Shadows({ slots, windows, random: Math.random });
     this.#inference = new Inference({ slots, windows, shadows: this.shadows, maxQueue: settings.maxQueue });
-    this.sinks = settings.sinks.map((sink) => new JsonlSink(sink, log));
   }
 
   /** Throws `port/in-use`, `config/invalid`. */
   async start(): Promise<void> {
-    const { serving, sources, stateDir } = this.#settings;
-    const { slots, sinks } = this;
+    const { slots, windows } = this;
     const inference = this.#inference;
     const version = ownVersion();
     const traffic = new Traffic();
-    const routes = [
-      ...modelRoutes({ slots, inference, version }),
-      metricsRoute({ slots, windows: this.windows, traffic }),
-    ];
-    this.server = await serveHttp({ routes: [...routes, openApiRoute(version)], traffic, log }, serving);
-    const classifier = {
-      state: (model: string) => inference.state(model),
-      classify: async (model: string, bytes: Uint8Array) => inference.input(slots.serving(model), bytes),
-    };
-    this.sources = await Promise.all(
-      sources.map((source) =>
-        FolderSource.start({ settings: source, stateDir, classifier, sinks, clock: systemClock, log }),
-      ),
-    );
+    const models = modelRoutes({ slots, inference, version });
+    const routes = [...models, metricsRoute({ slots, windows, traffic }), openApiRoute(version)];
+    this.server = await serveHttp({ routes, traffic, buffers: this.#buffers, log }, this.#settings.serving);
+    this.feeds = await Feeds.start({
+      settings: this.#settings,
+      answerer: {
+        state: (model) => inference.state(model),
+        answer: async (model, bytes, contentType) => inference.input(slots.serving(model), bytes, contentType),
+      },
+      ...{ outside: { call: callHttp, connect: connectBroker, env: process.env }, clock: systemClock, log },
+    });
   }
 
   async handle(call: Work): Promise<unknown> {
@@ -102,20 +103,18 @@ class Parts {
 
   /** Takes nothing more in, answers what there is, and makes it safe. */
   async close(): Promise<void> {
-    await Promise.all([this.server?.close(), ...this.sources.map((source) => source.close())]);
-    await Promise.all(this.sinks.map((sink) => sink.sync()));
+    await Promise.all([this.server?.close(), this.feeds?.close()]);
     await this.slots.close();
   }
 
   #status(): RunnerStatus {
-    const { server, slots, sources, sinks, onnxruntime } = this;
+    const { server, slots, feeds, onnxruntime } = this;
     return {
       onnxruntime,
       ...(server === undefined ? {} : { url: server.url }),
       providers: installedProviders(),
       models: slots.status(),
-      sources: sources.map((source) => source.status()),
-      sinks: sinks.map((sink) => sink.status()),
+      ...(feeds?.status() ?? { sources: [], sinks: [] }),
     };
   }
 }

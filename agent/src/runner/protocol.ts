@@ -4,31 +4,15 @@ import {
   Manifest,
   ModelName,
   ShadowPlan,
+  SinkReport,
+  SourceReport,
   TriedCandidate,
   VersionName,
   Window,
 } from "@muster/shared";
 import { z } from "zod";
+import { sinkList, sourceList } from "./feed-settings.js";
 import { ServingSettings } from "./serving-settings.js";
-
-/** Where new inputs come from: image files that appear in a folder. */
-export const FolderSource = z.strictObject({
-  type: z.literal("folder"),
-  path: z.string().min(1),
-  model: ModelName,
-  pollMs: z.int().min(20).max(60_000).default(500),
-  /** What becomes of a file that has been answered. `keep` remembers durably how far it got. */
-  afterwards: z.enum(["keep", "delete"]).default("keep"),
-});
-export type FolderSource = z.infer<typeof FolderSource>;
-
-/** Where answers go: a file of JSON lines, begun anew past `maxBytes` with one predecessor kept. */
-export const JsonLinesSink = z.strictObject({
-  type: z.literal("jsonl"),
-  path: z.string().min(1),
-  maxBytes: z.int().min(1000).default(10_000_000),
-});
-export type JsonLinesSink = z.infer<typeof JsonLinesSink>;
 
 /** What a runner is told once, before anything else. */
 export const RunnerSettings = z.object({
@@ -45,8 +29,8 @@ export const RunnerSettings = z.object({
   batch: z.object({ maxRows: z.int().min(1), maxDelayMs: z.number().min(0) }),
   /** Where a source keeps how far it got. */
   stateDir: z.string(),
-  sources: z.array(FolderSource),
-  sinks: z.array(JsonLinesSink),
+  sources: sourceList,
+  sinks: sinkList,
 });
 export type RunnerSettings = z.infer<typeof RunnerSettings>;
 
@@ -116,25 +100,9 @@ export const RunnerStatus = z.object({
       running: z.object({ requested: z.string(), actual: z.string(), reason: z.string().optional() }),
     }),
   ),
-  /** Counters per source, in the order of the settings. */
-  sources: z.array(
-    z.object({
-      type: z.string(),
-      target: z.string(),
-      taken: z.int(),
-      failed: z.int(),
-      lastError: z.string().optional(),
-    }),
-  ),
-  sinks: z.array(
-    z.object({
-      type: z.string(),
-      target: z.string(),
-      written: z.int(),
-      failed: z.int(),
-      lastError: z.string().optional(),
-    }),
-  ),
+  /** In the order of the settings. */
+  sources: z.array(SourceReport),
+  sinks: z.array(SinkReport),
 });
 export type RunnerStatus = z.infer<typeof RunnerStatus>;
 

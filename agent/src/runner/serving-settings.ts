@@ -14,6 +14,8 @@ export const ServingSettings = z.object({
   maxConnections: z.int(),
   maxBodyBytes: z.int(),
   maxBodiesBytes: z.int(),
+  /** How long a request may take to arrive. */
+  arrivalMs: z.int(),
   /** How long a request may wait for its answer unless it says so itself. */
   timeoutMs: z.int(),
 });
@@ -36,6 +38,8 @@ export const servingKeys = {
   inferenceTokenFile: z.string().min(1).optional(),
   /** How long a request waits for its answer unless it says so itself. */
   inferenceTimeoutMs: z.int().min(10).max(600_000).default(30_000),
+  /** How long a request may take to arrive; a third of it for its head. Slower clients are cut off. */
+  inferenceArrivalMs: z.int().min(100).max(600_000).default(30_000),
   /** Connections at the same time; more are closed at once, and counted. */
   maxConnections: z.int().min(1).max(10_000).default(256),
   /** The largest body of a request. */
@@ -84,6 +88,7 @@ export function servingSettings(config: ServingConfig): ServingSettings {
   const { maxConnections, maxBodyBytes, maxBodiesBytes } = config;
   return {
     ...{ host: config.inferenceHost, port: config.inferencePort, timeoutMs: config.inferenceTimeoutMs },
+    arrivalMs: config.inferenceArrivalMs,
     ...{ maxConnections, maxBodyBytes, maxBodiesBytes },
     ...(socket === undefined ? {} : { socket }),
     ...(tls === undefined ? {} : { tls }),

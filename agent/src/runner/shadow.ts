@@ -61,8 +61,8 @@ export class Shadows {
       return undefined;
     }
     shadow.busy = true;
-    // The engine thread may take the bytes along.
-    const copy = bytes.slice();
+    // The engine thread may take the bytes along, and their memory is used again.
+    const copy = new Uint8Array(bytes);
     return (answers) => {
       if (answers === undefined) shadow.busy = false;
       else void this.#compare(shadow, candidate, by, { bytes: copy, contentType, answers });

@@ -7,11 +7,12 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import type { TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Log, Manifest, type ManifestOf, sha256 } from "@muster/shared";
+import { type Log, type LogFields, Manifest, type ManifestOf, sha256 } from "@muster/shared";
 import { type ClassAnswer, classify, decodeInput, floatsOf, OnnxSession, pipelineOf } from "@muster/shared/inference";
+import type { z } from "zod";
 import { AgentConfig } from "../config.js";
 import { RunnerHost, type RunnerHostOptions } from "./host.js";
-import type { RunnerSettings, Slot } from "./protocol.js";
+import { RunnerSettings, type Slot } from "./protocol.js";
 import { type ServingSettings, servingSettings } from "./serving-settings.js";
 
 const require = createRequire(import.meta.url);
@@ -150,11 +151,15 @@ export async function temporaryFolder(): Promise<string> {
   return mkdtemp(join(ours, "test-"));
 }
 
-/** A log that keeps the names of its events. */
-export function memoryLog(): Log & { readonly events: string[] } {
+/** A log that keeps the names of its events, and what they say. */
+export function memoryLog(): Log & { readonly events: string[]; readonly lines: LogFields[] } {
   const events: string[] = [];
-  const note = (event: string) => void events.push(event);
-  return { events, debug: note, info: note, warn: note, error: note };
+  const lines: LogFields[] = [];
+  const note = (event: string, fields: LogFields = {}) => {
+    events.push(event);
+    lines.push(fields);
+  };
+  return { events, lines, debug: note, info: note, warn: note, error: note };
 }
 
 /** What a runner is told in tests: any free port, and else what an agent's configuration says by default. */
@@ -175,13 +180,16 @@ export const defaultSettings: RunnerSettings = {
 /** A running runner in a process of its own, ended after the test. */
 export async function startRunner(
   t: TestContext,
-  { serving, ...settings }: Partial<Omit<RunnerSettings, "serving">> & { serving?: Partial<ServingSettings> } = {},
+  {
+    serving,
+    ...settings
+  }: Partial<Omit<z.input<typeof RunnerSettings>, "serving">> & { serving?: Partial<ServingSettings> } = {},
   options: Partial<RunnerHostOptions> = {},
 ): Promise<{ host: RunnerHost; url: string; log: ReturnType<typeof memoryLog> }> {
   const log = memoryLog();
   const stateDir = settings.stateDir ?? (await temporaryFolder());
   const all = { ...defaultSettings, ...settings, stateDir, serving: { ...defaultSettings.serving, ...serving } };
-  const host = new RunnerHost({ settings: all, log, ...options });
+  const host = new RunnerHost({ settings: RunnerSettings.parse(all), log, ...options });
   t.after(() => host.close());
   await host.start();
   return { host, url: (await host.status()).url ?? "", log };

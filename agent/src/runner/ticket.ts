@@ -25,8 +25,13 @@ export class Ticket {
   constructor({ priority = "normal", timeoutMs }: Wishes = {}) {
     this.priority = priority;
     if (timeoutMs === undefined) return;
-    const late = new MusterError("runner/deadline", `there was no answer within ${timeoutMs} ms; try again later`);
-    this.#timer = setTimeout(() => this.end(late), Math.min(timeoutMs, longestTimeoutMs));
+    this.#timer = setTimeout(
+      () => {
+        const message = `there was no answer within ${Math.round(timeoutMs)} ms; try again later`;
+        this.end(new MusterError("runner/deadline", message));
+      },
+      Math.min(timeoutMs, longestTimeoutMs),
+    );
   }
 
   /** Why nobody waits any more, or undefined while somebody does. */

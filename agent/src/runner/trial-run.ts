@@ -36,46 +36,45 @@ export async function tryCandidate(request: CandidateRequest): Promise<Tried> {
 type Found = Omit<Tried, "variant" | "provider" | "threads">;
 
 async function prove(request: CandidateRequest): Promise<Found> {
-  const { manifest, variant, candidate, samplePaths, measure: timed } = request;
+  const { manifest, variant, candidate, samplePaths } = request;
   const { provider, threads } = candidate;
+  const { modelPath, artifact, key, cacheDir } = variant;
   try {
-    await verifyModelFile(variant.modelPath, variant.artifact);
+    await verifyModelFile(modelPath, artifact);
   } catch (error) {
     return { rejected: fault("E_HASH", messageOf(error)) };
   }
   let engine: Engine;
   try {
-    const decryption = decryptionOf(manifest, variant.artifact, variant.key);
-    const { modelPath, cacheDir } = variant;
-    engine = await Engine.open({
-      modelPath,
-      decryption,
-      provider,
-      threads,
-      cacheDir,
-      manifest: { ...manifest, baseline: {} },
-    });
+    const spec = { modelPath, decryption: decryptionOf(manifest, artifact, key), provider, threads, cacheDir };
+    engine = await Engine.open({ ...spec, manifest: { ...manifest, baseline: {} } });
   } catch (error) {
     return { rejected: fault("E_PROVIDER", messageOf(error)) };
   }
   const nodes = engine.placement;
-  const actual = actualProvider(provider, nodes ?? {});
   const placed = nodes === undefined ? {} : { nodes: { ...nodes } };
+  const actual = actualProvider(provider, nodes ?? {});
   if (actual !== provider) {
     return { ...placed, rejected: fault("E_PROVIDER", `it starts, but every node of the model runs on ${actual}`) };
   }
   const samples = await Promise.all(samplePaths.map((path) => readFile(path)));
+  return { ...placed, ...(await judge(engine, request, samples)) };
+}
+
+/** Holds a loaded model against the self-test and its budgets. */
+async function judge(engine: Engine, request: CandidateRequest, samples: readonly Buffer[]): Promise<Found> {
+  const { manifest, measure: timed } = request;
   const damaged = manifest.selfTest.samples.findIndex(({ input }, at) => sha256(samples[at] ?? "") !== input.sha256);
   if (damaged !== -1) {
     return { rejected: fault("E_HASH", `the file of self-test sample ${damaged + 1} is not what the manifest says`) };
   }
   const wrong = await selfTest(engine, manifest, samples);
-  if (wrong !== undefined) return { ...placed, rejected: wrong };
-  if (!timed) return placed;
+  if (wrong !== undefined) return { rejected: wrong };
+  if (!timed) return {};
   const times = await timeOf(engine, manifest, samples);
   const rssBytes = process.memoryUsage().rss;
   const over = overBudget(manifest, times, rssBytes);
-  return { ...placed, ...times, rssBytes, ...(over === undefined ? {} : { rejected: over }) };
+  return { ...times, rssBytes, ...(over === undefined ? {} : { rejected: over }) };
 }
 
 interface Times {
@@ -119,7 +118,9 @@ async function timeOf(engine: Engine, manifest: Manifest, samples: readonly Buff
     timesMs.push(performance.now() - beganMs);
   }
   timesMs.sort((a, b) => a - b);
-  const at = (q: number) => timesMs[Math.min(timesMs.length - 1, Math.floor(q * timesMs.length))] ?? 0;
+  // Clocks are no finer than microseconds.
+  const at = (q: number) =>
+    Math.round(1000 * (timesMs[Math.min(timesMs.length - 1, Math.floor(q * timesMs.length))] ?? 0)) / 1000;
   return { p50Ms: at(0.5), p95Ms: at(0.95) };
 }
 

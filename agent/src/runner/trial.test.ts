@@ -7,7 +7,7 @@ import { type Manifest, sha256, type TriedCandidate } from "@muster/shared";
 import type { TrialRequest } from "./protocol.js";
 import { damagedModel, makeManifest, modelFile, picture, sampleOf, temporaryFolder } from "./testing.js";
 import { runTrial, trialBy } from "./trial.js";
-import { chooseCandidate } from "./trial-choice.js";
+import { chooseCandidate, fairShareMs } from "./trial-choice.js";
 
 const options = { timeoutMs: 60_000, signal: new AbortController().signal };
 const cpu = (threads: number) => ({ variant: "fp32", provider: "cpu", threads });
@@ -33,7 +33,12 @@ async function script(text: string): Promise<URL> {
 }
 
 test("a version that is as promised passes, with its latency and memory on every candidate", async () => {
-  const result = await runTrial(await request({ candidates: [cpu(1), cpu(2)] }), options);
+  const told: string[] = [];
+  const result = await runTrial(await request({ candidates: [cpu(1), cpu(2)] }), {
+    ...options,
+    onCandidate: ({ threads }, number, of) => told.push(`${number} of ${of}: ${threads}`),
+  });
+  assert.deepEqual(told, ["1 of 2: 1", "2 of 2: 2"]);
   assert.equal(result.kind, "passed");
   if (result.kind !== "passed") return;
   assert.equal(result.provider, "cpu");
@@ -147,6 +152,14 @@ test("the fastest candidate wins, fewer threads win a tie, and of the same threa
   const rejected = { ...cpu(1), provider: "cuda", rejected: { code: "E_PROVIDER" as const, detail: "" } };
   assert.equal(chosen(rejected), "E_PROVIDER");
   assert.equal(chosen(rejected, proven(2, 1)), "fp32 2");
+});
+
+test("the time left is shared fairly, and TensorRT, which builds an engine first, gets ten times as much", () => {
+  const on = (...providers: string[]) => providers.map((provider) => ({ provider }));
+  assert.equal(fairShareMs(1000, on("cpu", "cpu", "cpu", "cpu")), 250);
+  assert.equal(fairShareMs(1200, on("tensorrt", "cuda", "cpu")), 1000);
+  assert.equal(fairShareMs(1200, on("cpu")), 1200);
+  assert.equal(fairShareMs(-5, on("cpu")), 1);
 });
 
 test("a damaged file costs its own variant only", async () => {

@@ -2,7 +2,7 @@ import { type ChildProcess, fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import type { DeviceErrorCode, TriedCandidate } from "@muster/shared";
 import type { RunTrial } from "../ports.js";
-import { chooseCandidate } from "./trial-choice.js";
+import { chooseCandidate, fairShareMs } from "./trial-choice.js";
 import type { CandidateRequest } from "./trial-run.js";
 
 /** What the process said last is kept up to here; a crash is often explained there. */
@@ -29,8 +29,7 @@ export function trialBy(how: TrialProcess): RunTrial {
       const variant = variants.find(({ name }) => name === candidate.variant);
       if (variant === undefined || damaged.has(candidate.variant)) continue;
       onCandidate?.(candidate, at + 1, candidates.length);
-      // A fair share each, so that one that hangs does not use up the time of those behind it.
-      const limitMs = Math.max(1, (deadlineMs - performance.now()) / (candidates.length - at));
+      const limitMs = fairShareMs(deadlineMs - performance.now(), candidates.slice(at));
       const one = await tryApart(how, { ...request, variant, candidate }, { limitMs, signal });
       tried.push(one);
       if (one.rejected?.code === "E_CANCEL") return { kind: "failed", error: one.rejected, tried };

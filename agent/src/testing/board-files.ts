@@ -112,6 +112,7 @@ export const boardFiles = {
       ...[2, 3, 4, 5].map((coreId) => ({ maxKhz: 3_400_000, coreId })),
     ),
     ...zone(0, "x86_pkg_temp", 51_000),
+    "sys/devices/system/cpu/cpu0/thermal_throttle/package_throttle_count": "17\n",
     "proc/driver/nvidia/gpus/0000:01:00.0/information":
       "Model: \t\t NVIDIA GeForce RTX 3050 Laptop GPU\nIRQ:   \t\t 155\nGPU UUID: \t GPU-x\n",
     "sys/class/drm/renderD128/device/uevent": "DRIVER=i915\nPCI_ID=8086:A7A1\n",

@@ -1,5 +1,6 @@
 import { type Device, formatBytes, type Reported } from "@muster/shared";
 import { counted } from "./counted.js";
+import { feedsText } from "./feed-view.js";
 import { hardwareFields } from "./hardware-view.js";
 import type { Session } from "./session.js";
 import { type Cell, fields, indented, orDash, table } from "./table.js";
@@ -50,7 +51,8 @@ export function deviceText(device: Device, view: View): string {
     ],
     style,
   );
-  return [about, ...(reported?.models ?? []).map((model) => modelText(model, view))].join("\n\n");
+  const models = (reported?.models ?? []).map((model) => modelText(model, view));
+  return [about, ...models, ...feedsText(reported?.sources ?? [], reported?.sinks ?? [], style)].join("\n\n");
 }
 
 function modelText(

@@ -22,9 +22,14 @@ export class Pace {
     return Math.max(0, startMs - nowMs);
   }
 
+  /** Milliseconds until one more unit could go; takes nothing. */
+  waitMs(nowMs: number): number {
+    return this.#perSecond === 0 ? 0 : Math.max(0, this.#freeAtMs - nowMs);
+  }
+
   /** Whether one more unit could go now; takes nothing. */
   free(nowMs: number): boolean {
-    return this.#perSecond === 0 || this.#freeAtMs <= nowMs;
+    return this.waitMs(nowMs) === 0;
   }
 
   /** Whether it is as if nothing had ever gone, so that forgetting it changes nothing. */

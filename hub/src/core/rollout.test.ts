@@ -211,3 +211,49 @@ test("whatever devices say in whatever order, a rollout comes to rest and never 
     );
   }
 });
+
+test("a device whose disk is full is tried again only after a pause, longer each time, and its wave waits for it", () => {
+  const fleet = new Fleet([["a", "b"], ["c"]], { retries: 2, inProgressTimeoutMs: 86_400_000 });
+  const minute = 60_000;
+  const full: Partial<Sighting> = { attempt: "failed", error: { code: "E_DISK", detail: "no room" } };
+  fleet.settle(0);
+  fleet.say("b", { attempt: "committed" });
+  fleet.say("a", full);
+  fleet.settle(minute);
+  assert.deepEqual([fleet.progress[0]?.state, fleet.progress[0]?.tries], ["waiting", 1]);
+  assert.equal(fleet.progress[0]?.error?.code, "E_DISK");
+  fleet.say("a", {});
+  fleet.settle(6 * minute - 1);
+  assert.deepEqual(fleet.orders, ["offer a", "offer b"]);
+  fleet.settle(6 * minute);
+  assert.deepEqual(fleet.orders, ["offer a", "offer b", "offer a"]);
+  fleet.say("a", full);
+  fleet.settle(7 * minute);
+  fleet.say("a", {});
+  fleet.settle(27 * minute - 1);
+  assert.equal(fleet.progress[0]?.state, "waiting");
+  fleet.settle(27 * minute);
+  fleet.say("a", { attempt: "committed" });
+  fleet.settle(28 * minute);
+  assert.deepEqual([fleet.progress[0]?.state, fleet.progress[0]?.error], ["committed", undefined]);
+  assert.equal(fleet.rollout.waves[0]?.state, "soaking");
+});
+
+test("a device that waits for room gets its version taken back like any other, and fails when it had its tries", () => {
+  const full: Partial<Sighting> = { attempt: "failed", error: { code: "E_DISK", detail: "no room" } };
+  const halted = new Fleet([["a", "b"]], { retries: 1 });
+  halted.settle(0);
+  halted.say("a", full);
+  halted.settle(1);
+  halted.rollout = command(halted.rollout, "halt") ?? halted.rollout;
+  halted.settle(2);
+  assert.deepEqual(
+    halted.progress.map(({ state }) => state),
+    ["withdrawn", "withdrawn"],
+  );
+  const once = new Fleet([["a"]], { retries: 0 });
+  once.settle(0);
+  once.say("a", full);
+  once.settle(1);
+  assert.match(once.rollout.reason ?? "", /E_DISK no room/);
+});

@@ -27,7 +27,7 @@ export interface Progress {
   readonly state: ProgressState;
   /** Attempts that have failed before this one. */
   readonly tries: number;
-  /** Since when the offer could have been taken up. */
+  /** Since when the offer could have been taken up; ahead of now for a device that is to wait so long before it is tried again. */
   readonly offeredMs?: number | undefined;
   readonly startedMs?: number | undefined;
   readonly error?: { readonly code: string; readonly detail: string } | undefined;
@@ -57,11 +57,12 @@ export interface Advance {
   readonly orders: readonly Order[];
 }
 
-const active: readonly RolloutState[] = ["running", "paused", "rolling-back", "halted"];
+/** States in which a rollout may still change by itself or by its operator. */
+export const activeStates: readonly RolloutState[] = ["running", "paused", "rolling-back", "halted"];
 
 /** Whether a rollout may still change by itself or by its operator. */
 export function isActive(state: RolloutState): boolean {
-  return active.includes(state);
+  return activeStates.includes(state);
 }
 
 /**
@@ -80,7 +81,8 @@ export function advance(
   const orders: Order[] = [];
   const progress = before.map((device) => {
     const next = follow(device, seen(device.device), rollout, nowMs);
-    if (next.tries > device.tries) orders.push({ do: "offer", device: next.device, tries: next.tries });
+    if (next.tries > device.tries && next.state === "offered")
+      orders.push({ do: "offer", device: next.device, tries: next.tries });
     return next;
   });
   const at = rollout.waves.findIndex(({ state }) => state !== "passed");
@@ -105,9 +107,9 @@ export function advance(
     });
     return { rollout: { ...rollout, waves }, progress: offered, orders };
   }
-  // A device that joined late, into a wave that runs already.
+  // A device that joined late, into a wave that runs already, or one that has waited for room on its disk.
   const joined = progress.map((device): Progress => {
-    if (device.wave > at || device.state !== "waiting") return device;
+    if (device.wave > at || device.state !== "waiting" || (device.offeredMs ?? nowMs) > nowMs) return device;
     orders.push({ do: "offer", device: device.device, tries: device.tries });
     return { ...device, state: "offered", offeredMs: nowMs };
   });
@@ -148,11 +150,19 @@ function follow(device: Progress, sighting: Sighting, { settings }: RolloutRecor
     const tried = { ...device, error: sighting.error };
     const again = device.state !== "committed" && device.tries < settings.retries;
     if (!again) return { ...tried, state: "failed", startedMs: device.startedMs ?? nowMs };
-    return { ...tried, state: "offered", tries: device.tries + 1, offeredMs: nowMs, startedMs: undefined };
+    const next = { ...tried, tries: device.tries + 1, startedMs: undefined };
+    if (sighting.error?.code === "E_DISK")
+      return { ...next, state: "waiting", offeredMs: nowMs + diskPauseMs(device.tries) };
+    return { ...next, state: "offered", offeredMs: nowMs };
   }
   if (device.state === "committed" || (device.state === "laggard" && !sighting.online)) return device;
   const { inProgressTimeoutMs, shadowMs = 0 } = settings;
   return underWay(device, sighting, inProgressTimeoutMs + shadowMs, nowMs);
+}
+
+/** Trying again does not empty a disk: somebody, or time, has to make room. 5 min, 20 min, and an hour from then on. */
+function diskPauseMs(tries: number): number {
+  return Math.min(5 * 4 ** tries, 60) * 60_000;
 }
 
 /** A device that has not finished: how long it may take counts from its start, its offer, or its return. */
@@ -198,7 +208,8 @@ function finished(rollout: RolloutRecord, progress: readonly Progress[]): Rollou
 function rollBack(rollout: RolloutRecord, before: readonly Progress[], seen: (device: string) => Sighting): Advance {
   const orders: Order[] = [];
   const progress = before.map((device): Progress => {
-    if (device.state === "waiting" || device.state === "withdrawn") return device;
+    const untouched = device.state === "waiting" && device.tries === 0;
+    if (untouched || device.state === "withdrawn") return device;
     orders.push({ do: "withdraw", device: device.device });
     return { ...device, state: "withdrawn" };
   });

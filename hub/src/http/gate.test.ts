@@ -35,7 +35,7 @@ async function served(t: TestContext, more: (app: App) => void = () => undefined
   const none = {} as never;
   statusRoutes(app, none);
   deviceRoutes(app, devices, none, audit);
-  modelRoutes(app, { catalog: none, publishing: none, encodings: none, audit }, 1000);
+  modelRoutes(app, { catalog: none, publishing: none, encodings: none, removal: none, audit }, 1000);
   rolloutRoutes(app, none, audit);
   trustRoutes(app, none, none, audit);
   telemetryRoutes(app, { telemetry: none, events: none, drift: none, devices });
@@ -93,6 +93,7 @@ test("every route says what it does", async (t) => {
     "GET /v1/models": "read",
     "GET /v1/models/:model/versions/:version/manifest": "read",
     "GET /v1/models/:model/versions/:version": "read",
+    "DELETE /v1/models/:model/versions/:version": "model.write",
     "POST /v1/rollouts/plan": "read",
     "POST /v1/rollouts": "rollout.write",
     "GET /v1/rollouts": "read",

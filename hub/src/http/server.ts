@@ -128,10 +128,11 @@ function statusOf(code: ErrorCode): number {
   if (code.endsWith("/unknown") || code === "request/not-found" || code === "artifact/missing") return 404;
   if (
     code.endsWith("/exists") ||
-    ["rollout/conflict", "user/last-admin", "trust/refused", "signature/key-needed"].includes(code)
+    ["rollout/conflict", "model/in-use", "user/last-admin", "trust/refused", "signature/key-needed"].includes(code)
   )
     return 409;
   if (code === "artifact/too-large") return 413;
+  if (code === "store/full") return 507;
   if (code.startsWith("bundle/") || code === "artifact/digest-mismatch") return 422;
   if (code.endsWith("/invalid")) return 400;
   return 500;

@@ -1,5 +1,5 @@
-import { RolloutSettings, type Wanted } from "@muster/shared";
-import { isActive, type Progress, type RolloutRecord } from "../core/rollout.js";
+import { MusterError, RolloutSettings, type Wanted } from "@muster/shared";
+import { activeStates, isActive, type Progress, type RolloutRecord } from "../core/rollout.js";
 import type { Database } from "./sql.js";
 import type { Tables } from "./tables.js";
 
@@ -66,21 +66,33 @@ export class RolloutStore {
     return { rollout: readRollout(row), progress: members.map(readMember) };
   }
 
-  /** Newest first. */
-  async ids(): Promise<string[]> {
-    const rows = await this.#db
-      .selectFrom("rollouts")
-      .select("id")
-      .orderBy("created_ms", "desc")
-      .orderBy("id", "desc")
-      .execute();
-    return rows.map(({ id }) => id);
+  /** Ids and selectors, newest first; only those started before a rollout, when it is given. Throws `rollout/unknown`. */
+  async page(limit: number, before?: string): Promise<{ id: string; selector: string }[]> {
+    let query = this.#db.selectFrom("rollouts").select(["id", "selector"]).limit(limit);
+    if (before !== undefined) {
+      const from = await this.#createdMs(before);
+      query = query.where(({ eb, or, and }) =>
+        or([eb("created_ms", "<", from), and([eb("created_ms", "=", from), eb("id", "<", before)])]),
+      );
+    }
+    return query.orderBy("created_ms", "desc").orderBy("id", "desc").execute();
   }
 
-  /** The state of every rollout. */
-  async states(): Promise<StoredRollout["state"][]> {
-    const rows = await this.#db.selectFrom("rollouts").select("state").execute();
-    return rows.map(({ state }) => state as StoredRollout["state"]);
+  /** How many rollouts have not ended. */
+  async activeCount(): Promise<number> {
+    const row = await this.#db
+      .selectFrom("rollouts")
+      .select(({ fn }) => fn.countAll().as("count"))
+      .where("state", "in", [...activeStates])
+      .executeTakeFirst();
+    return Number(row?.count ?? 0);
+  }
+
+  async #createdMs(id: string): Promise<number> {
+    const query = this.#db.selectFrom("rollouts").select("created_ms").where("id", "=", id);
+    const row = await query.executeTakeFirst();
+    if (row === undefined) throw new MusterError("rollout/unknown", `no rollout ${id} to go on from`);
+    return row.created_ms;
   }
 
   /** Rollouts that may still change: active ones, and ended ones that wait for devices to return. */
@@ -103,6 +115,24 @@ export class RolloutStore {
       .orderBy("created_ms")
       .execute();
     return rows.map(({ id }) => id);
+  }
+
+  /** Whether a rollout ever brought a version to a device; a rollout from before the version was pushed meant another. */
+  async wasOffered(
+    device: string,
+    { model, version, pushedMs }: { readonly model: string; readonly version: string; readonly pushedMs: number },
+  ): Promise<boolean> {
+    const row = await this.#db
+      .selectFrom("rollout_devices")
+      .innerJoin("rollouts", "rollouts.id", "rollout_devices.rollout_id")
+      .select("rollouts.id")
+      .where("rollout_devices.device", "=", device)
+      .where("rollouts.model", "=", model)
+      .where("rollouts.version", "=", version)
+      .where("rollouts.created_ms", ">=", pushedMs)
+      .where((where) => where.or([where("rollout_devices.state", "!=", "waiting"), where("tries", ">", 0)]))
+      .executeTakeFirst();
+    return row !== undefined;
   }
 
   /** The devices that an active rollout of the model works on, and which one that is. */

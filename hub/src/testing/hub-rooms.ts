@@ -17,8 +17,11 @@ import { Catalog } from "../catalog.js";
 import { DesiredDocuments } from "../desired.js";
 import { Devices } from "../devices.js";
 import { Encodings } from "../encodings.js";
+import { Entitlement } from "../entitlement.js";
 import { type DeviceLink, linkRoomBytes } from "../ports.js";
+import { RolloutStore } from "../store/rollout-store.js";
 import type { Database } from "../store/sql.js";
+import { Storing } from "../storing.js";
 
 /** A log that says nothing. */
 export const silent: Log = {
@@ -152,7 +155,10 @@ export function catalogOf(db: Database, clock: Clock, devices: Devices, artifact
 /** A catalog over the store and the shorter forms of what is in it. */
 export function encodingsOf(db: Database, clock: Clock, devices: Devices, artifacts: BlobStore) {
   const catalog = catalogOf(db, clock, devices, artifacts);
-  return { catalog, encodings: new Encodings({ db, artifacts, catalog, clock, log: silent }) };
+  const storing = new Storing();
+  const encodings = new Encodings({ db, artifacts, catalog, storing, clock, log: silent });
+  const entitlement = new Entitlement({ catalog, encodings, rollouts: new RolloutStore(db) });
+  return { catalog, storing, encodings, entitlement };
 }
 
 /** Desired documents signed by keys made for the test, and the root that names these. */

@@ -8,7 +8,7 @@ export { openSqlite } from "../adapters/sqlite-store.js";
 export { type Bench, client, connected, until } from "../adapters/testing/broker-bench.js";
 export { deviceLinkContract } from "../adapters/testing/device-link-contract.js";
 export { openAuthority } from "../adapters/x509-ca.js";
-export { chunkUp } from "../chunking.js";
+export { blobBytes, chunkUp, storeBytes } from "../chunking.js";
 export type { DeviceLink, LinkListener } from "../ports.js";
 export { Transfers } from "../transfers.js";
 export { encodingsOf, manifestOf, openDevices } from "./hub-rooms.js";

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
-import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat } from "node:fs/promises";
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
-import { isMissing, readIfThere, syncFolder, writeDurably } from "./durable-file.js";
+import { clearTemporary, emptyFolder, isMissing, readIfThere, syncFolder, writeDurably } from "./durable-file.js";
 
 async function folder(t: TestContext): Promise<string> {
   const path = await mkdtemp(join(tmpdir(), "muster-durable-"));
@@ -52,4 +52,21 @@ test("a file that is not there reads as undefined; one that cannot be read is an
   await syncFolder(root);
   assert.ok(isMissing(Object.assign(new Error("no"), { code: "ENOENT" })));
   assert.ok(!isMissing(new Error("no")) && !isMissing(undefined));
+});
+
+test("what a kill left half-written is cleared, and nothing else", async (t) => {
+  const root = await folder(t);
+  await writeDurably(join(root, "key"), "secret");
+  for (const name of [".key.4711.k3j2h1.tmp", "key.tmp", ".hidden"]) await writeFile(join(root, name), "half");
+  await clearTemporary(root);
+  assert.deepEqual((await readdir(root)).sort(), [".hidden", "key", "key.tmp"]);
+  await clearTemporary(join(root, "missing"));
+});
+
+test("a folder for one run is made, or emptied with all that is in it", async (t) => {
+  const root = join(await folder(t), "a", "work");
+  assert.equal(await emptyFolder(root), root);
+  await writeDurably(join(root, "push-1", "0"), "model");
+  await emptyFolder(root);
+  assert.deepEqual(await readdir(root), []);
 });

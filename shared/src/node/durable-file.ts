@@ -1,4 +1,4 @@
-import { mkdir, open, readFile, rename, rm } from "node:fs/promises";
+import { mkdir, open, readdir, readFile, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 
 /**
@@ -23,6 +23,22 @@ export async function writeDurably(path: string, contents: string | Uint8Array, 
     throw error;
   }
   await syncFolder(folder);
+}
+
+/** Removes what {@link writeDurably} left half-written when its process was killed. Only while nobody writes there. */
+export async function clearTemporary(folder: string): Promise<void> {
+  const names = await readdir(folder).catch((error) => {
+    if (isMissing(error)) return [];
+    throw error;
+  });
+  for (const name of names) if (/^\..+\.\d+\.[a-z0-9]+\.tmp$/.test(name)) await rm(join(folder, name), { force: true });
+}
+
+/** A folder for what is not to outlive this run: made when it is missing, emptied when it is not. Returns its path. */
+export async function emptyFolder(folder: string): Promise<string> {
+  await rm(folder, { recursive: true, force: true });
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  return folder;
 }
 
 /** Makes a rename or removal in the folder survive a crash. */

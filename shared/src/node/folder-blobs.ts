@@ -75,6 +75,8 @@ export class FolderBlobs implements BlobStore {
         throw new MusterError("artifact/digest-mismatch", `bytes have digest ${blob.sha256}, expected ${expected}`);
       }
       await rename(temporary, this.path(blob.sha256));
+      // What was there before may have been damaged.
+      this.#files.close(this.path(blob.sha256));
       await syncFolder(this.#folder);
       return blob;
     } catch (error) {
@@ -102,8 +104,12 @@ export class FolderBlobs implements BlobStore {
   async *list(): AsyncIterable<{ digest: string; sizeBytes: number; modifiedMs: number }> {
     for (const name of await readdir(this.#folder)) {
       if (!Digest.safeParse(name).success) continue;
-      const { size, mtimeMs } = await stat(join(this.#folder, name));
-      yield { digest: name, sizeBytes: size, modifiedMs: mtimeMs };
+      const found = await stat(join(this.#folder, name)).catch((error) => {
+        if (isMissing(error)) return undefined;
+        throw error;
+      });
+      // One may be deleted while they are listed.
+      if (found !== undefined) yield { digest: name, sizeBytes: found.size, modifiedMs: found.mtimeMs };
     }
   }
 }

@@ -113,7 +113,19 @@ export const Rollout = z.object({
   ),
 });
 export type Rollout = z.infer<typeof Rollout>;
-export const RolloutList = z.object({ rollouts: z.array(Rollout) });
+/** Which page of the list: so many rollouts, those that were started before one. */
+export const RolloutQuery = z.strictObject({
+  limit: z.coerce.number().int().min(1).max(200).default(50),
+  /** The `next` of the page before. */
+  before: z.string().max(64).optional(),
+});
+export type RolloutQuery = z.infer<typeof RolloutQuery>;
+
+export const RolloutList = z.object({
+  rollouts: z.array(Rollout),
+  /** Ask with this as `before` for older ones; absent when there are none. */
+  next: z.string().optional(),
+});
 export type RolloutList = z.infer<typeof RolloutList>;
 
 export const RolloutAction = z.enum(["pause", "resume", "halt"]);

@@ -24,6 +24,11 @@ export const HubStatus = z.object({
   devices: z.object({ total: z.int(), online: z.int() }),
   models: z.int(),
   activeRollouts: z.int(),
+  /** What the hub keeps: what devices may fetch, and files of bundles that no version was made of yet. */
+  storage: z.object({
+    artifacts: z.object({ blobs: z.int(), bytes: z.int() }),
+    uploads: z.object({ blobs: z.int(), bytes: z.int() }),
+  }),
   mqttUrl: z.string(),
   enrolmentUrl: z.string(),
   /** What the hub has refused or thrown away since it started, by reason. */

@@ -2,6 +2,7 @@ import { z } from "zod";
 import { Digest, ModelName, VersionName } from "../ids.js";
 import { SealingKey } from "../signing/sealed-key.js";
 import { SketchData } from "../stats/sketch.js";
+import { maxFeeds, SinkReport, SourceReport } from "./feeds.js";
 import { Hardware } from "./hardware.js";
 
 /** Why a version did not stay on a device. */
@@ -119,6 +120,8 @@ export const ReportedModel = z.object({
       threads: z.int(),
     })
     .optional(),
+  /** The version it goes back to without the hub; absent when there is none. */
+  previous: z.object({ version: VersionName, manifest: Digest }).optional(),
   candidate: z
     .object({
       attempt: z.string(),
@@ -160,6 +163,9 @@ export const Reported = z.object({
   /** Why the last desired document was refused, if it was. */
   refusal: z.string().max(2000).optional(),
   spool: z.object({ windows: z.int(), events: z.int(), dropped: z.int() }),
+  /** Where inputs come from and answers go to, in the order of the settings. */
+  sources: z.array(SourceReport).max(maxFeeds).optional(),
+  sinks: z.array(SinkReport).max(maxFeeds).optional(),
 });
 export type Reported = z.infer<typeof Reported>;
 

@@ -21,55 +21,68 @@ export interface BareWork {
   readonly count: number;
 }
 
-let session: InferenceSession;
-let size = { width: 0, height: 0 };
-
-process.on("message", (message: BareModel | BareWork) => {
-  handle(message).then(
-    (answer) => process.send?.(answer),
-    (error) => {
-      console.error(error);
-      process.exit(1);
-    },
-  );
+process.once("message", (model: BareModel) => {
+  Bare.load(model).then((bare) => {
+    process.on("message", (work: BareWork) => tell(bare.run(work)));
+    process.send?.("ready");
+  }, failed);
 });
 
-async function handle(message: BareModel | BareWork): Promise<"ready" | LoadResult> {
-  if (!("modelFile" in message)) return run(message);
-  const { modelFile, threads, width, height } = message;
-  session = await InferenceSession.create(modelFile, { intraOpNumThreads: threads, interOpNumThreads: 1 });
-  size = { width, height };
-  return "ready";
+function tell(answer: Promise<LoadResult>): void {
+  answer.then((result) => process.send?.(result), failed);
 }
 
-async function run({ pictures, tensor, count }: BareWork): Promise<LoadResult> {
-  const timesMs: number[] = [];
-  const bytes = pictures?.map((picture) => Buffer.from(picture)) ?? [];
-  const before = process.cpuUsage();
-  const beginMs = performance.now();
-  for (let at = 0; at < count; at += 1) {
-    const askedMs = performance.now();
-    if (tensor === undefined) await label(bytes[at % bytes.length] as Buffer);
-    else await output(tensor.data, tensor.shape);
-    timesMs.push(performance.now() - askedMs);
+function failed(error: unknown): void {
+  console.error(error);
+  process.exit(1);
+}
+
+/** A loaded model, and what is done with it. */
+class Bare {
+  readonly #session: InferenceSession;
+  readonly #model: BareModel;
+
+  private constructor(session: InferenceSession, model: BareModel) {
+    this.#session = session;
+    this.#model = model;
   }
-  const wallMs = performance.now() - beginMs;
-  const { user, system } = process.cpuUsage(before);
-  return { timesMs, wallMs, cpuMs: (user + system) / 1000 };
-}
 
-async function label(jpeg: Buffer): Promise<number> {
-  const { width, height } = size;
-  const pixels = await sharp(jpeg).resize(width, height, { fit: "fill" }).removeAlpha().raw().toBuffer();
-  const scores = await output(normalised(pixels, width * height), [1, 3, height, width]);
-  let best = 0;
-  for (let at = 1; at < scores.length; at += 1) if ((scores[at] ?? 0) > (scores[best] ?? 0)) best = at;
-  return best;
-}
+  static async load(model: BareModel): Promise<Bare> {
+    const options = { intraOpNumThreads: model.threads, interOpNumThreads: 1 };
+    return new Bare(await InferenceSession.create(model.modelFile, options), model);
+  }
 
-async function output(data: Float32Array, shape: readonly number[]): Promise<Float32Array> {
-  const results = await session.run({ [session.inputNames[0] ?? ""]: new Tensor("float32", data, shape) });
-  return results[session.outputNames[0] ?? ""]?.data as Float32Array;
+  async run({ pictures, tensor, count }: BareWork): Promise<LoadResult> {
+    const timesMs: number[] = [];
+    const bytes = pictures?.map((picture) => Buffer.from(picture)) ?? [];
+    const before = process.cpuUsage();
+    const beginMs = performance.now();
+    for (let at = 0; at < count; at += 1) {
+      const askedMs = performance.now();
+      if (tensor === undefined) await this.#label(bytes[at % bytes.length] as Buffer);
+      else await this.#output(tensor.data, tensor.shape);
+      timesMs.push(performance.now() - askedMs);
+    }
+    const wallMs = performance.now() - beginMs;
+    const { user, system } = process.cpuUsage(before);
+    return { timesMs, wallMs, cpuMs: (user + system) / 1000 };
+  }
+
+  async #label(jpeg: Buffer): Promise<number> {
+    const { width, height } = this.#model;
+    const pixels = await sharp(jpeg).resize(width, height, { fit: "fill" }).removeAlpha().raw().toBuffer();
+    const scores = await this.#output(normalised(pixels, width * height), [1, 3, height, width]);
+    let best = 0;
+    for (let at = 1; at < scores.length; at += 1) if ((scores[at] ?? 0) > (scores[best] ?? 0)) best = at;
+    return best;
+  }
+
+  async #output(data: Float32Array, shape: readonly number[]): Promise<Float32Array> {
+    const results = await this.#session.run({
+      [this.#session.inputNames[0] ?? ""]: new Tensor("float32", data, shape),
+    });
+    return results[this.#session.outputNames[0] ?? ""]?.data as Float32Array;
+  }
 }
 
 /** Pixel by pixel, as examples do it: BGR planes, (v / 255 − 0.5) / 0.5. */

@@ -1,140 +1,172 @@
-import { availableParallelism } from "node:os";
-import sharp from "sharp";
-import { labelModelFile, labelPreprocess } from "../fixtures/label-model.js";
-import { labelText, renderLabel } from "../fixtures/labels.js";
-import type { BareModel, BareWork } from "./bare-process.js";
-import { Child } from "./child.js";
-import type { Load, LoadResult } from "./load-process.js";
-import { type Comparison, comparisonText, median } from "./measure.js";
-import { postBytes } from "./raw-client.js";
-import { type ServedModel, serveClassifier } from "./served-model.js";
+import { mkdtemp, readdir, rm, stat } from "node:fs/promises";
 
-const rounds = 9;
-const perRound = 300;
-const saturating = 8;
-const path = "/v2/models/classifier/infer";
-const { width = 0, height = 0 } = labelPreprocess.resize;
-const bareModel: BareModel = { modelFile: labelModelFile, threads: 1, width, height };
-const tensor = { data: new Float32Array(3 * width * height).fill(0.25), shape: [1, 3, height, width] };
+import { setPriority, tmpdir } from "node:os";
+import { join } from "node:path";
+import { performance } from "node:perf_hooks";
+import { systemClock } from "@muster/shared/node";
+import { ended, pushLarge, rollOut } from "../e2e/line.js";
+import { renderLabel } from "../fixtures/labels.js";
+import { AgentMachine, eventually, HubMachine } from "../fleet/fleet.js";
+import { median } from "./measure.js";
 
-/** One request after the other: what HTTP, queue and threads add to the bare libraries. */
-export async function benchLatency(): Promise<string> {
-  const served = await serveClassifier(workers());
-  const [load, bare] = [new Child("./load-process.js"), new Child("./bare-process.js")];
-  try {
-    await bare.ask(bareModel);
-    const rows: Comparison[] = [];
-    for (const [what, pictures] of await pictureSets()) {
-      const ours = () => load.ask<LoadResult>(loadOf(served, pictures.map(jpegRequest(served.url)), 1, perRound));
-      const plain = () => bare.ask<LoadResult>({ pictures, count: perRound } satisfies BareWork);
-      rows.push({ what: `${what}, p50`, ...(await inTurn(ours, plain, p50)), unit: "ms" });
-    }
-    const ours = () => load.ask<LoadResult>(loadOf(served, [tensorRequest(served.url)], 1, perRound));
-    const plain = () => bare.ask<LoadResult>({ tensor, count: perRound } satisfies BareWork);
-    const both = await inTurn(ours, plain, p50);
-    rows.push({ what: "binary tensor to scores, p50", ...both, unit: "ms" });
-    const text = comparisonText("Inference by HTTP, one request at a time", "onnxruntime-node + sharp", rows);
-    return `${text}\n  a binary tensor takes ${(both.ours - both.plain).toFixed(3)} ms more than session.run`;
-  } finally {
-    for (const child of [load, bare]) child.close();
-    await served.close();
-  }
-}
+const rounds = 7;
+const perSecond = 40;
+const idleMs = 4000;
+/** Shorter than the transfer takes. */
+const besideMs = 3000;
 
-/** Answers per second with more clients than the machine has cores; the clients work on the same cores. */
-export async function benchSaturation(): Promise<string> {
-  const served = await serveClassifier(workers());
-  const cores = availableParallelism();
-  const load = new Child("./load-process.js");
-  const bare = Array.from({ length: cores }, () => new Child("./bare-process.js"));
-  try {
-    await Promise.all(bare.map((child) => child.ask(bareModel)));
-    const rows: Comparison[] = [];
-    const measure = async (what: string, requests: readonly Buffer[], work: Omit<BareWork, "count">) => {
-      const ours = () => load.ask<LoadResult>(loadOf(served, requests, saturating, perRound * cores));
-      const plain = async () => {
-        const results = await Promise.all(bare.map((child) => child.ask<LoadResult>({ ...work, count: perRound })));
-        return {
-          timesMs: results.flatMap(({ timesMs }) => timesMs),
-          wallMs: Math.max(...results.map(({ wallMs }) => wallMs)),
-          cpuMs: 0,
-        };
-      };
-      rows.push({ what, ...(await inTurn(ours, plain, perSecond)), unit: "1/s" });
-    };
-    for (const [what, pictures] of await pictureSets()) {
-      await measure(what, pictures.map(jpegRequest(served.url)), { pictures });
-    }
-    await measure("binary tensor to scores", [tensorRequest(served.url)], { tensor });
-    return comparisonText(
-      `Inference at saturation, ${saturating} clients`,
-      `${cores} processes of the bare libraries`,
-      rows,
-    );
-  } finally {
-    for (const child of [load, ...bare]) child.close();
-    await served.close();
-  }
-}
+/** How a transfer is held against the inference beside it. */
+const cases = [
+  { name: "full speed", deviceBytesPerSecond: 0, sizeBytes: 500_000_000 },
+  { name: "100 Mbit/s", deviceBytesPerSecond: 12_500_000, sizeBytes: 100_000_000 },
+];
 
-function workers(): number {
-  return Math.min(2, availableParallelism());
-}
-
-/** Photos of a label as a small camera makes them, and cut out of a large picture. */
-async function pictureSets(): Promise<[string, Buffer[]][]> {
-  const small = await Promise.all(
-    Array.from({ length: 8 }, (_, seed) => renderLabel({ text: labelText(seed), rotated: seed % 2 === 1, seed })),
-  );
-  const large = await Promise.all(
-    small.map((jpeg) => sharp(jpeg).resize(1280, 720, { fit: "fill" }).jpeg().toBuffer()),
-  );
-  return [
-    ["JPEG of 384×96 to label", small],
-    ["JPEG of 1280×720 to label", large],
+/** Latency of inference while the agent fetches a model, beside what it is without. */
+export async function benchInference(): Promise<string> {
+  const lines = [
+    `Label classifier by HTTP, ${perSecond} pictures a second, timed from when each was due; agent, runner, hub and this client`,
+    "share the cores, which a device and its hub do not: the hub runs at the lowest priority. Medians of rounds",
+    row(["transfer", "MB/s", "p50 without", "p50 beside", "p99 without", "p99 beside", "p99 ratio", "of all"]),
   ];
-}
-
-function jpegRequest(url: string): (jpeg: Buffer) => Buffer {
-  return (jpeg) => postBytes(url, path, { "content-type": "image/jpeg" }, jpeg);
-}
-
-function tensorRequest(url: string): Buffer {
-  const { data, shape } = tensor;
-  const parameters = { binary_data_size: data.byteLength };
-  const inputs = [{ name: "x", datatype: "FP32", shape, parameters }];
-  const json = Buffer.from(JSON.stringify({ inputs, parameters: { binary_data_output: true } }));
-  const headers = {
-    "content-type": "application/octet-stream",
-    "inference-header-content-length": String(json.length),
-  };
-  return postBytes(url, path, headers, Buffer.concat([json, Buffer.from(data.buffer)]));
-}
-
-function loadOf({ url }: ServedModel, requests: readonly Buffer[], clients: number, count: number): Load {
-  return { url, requests, clients, count };
-}
-
-/** Medians over rounds in which both take turns, after one that does not count. */
-async function inTurn(
-  ours: () => Promise<LoadResult>,
-  plain: () => Promise<LoadResult>,
-  figure: (result: LoadResult) => number,
-): Promise<{ ours: number; plain: number }> {
-  const figures = { ours: [] as number[], plain: [] as number[] };
-  for (let round = 0; round <= rounds; round += 1) {
-    for (const [name, work] of [["ours", ours] as const, ["plain", plain] as const]) {
-      const value = figure(await work());
-      if (round > 0) figures[name].push(value);
+  for (const given of cases) {
+    const folder = await mkdtemp(join(tmpdir(), "muster-bench-"));
+    try {
+      lines.push(await benchCase(folder, given));
+    } finally {
+      await rm(folder, { recursive: true, force: true, maxRetries: 5 });
     }
   }
-  return { ours: median(figures.ours), plain: median(figures.plain) };
+  return lines.join("\n");
 }
 
-function p50({ timesMs }: LoadResult): number {
-  return median(timesMs);
+async function benchCase(folder: string, { name, deviceBytesPerSecond, sizeBytes }: (typeof cases)[number]) {
+  const hub = await HubMachine.start(folder, { tickMs: 200, deviceBytesPerSecond });
+  const agent = new AgentMachine(folder, "d1");
+  try {
+    await agent.join(hub, "site=lyon");
+    await agent.start();
+    await pushLarge(hub, folder, "1.0.0", "fp32", 0);
+    await ended(hub, (await rollOut(hub, "1.0.0")).id);
+    // Encrypted, so that it is fetched whole and as it is.
+    await pushLarge(hub, folder, "2.0.0", "fp32", sizeBytes, "--encrypt");
+    await rankLast(hub.program.pid);
+    const load = new Load(agent, await renderLabel({ text: "MUSTER", rotated: false, seed: 1 }));
+    const seen: Beside[] = [];
+    for (let round = 0; round < rounds; round += 1) {
+      const idle = await load.during(nothing);
+      const { id } = await rollOut(hub, "2.0.0");
+      const beside = await load.during(() => transferOf(agent));
+      const mbPerSecond = beside.bytes / 1000 / beside.ms;
+      seen.push({ idle: idle.latencies, beside: beside.latencies, mbPerSecond });
+      await hub.operator.run("rollout", "halt", id);
+      await eventually("it is gone", async () => ((await partialBytes(agent)) === 0 ? true : undefined));
+    }
+    return textOf(name, seen);
+  } finally {
+    if (agent.started) await agent.program.stop();
+    await hub.program.stop();
+  }
 }
 
-function perSecond({ timesMs, wallMs }: LoadResult): number {
-  return (timesMs.length * 1000) / wallMs;
+interface Beside {
+  readonly idle: readonly number[];
+  readonly beside: readonly number[];
+  readonly mbPerSecond: number;
+}
+
+function textOf(name: string, seen: readonly Beside[]): string {
+  const of = (pick: (round: Beside) => number) => median(seen.map(pick));
+  const ms = (value: number) => `${value.toFixed(1)} ms`;
+  const [idle, beside] = [seen.flatMap((round) => round.idle), seen.flatMap((round) => round.beside)];
+  return row([
+    ...[name, of((round) => round.mbPerSecond).toFixed(0)],
+    ...[ms(of((round) => share(round.idle, 0.5))), ms(of((round) => share(round.beside, 0.5)))],
+    ...[ms(of((round) => share(round.idle, 0.99))), ms(of((round) => share(round.beside, 0.99)))],
+    `${of((round) => share(round.beside, 0.99) / share(round.idle, 0.99)).toFixed(2)}×`,
+    `${(share(beside, 0.99) / share(idle, 0.99)).toFixed(2)}×`,
+  ]);
+}
+
+/** Asks for one picture again and again, at a steady rate whether answers come or not. */
+class Load {
+  readonly #agent: AgentMachine;
+  readonly #picture: Uint8Array;
+
+  constructor(agent: AgentMachine, picture: Uint8Array) {
+    this.#agent = agent;
+    this.#picture = picture;
+  }
+
+  /** Latencies, in milliseconds, of what was due while the work went on. */
+  async during(work: () => Promise<Span>): Promise<{ latencies: number[]; ms: number; bytes: number }> {
+    const beginMs = performance.now();
+    const answers: Promise<{ dueMs: number; ms: number }>[] = [];
+    let over = false;
+    const span = work().finally(() => {
+      over = true;
+    });
+    for (let at = 0; !over; at += 1) {
+      const dueMs = beginMs + (at * 1000) / perSecond;
+      const waitMs = dueMs - performance.now();
+      if (waitMs > 0) await systemClock.sleep(waitMs);
+      answers.push(this.#ask(dueMs));
+    }
+    const { fromMs, toMs, bytes } = await span;
+    const within = (await Promise.all(answers)).filter(({ dueMs }) => dueMs >= fromMs && dueMs < toMs);
+    return { latencies: within.map(({ ms }) => ms), ms: toMs - fromMs, bytes };
+  }
+
+  async #ask(dueMs: number): Promise<{ dueMs: number; ms: number }> {
+    const response = await this.#agent.infer(this.#picture);
+    if (!response.ok) throw new Error(`inference answered ${response.status}: ${await response.text()}`);
+    await response.arrayBuffer();
+    return { dueMs, ms: performance.now() - dueMs };
+  }
+}
+
+/** From when to when an agent fetched something. */
+interface Span {
+  readonly fromMs: number;
+  readonly toMs: number;
+  readonly bytes: number;
+}
+
+async function nothing(): Promise<Span> {
+  const fromMs = performance.now();
+  await systemClock.sleep(idleMs);
+  return { fromMs, toMs: performance.now(), bytes: 0 };
+}
+
+/** Some seconds in which the agent fetches, from when it has begun. */
+async function transferOf(agent: AgentMachine): Promise<Span> {
+  await eventually("bytes arrive", async () => ((await partialBytes(agent)) > 2_000_000 ? true : undefined));
+  const [fromMs, fromBytes] = [performance.now(), await partialBytes(agent)];
+  await systemClock.sleep(besideMs);
+  return { fromMs, toMs: performance.now(), bytes: (await partialBytes(agent)) - fromBytes };
+}
+
+/** What the disk holds of what is being fetched. */
+async function partialBytes(agent: AgentMachine): Promise<number> {
+  const folder = join(agent.dataDir, "models", "partials");
+  const sizes = (await readdir(folder)).map(async (file) => (await stat(join(folder, file)).catch(gone)).blocks * 512);
+  return (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0);
+}
+
+/** A partial file is given its name at its end. */
+function gone(): { blocks: number } {
+  return { blocks: 0 };
+}
+
+/** Lets everything else on this machine go before a process, with all threads it has. */
+async function rankLast(pid: number): Promise<void> {
+  for (const thread of await readdir(`/proc/${pid}/task`)) setPriority(Number(thread), 19);
+}
+
+function share(values: readonly number[], at: number): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor(at * sorted.length))] ?? Number.NaN;
+}
+
+function row(cells: readonly string[]): string {
+  return `  ${cells.map((cell, at) => (at === 0 ? cell.padEnd(12) : cell.padStart(13))).join("")}`;
 }

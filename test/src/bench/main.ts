@@ -1,16 +1,22 @@
 // `npm run bench -- [name …]`: measurements, each beside what a user would have without Muster, in one run.
 import { availableParallelism, cpus } from "node:os";
+import { benchBytesSent } from "./bytes-sent.js";
 import { benchConnects } from "./connects.js";
-import { benchLatency, benchSaturation } from "./inference.js";
+import { benchInference } from "./inference.js";
+import { benchLatency, benchSaturation } from "./inference-speed.js";
+import { benchLarge } from "./large.js";
+import { benchLinks } from "./links.js";
 import { benchMemory } from "./memory.js";
+import { benchPreprocess } from "./preprocess.js";
 import { benchMosquitto } from "./transfer-mosquitto.js";
 import { benchFanOut, benchTransfers } from "./transfers.js";
 import { benchEncryption, benchIndex } from "./trust.js";
 
 const benches: Readonly<Record<string, readonly (() => Promise<string>)[]>> = {
-  transfer: [benchTransfers, benchFanOut],
-  inference: [benchLatency, benchSaturation],
   mosquitto: [benchMosquitto],
+  transfer: [benchTransfers, benchFanOut, benchLinks, benchBytesSent],
+  "transfer-4gb": [benchLarge],
+  inference: [benchLatency, benchSaturation, benchPreprocess, benchInference],
   security: [benchConnects, benchIndex, benchEncryption],
   memory: [benchMemory],
 };

@@ -1,6 +1,8 @@
 import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { performance } from "node:perf_hooks";
 import { FolderShelf, MemorySpool, openMqttLink, Transfer, Uplink } from "@muster/agent/testing";
+import type { Artifact } from "@muster/shared";
 import { systemClock } from "@muster/shared/node";
 import { OpensslCa } from "../fleet/openssl-ca.js";
 import { nothing, quiet } from "./quiet.js";
@@ -8,8 +10,10 @@ import type { Place } from "./transfers.js";
 
 /** A device of a benchmark: the agent's own link and transfer, without the rest of it. */
 export interface Device {
-  /** Fetches the artifact into its shelf. */
-  fetch(): Promise<void>;
+  /** Fetches the artifact, or another one, into its shelf; with shortcuts, the shortest way. */
+  fetch(other?: Artifact, shortcuts?: Parameters<Transfer["fetchArtifact"]>[3]): Promise<void>;
+  /** Milliseconds until the hub's acknowledgement of a message is here, which waits behind the chunks under way. */
+  controlMs(): Promise<number>;
   /** Disconnects and empties the shelf. */
   close(): Promise<void>;
 }
@@ -42,7 +46,13 @@ export async function newDevice(
   const deps = { link: uplink, shelf, clock: systemClock, log: quiet, allowance, maxArtifactBytes: 5e9 };
   const transfer = new Transfer(deps);
   return {
-    fetch: () => transfer.fetchArtifact(artifact, new AbortController().signal, nothing),
+    controlMs: async () => {
+      const beginMs = performance.now();
+      await uplink.renew({ request: "nobody-answers", csr: "none" });
+      return performance.now() - beginMs;
+    },
+    fetch: (other = artifact, shortcuts) =>
+      transfer.fetchArtifact(other, new AbortController().signal, nothing, shortcuts),
     close: async () => {
       await uplink.close();
       await rm(target, { recursive: true });

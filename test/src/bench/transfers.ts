@@ -172,6 +172,7 @@ export async function overMqtt(place: Place, port: number, round: number): Promi
   return ms;
 }
 
+/** Milliseconds for the file by HTTPS, stored as a careful download script does; `round` names it. */
 export async function overHttps(place: Place, port: number, round: number): Promise<number> {
   const ca = await readFile(join(place.folder, "identity", "ca.crt.pem"));
   const beginMs = performance.now();

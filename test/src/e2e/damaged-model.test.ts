@@ -62,6 +62,23 @@ test("a committed model whose file is damaged never runs: the one before serves 
       await rm(blobPath(agent, manifestDigest));
     });
   });
+  await t.test("the version before is fetched again as well, although nothing wants it", async () => {
+    const before = await hub.operator.json<VersionView>("model", "show", model, "1.0.0");
+    const [variant] = before.manifest.variants;
+    assert.ok(variant !== undefined);
+    await agent.program.stop();
+    // What serves is damaged too, so that the device looks at all of its files now, and not within a day.
+    await truncate(path, artifact.sizeBytes - 1);
+    await rm(blobPath(agent, variant.artifact.sha256));
+    await rm(blobPath(agent, before.manifestDigest));
+    await agent.start();
+    for (const version of ["2.0.0", "1.0.0"])
+      await agent.program.waitFor("model.repaired", 60_000, (line) => line.version === version);
+    assert.equal(await answers(), "2.0.0");
+    assert.deepEqual(await damagedBlobs(agent), []);
+    const { blobs } = await shelfFiles(agent);
+    assert.ok([before.manifestDigest, variant.artifact.sha256].every((digest) => blobs.includes(digest)));
+  });
   await eventually("the hub was told", async () => {
     const told = await kinds();
     return ["model.unusable", "model.damaged", "model.repaired"].every((kind) => told.includes(kind))

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import { MusterError } from "@muster/shared";
+import type { Buffers } from "../buffers.js";
 import type { BinaryTail } from "../oip/infer-request.js";
 
 /** What bodies may cost at most. */
@@ -43,9 +44,11 @@ export class BodyBudget {
 /** The bytes of a request, as they came from the network. */
 export class Body {
   readonly #parts: readonly Buffer[];
+  readonly #buffers: Buffers;
   readonly length: number;
 
-  constructor(parts: readonly Buffer[]) {
+  constructor(parts: readonly Buffer[], buffers: Buffers) {
+    this.#buffers = buffers;
     this.#parts = parts;
     this.length = parts.reduce((sum, { length }) => sum + length, 0);
   }
@@ -58,7 +61,7 @@ export class Body {
 
   /** A copy of a part in memory of its own, which may be handed to another thread. */
   take(from: number, to: number): Uint8Array<ArrayBuffer> {
-    const bytes = new Uint8Array(new ArrayBuffer(to - from));
+    const bytes = new Uint8Array(this.#buffers.take(to - from));
     let start = 0;
     for (const part of this.#parts) {
       const [first, last] = [Math.max(from, start), Math.min(to, start + part.length)];
@@ -68,9 +71,11 @@ export class Body {
     return bytes;
   }
 
-  /** The text of the first bytes. Throws `request/invalid` when the body is shorter. */
-  text(length = this.length): string {
-    if (length <= this.length) return Buffer.from(this.take(0, length).buffer).toString("utf8");
+  /** The first bytes. Throws `request/invalid` when the body is shorter. */
+  head(length: number): Buffer {
+    const [first] = this.#parts;
+    if (first !== undefined && first.length >= length) return first.subarray(0, length);
+    if (length <= this.length) return this.whole().subarray(0, length);
     const message = `Inference-Header-Content-Length is ${length}, but the body has ${this.length} bytes; it is cut off`;
     throw new MusterError("request/invalid", message);
   }
@@ -85,10 +90,15 @@ export class Body {
  * Reads a body. `hold` is told of bytes as they come, and may throw. Throws `input/too-large` for more than `maxBytes`, and
  * `runner/client-gone` when the connection ends before the body does.
  */
-export function readBody(request: IncomingMessage, maxBytes: number, hold: (bytes: number) => void): Promise<Body> {
+export function readBody(
+  request: IncomingMessage,
+  { maxBytes, buffers }: { readonly maxBytes: number; readonly buffers: Buffers },
+  hold: (bytes: number) => void,
+): Promise<Body> {
   const declared = Number(request.headers["content-length"] ?? 0);
-  const large = new MusterError("input/too-large", `the body is larger than the ${maxBytes} bytes that are taken`);
-  if (declared > maxBytes) return Promise.reject(large);
+  const large = () =>
+    new MusterError("input/too-large", `the body is larger than the ${maxBytes} bytes that are taken`);
+  if (declared > maxBytes) return Promise.reject(large());
   return new Promise((resolve, reject) => {
     const parts: Buffer[] = [];
     let bytes = 0;
@@ -98,7 +108,7 @@ export function readBody(request: IncomingMessage, maxBytes: number, hold: (byte
     };
     const onData = (part: Buffer) => {
       bytes += part.length;
-      if (bytes > maxBytes) return fail(large);
+      if (bytes > maxBytes) return fail(large());
       try {
         hold(part.length);
         parts.push(part);
@@ -107,9 +117,10 @@ export function readBody(request: IncomingMessage, maxBytes: number, hold: (byte
       }
     };
     request.on("data", onData);
-    request.once("end", () => resolve(new Body(parts)));
+    request.once("end", () => resolve(new Body(parts, buffers)));
     request.once("error", () => fail(clientGone()));
-    request.once("close", () => fail(clientGone()));
+    // It closes in order, too; an error is expensive to make for that.
+    request.once("close", () => request.complete || fail(clientGone()));
   });
 }
 

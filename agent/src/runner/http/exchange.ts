@@ -1,7 +1,16 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Buffers } from "../buffers.js";
 import { headerWishes } from "../oip/wishes.js";
 import { Ticket, type Wishes } from "../ticket.js";
 import { type Body, type BodyBudget, clientGone, readBody } from "./body.js";
+
+/** What requests share. */
+export interface ExchangeLimits {
+  readonly budget: BodyBudget;
+  readonly buffers: Buffers;
+  /** For requests that do not say it themselves. */
+  readonly timeoutMs: number;
+}
 
 /** One request, as a route sees it. */
 export class Exchange {
@@ -9,22 +18,20 @@ export class Exchange {
   /** What the path of the route leaves open. */
   readonly params: Readonly<Record<string, string>>;
   readonly #response: ServerResponse;
-  readonly #budget: BodyBudget;
+  readonly #limits: ExchangeLimits;
   readonly #arrivedMs = performance.now();
-  readonly #defaultTimeoutMs: number;
   #tickets: Ticket[] = [];
   #heldBytes = 0;
 
   constructor(
     [request, response]: readonly [IncomingMessage, ServerResponse],
     params: Readonly<Record<string, string>>,
-    { budget, timeoutMs }: { readonly budget: BodyBudget; readonly timeoutMs: number },
+    limits: ExchangeLimits,
   ) {
     this.request = request;
     this.params = params;
     this.#response = response;
-    this.#budget = budget;
-    this.#defaultTimeoutMs = timeoutMs;
+    this.#limits = limits;
     response.once("close", this.#closed);
   }
 
@@ -42,14 +49,15 @@ export class Exchange {
   body(): Promise<Body> {
     // A client that asked first sends its body only now; one that is refused need not send it.
     if (this.request.headers.expect !== undefined) this.#response.writeContinue();
-    return readBody(this.request, this.#budget.limits.maxBodyBytes, (bytes) => {
-      this.#budget.take(bytes);
+    const { budget, buffers } = this.#limits;
+    return readBody(this.request, { maxBytes: budget.limits.maxBodyBytes, buffers }, (bytes) => {
+      budget.take(bytes);
       this.#heldBytes += bytes;
     });
   }
 
   /** A ticket that ends when the client goes away, or when the time of the request is over, counted from its arrival. */
-  ticket({ priority, timeoutMs = this.#defaultTimeoutMs }: Wishes): Ticket {
+  ticket({ priority, timeoutMs = this.#limits.timeoutMs }: Wishes): Ticket {
     const leftMs = Math.max(1, timeoutMs - (performance.now() - this.#arrivedMs));
     const ticket = new Ticket({ priority, timeoutMs: leftMs });
     if (this.#response.destroyed) ticket.end(clientGone());
@@ -58,7 +66,7 @@ export class Exchange {
   }
 
   readonly #closed = (): void => {
-    this.#budget.give(this.#heldBytes);
+    this.#limits.budget.give(this.#heldBytes);
     this.#heldBytes = 0;
     for (const ticket of this.#tickets) {
       ticket.close();

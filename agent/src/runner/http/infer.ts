@@ -1,4 +1,4 @@
-import { asMusterError, invalid, MusterError } from "@muster/shared";
+import { asMusterError, MusterError } from "@muster/shared";
 import { boundaryOf, type Part, readMultipart } from "../../core/multipart.js";
 import type { Inference, InputAnswers } from "../inference.js";
 import type { LoadedSlot } from "../loaded-slot.js";
@@ -6,6 +6,7 @@ import { isInferRequest, maxRows, readInferRequest } from "../oip/infer-request.
 import { inferResponse } from "../oip/infer-response.js";
 import type { Body } from "./body.js";
 import type { Exchange } from "./exchange.js";
+import { parseJson } from "./json-body.js";
 import { errorBody, jsonReply, jsonTextReply, type Reply } from "./reply.js";
 
 /** Types that say nothing of what the bytes are; the bytes themselves do. */
@@ -25,7 +26,7 @@ export async function infer(exchange: Exchange, inference: Inference, to: Loaded
   const headerLength = request.headers["inference-header-content-length"];
   if (headerLength !== undefined) return answerTensors(exchange, inference, to, body, lengthOf(headerLength));
   if (mediaType !== "application/json") return answerInput(exchange, inference, to, body);
-  const json = parsed(body.text());
+  const json = parseJson(body.whole());
   const isOurs = to.pipeline.accepts.includes("application/json") && !isInferRequest(json);
   return isOurs ? answerInput(exchange, inference, to, body) : answerTensors(exchange, inference, to, body, json);
 }
@@ -63,7 +64,7 @@ async function answerTensors(
   header: unknown,
 ): Promise<Reply> {
   const [json, tail] =
-    typeof header === "number" ? [parsed(body.text(header)), body.tail(header)] : [header, body.tail(body.length)];
+    typeof header === "number" ? [parseJson(body.head(header)), body.tail(header)] : [header, body.tail(body.length)];
   const request = readInferRequest(json, tail, to.slot.manifest);
   const inHeaders = exchange.wishes();
   const { priority = inHeaders.priority, timeoutMs = inHeaders.timeoutMs } = request.wishes;
@@ -106,15 +107,6 @@ async function answerPart(
   } catch (error) {
     const refusal = asMusterError(error);
     return { answer: { file, ...errorBody(refusal) }, refusal };
-  }
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (cause) {
-    const problems = [{ field: "", message: `is no JSON: ${(cause as Error).message.slice(0, 200)}` }];
-    throw invalid("request/invalid", "the request", problems);
   }
 }
 

@@ -1,5 +1,5 @@
 import { chmod, readFile, rm } from "node:fs/promises";
-import { createServer, type Server } from "node:http";
+import { createServer, type Server, type ServerOptions } from "node:http";
 import { createServer as createTlsServer } from "node:https";
 import { connect } from "node:net";
 import { MusterError, messageOf } from "@muster/shared";
@@ -10,25 +10,34 @@ const portPatience = { tries: 20, pauseMs: 100 };
 /** For the agent's user and group. */
 const socketMode = 0o660;
 
-/**
- * How long a connection may take, in milliseconds: to say what it asks, to send all of it, and to be idle. The slow would
- * else hold their places against the others.
- */
-export const patience = { headersTimeout: 10_000, requestTimeout: 30_000, keepAliveTimeout: 60_000 };
+/** How long a connection may be idle between two requests. */
+const idleMs = 60_000;
+/** How often it is looked for connections that take too long. */
+const checkMs = 2000;
 
 /** A server that is not listening yet, with the limits of its connections. Throws `config/invalid` for its TLS files. */
-export async function newListener({ tls, maxConnections }: ServingSettings): Promise<Server> {
-  const options = { ...patience, connectionsCheckingInterval: 2000, maxHeaderSize: 16_384 };
+export async function newListener({ tls, maxConnections, arrivalMs }: ServingSettings): Promise<Server> {
+  // Who is slow would else hold a place against the others.
+  const options = {
+    headersTimeout: Math.ceil(arrivalMs / 3),
+    requestTimeout: arrivalMs,
+    keepAliveTimeout: idleMs,
+    connectionsCheckingInterval: Math.min(checkMs, arrivalMs),
+    maxHeaderSize: 16_384,
+  };
   const server = tls === undefined ? createServer(options) : await newTlsListener(tls, options);
   server.maxConnections = maxConnections;
   server.maxHeadersCount = 100;
   return server;
 }
 
-async function newTlsListener({ certificateFile, keyFile }: NonNullable<ServingSettings["tls"]>, options: object) {
+async function newTlsListener(
+  { certificateFile, keyFile }: NonNullable<ServingSettings["tls"]>,
+  options: ServerOptions,
+) {
   try {
     const [cert, key] = await Promise.all([readFile(certificateFile), readFile(keyFile)]);
-    return createTlsServer({ ...options, cert, key, minVersion: "TLSv1.2", handshakeTimeout: patience.headersTimeout });
+    return createTlsServer({ ...options, cert, key, minVersion: "TLSv1.2", handshakeTimeout: 10_000 });
   } catch (cause) {
     throw new MusterError("config/invalid", `inferenceTls cannot be used: ${messageOf(cause)}`, { cause });
   }

@@ -1,9 +1,10 @@
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { asMusterError, type Log, MusterError } from "@muster/shared";
+import type { Buffers } from "../buffers.js";
 import type { ServingSettings } from "../serving-settings.js";
 import { BodyBudget } from "./body.js";
-import { Exchange } from "./exchange.js";
+import { Exchange, type ExchangeLimits } from "./exchange.js";
 import { listenOnPort, listenOnSocket, newListener } from "./listen.js";
 import { errorReply, type Reply } from "./reply.js";
 import { type Route, RouteTable } from "./routes.js";
@@ -14,6 +15,8 @@ export interface HttpDeps {
   readonly routes: readonly Route[];
   /** Counts what happens. */
   readonly traffic: Traffic;
+  /** Where the memory of tensors comes from. */
+  readonly buffers: Buffers;
   readonly log: Log;
 }
 
@@ -58,13 +61,14 @@ export async function serveHttp(deps: HttpDeps, settings: ServingSettings): Prom
 class Desk {
   readonly #deps: HttpDeps;
   readonly #routes: RouteTable;
-  readonly #limits: { readonly budget: BodyBudget; readonly timeoutMs: number };
+  readonly #limits: ExchangeLimits;
   #closing = false;
 
   constructor(deps: HttpDeps, settings: ServingSettings) {
     this.#deps = deps;
     this.#routes = new RouteTable(deps.routes);
-    this.#limits = { budget: new BodyBudget(settings), timeoutMs: settings.timeoutMs };
+    const { timeoutMs } = settings;
+    this.#limits = { budget: new BodyBudget(settings), buffers: deps.buffers, timeoutMs };
   }
 
   serve(server: Server, tokens: Tokens): void {
@@ -117,12 +121,9 @@ class Desk {
       ...(this.#closing ? { connection: "close" } : {}),
     });
     if (request.method === "HEAD") response.end();
-    else if (body.length === 1) response.end(body[0]);
     else {
-      response.cork();
-      for (const part of body) response.write(part);
-      response.end();
-      response.uncork();
+      for (const part of body.slice(0, -1)) response.write(part);
+      response.end(body.at(-1));
     }
     // What still comes of a body that was refused is read and thrown away: a client that is busy sending would see a reset
     // instead of this answer. The time for a whole request bounds it.

@@ -96,6 +96,34 @@ test("of a device are shown what holds it back, the ways its trial tried, and th
   assert.match(out, /fp32 +not fetched: the disk has 1\.0 MB free/);
 });
 
+test("a device is shown with where its inputs come from and its answers go to", async (t) => {
+  const device = sampleDevice("cam-1");
+  const counts = { taken: 7, failed: 0, dropped: 31 };
+  const reported = {
+    ...device.reported,
+    sources: [
+      {
+        type: "video",
+        target: "rtsp://cam/1",
+        model: "defects",
+        state: "waiting",
+        reason: "no version serves",
+        ...counts,
+      },
+    ],
+    sinks: [
+      {
+        ...{ type: "webhook", target: "https://line.example/hook", state: "failed", waiting: 5, written: 2 },
+        ...{ failed: 0, dropped: 0, lastError: "the receiver answers 503" },
+      },
+    ],
+  };
+  const hub = await startFakeHub(t, { "GET /v1/devices/cam-1": () => ({ ...device, reported }) });
+  const { out } = await runCliHere(["device", "show", "cam-1", "--hub", hub.url]);
+  assert.match(out, /video rtsp:\/\/cam\/1 → defects +waiting: no version serves +7 +0 +31/);
+  assert.match(out, /webhook https:\/\/line\.example\/hook +failed +2 +5 +0 +0 +the receiver answers 503/);
+});
+
 test("an invitation prints the line for the device and until when it works", async (t) => {
   let asked: unknown;
   const hub = await startFakeHub(t, {

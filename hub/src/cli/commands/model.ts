@@ -25,6 +25,7 @@ export function modelCommands(root: Command, session: Session): void {
   republishCommand(group, session);
   listCommand(group, session);
   showCommand(group, session);
+  removeCommand(group, session);
 }
 
 interface PushFlags {
@@ -119,6 +120,21 @@ function showCommand(group: Command, session: Session): void {
       session.show(answer, (shown) => versionText(shown, session));
     });
   withExamples(command, "muster model show defects 1.0.0", "muster model show defects 1.0.0 --json | jq .manifest");
+}
+
+function removeCommand(group: Command, session: Session): void {
+  const command = group
+    .command("remove")
+    .alias("rm")
+    .description("remove a version that no device runs, wants or could go back to and no rollout needs, and its bytes")
+    .argument("<model>", "name of the model")
+    .argument("<version>", "its version")
+    .action(async (model: string, version: string) => {
+      const api = await session.api();
+      await api.delete(route`/v1/models/${model}/versions/${version}`);
+      session.show({ value: version, raw: { removed: { model, version } } }, () => `${model} ${version} is removed`);
+    });
+  withExamples(command, "muster model remove defects 1.0.0");
 }
 
 function sentText({ files, sizeBytes }: { files: number; sizeBytes: number }, total: number): string {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { RolloutList } from "@muster/shared";
 import { waves } from "../rollout-options.js";
 import { type Asked, Refusal, startFakeHub } from "../testing/fake-hub.js";
 import { runCliHere } from "../testing/run-cli.js";
@@ -169,6 +170,27 @@ test("a rollout is shown with its reason, and every device with its error", asyn
   const list = await runCliHere(["rollout", "ls", "--hub", hub.url]);
   assert.match(list.out, /r-1 +defects 1\.1\.0 +halted +1\/2 +0\/3 +1 +- +1 min ago +wave 1/);
   await assert.rejects(runCliHere(["rollout", "pause", "r-1", "--hub", hub.url]), { code: "rollout/conflict" });
+});
+
+test("a long list is asked for page by page, and what is left out is said", async (t) => {
+  const all = Array.from({ length: 450 }, (_, at) => ({ ...sampleRollout("completed"), id: `r-${at}` }));
+  const hub = await startFakeHub(t, {
+    "GET /v1/rollouts": ({ query }) => {
+      const from = query.before === undefined ? 0 : all.findIndex(({ id }) => id === query.before) + 1;
+      const rollouts = all.slice(from, from + Number(query.limit));
+      return { rollouts, ...(from + rollouts.length < all.length ? { next: rollouts.at(-1)?.id } : {}) };
+    },
+  });
+  const listed = async (...flags: string[]) => {
+    const { out, err } = await runCliHere(["rollout", "ls", "--hub", hub.url, ...flags]);
+    return [out.trimEnd().split("\n").length - 1, err];
+  };
+  assert.deepEqual(await listed(), [50, "there are older ones: --limit 500\n"]);
+  assert.deepEqual(await listed("--limit", "500"), [450, ""]);
+  assert.equal(hub.calls.length, 1 + 3);
+  const { out } = await runCliHere(["rollout", "ls", "--hub", hub.url, "--limit", "300", "--json"]);
+  const { rollouts, next } = JSON.parse(out) as RolloutList;
+  assert.deepEqual([rollouts.length, rollouts.at(-1)?.id, next], [300, "r-299", "r-299"]);
 });
 
 test("wave sizes are counts or shares", () => {

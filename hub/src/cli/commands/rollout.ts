@@ -1,7 +1,8 @@
-import { Rollout, type RolloutAction, RolloutList, RolloutPlan } from "@muster/shared";
-import { type Command, durationOption } from "@muster/shared/node";
+import { Rollout, type RolloutAction, RolloutPlan } from "@muster/shared";
+import { type Command, durationOption, integerOption } from "@muster/shared/node";
 import { counted } from "../counted.js";
 import { withExamples } from "../help.js";
+import { listRollouts } from "../rollout-list.js";
 import { type RolloutFlags, rolloutOptions, startRollout } from "../rollout-options.js";
 import { planText, rolloutTable, rolloutText } from "../rollout-view.js";
 import { watchRollout } from "../rollout-watch.js";
@@ -77,15 +78,18 @@ function listCommand(group: Command, session: Session): void {
   const command = group
     .command("ls")
     .description("list rollouts, the newest first")
-    .action(async () => {
-      const api = await session.api();
-      session.show(await api.get("/v1/rollouts", RolloutList), ({ rollouts }) =>
+    .option("--limit <n>", "at most so many (default: 50)", integerOption)
+    .action(async ({ limit = 50 }: { limit?: number }) => {
+      const answer = await listRollouts(await session.api(), limit);
+      const { rollouts, next } = answer.value;
+      session.show(answer, () =>
         rollouts.length === 0
           ? "No rollout has been started yet: muster rollout start MODEL VERSION"
           : rolloutTable(rollouts, session),
       );
+      if (next !== undefined) session.note(`there are older ones: --limit ${10 * limit}`);
     });
-  withExamples(command, "muster rollout ls");
+  withExamples(command, "muster rollout ls", "muster rollout ls --limit 1000 --json");
 }
 
 function showCommand(group: Command, session: Session): void {

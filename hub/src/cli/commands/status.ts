@@ -1,4 +1,4 @@
-import { HubStatus } from "@muster/shared";
+import { formatBytes, HubStatus } from "@muster/shared";
 import type { Command } from "@muster/shared/node";
 import { withExamples } from "../help.js";
 import type { Session } from "../session.js";
@@ -32,6 +32,7 @@ function statusText(status: HubStatus, { style, nowMs }: Session): string {
       ["devices", devices.online === devices.total ? online : { ...online, paint: style.warn }],
       ["models", String(status.models)],
       ["active rollouts", String(status.activeRollouts)],
+      ["storage", storageText(status)],
       ["mqtt", status.mqttUrl],
       ["enrolment", status.enrolmentUrl],
     ],
@@ -43,4 +44,9 @@ function statusText(status: HubStatus, { style, nowMs }: Session): string {
     style,
   );
   return `${text}\n\nrefused or thrown away since the start:\n${counts}`;
+}
+
+function storageText({ storage: { artifacts, uploads } }: HubStatus): string {
+  const unused = uploads.blobs === 0 ? "" : `, ${formatBytes(uploads.bytes)} of uploads not used yet`;
+  return `${formatBytes(artifacts.bytes)} of artifacts${unused}`;
 }

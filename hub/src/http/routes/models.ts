@@ -21,21 +21,24 @@ import type { Audit } from "../../audit.js";
 import type { Catalog } from "../../catalog.js";
 import type { Encodings } from "../../encodings.js";
 import type { Publishing } from "../../publishing.js";
+import type { Removal } from "../../removal.js";
 import type { App } from "../server.js";
 
 const ByDigest = z.strictObject({ digest: Digest });
+const ByVersion = z.strictObject({ model: ModelName, version: VersionName });
 
 export interface ModelRooms {
   readonly catalog: Catalog;
   readonly publishing: Publishing;
   readonly encodings: Pick<Encodings, "prepared" | "hints">;
+  readonly removal: Removal;
   readonly audit: Audit;
 }
 
 /** /v1/uploads and /v1/models. */
 export function modelRoutes(
   app: App,
-  { catalog, publishing, encodings, audit }: ModelRooms,
+  { catalog, publishing, encodings, removal, audit }: ModelRooms,
   maxArtifactBytes: number,
 ): void {
   const write = { action: "model.write" } as const;
@@ -148,7 +151,7 @@ export function modelRoutes(
       config: read,
       schema: {
         summary: "The signed manifest of a version",
-        params: z.strictObject({ model: ModelName, version: VersionName }),
+        params: ByVersion,
         response: { 200: SignedManifest },
       },
     },
@@ -166,13 +169,30 @@ export function modelRoutes(
     },
     async ({ query }) => ({ versions: await catalog.list(query.model) }),
   );
+  app.delete(
+    "/v1/models/:model/versions/:version",
+    {
+      config: write,
+      schema: {
+        summary: "Remove a version that no device and no rollout needs, and its bytes",
+        params: ByVersion,
+        response: { 204: z.null() },
+      },
+    },
+    async ({ params: { model, version }, actor }, reply) => {
+      const before = async () => (await catalog.get(model, version)).manifestDigest;
+      const change = { action: "model.remove", subject: `${model} ${version}`, before };
+      await audit.change(actor, change, () => removal.remove(model, version, actor.scope));
+      return reply.status(204).send(null);
+    },
+  );
   app.get(
     "/v1/models/:model/versions/:version",
     {
       config: read,
       schema: {
         summary: "Show a version",
-        params: z.strictObject({ model: ModelName, version: VersionName }),
+        params: ByVersion,
         response: { 200: VersionView },
       },
     },

@@ -1,4 +1,12 @@
-import { MusterError, Rollout, RolloutAction, RolloutList, RolloutPlan, StartRollout } from "@muster/shared";
+import {
+  MusterError,
+  Rollout,
+  RolloutAction,
+  RolloutList,
+  RolloutPlan,
+  RolloutQuery,
+  StartRollout,
+} from "@muster/shared";
 import { z } from "zod";
 import type { Audit } from "../../audit.js";
 import { type Actor, coveredBy, narrowed } from "../../core/permission.js";
@@ -14,11 +22,11 @@ export function rolloutRoutes(app: App, rollouts: Rollouts, audit: Audit): void 
   const scoped = ({ scope }: Actor, body: StartRollout) => ({ ...body, selector: narrowed(scope, body.selector) });
   const visible =
     ({ scope }: Actor) =>
-    (rollout: Rollout) =>
-      coveredBy(scope, rollout.selector);
+    (selector: string) =>
+      coveredBy(scope, selector);
   const find = async (actor: Actor, id: string) => {
     const rollout = await rollouts.get(id);
-    if (visible(actor)(rollout)) return rollout;
+    if (visible(actor)(rollout.selector)) return rollout;
     throw new MusterError("access/denied", `rollout ${id} reaches beyond '${actor.scope}'`);
   };
   const stateOf = ({ state, reason }: Rollout) => ({ state, reason });
@@ -41,8 +49,15 @@ export function rolloutRoutes(app: App, rollouts: Rollouts, audit: Audit): void 
   );
   app.get(
     "/v1/rollouts",
-    { config: read, schema: { summary: "List rollouts, newest first", response: { 200: RolloutList } } },
-    async ({ actor }) => ({ rollouts: (await rollouts.list()).filter(visible(actor)) }),
+    {
+      config: read,
+      schema: {
+        summary: "List rollouts, newest first, page by page",
+        querystring: RolloutQuery,
+        response: { 200: RolloutList },
+      },
+    },
+    async ({ query, actor }) => rollouts.list(query, visible(actor)),
   );
   app.get(
     "/v1/rollouts/:id",

@@ -8,8 +8,9 @@ import { expectInput } from "./input-kind.js";
 import { resample } from "./resample.js";
 import { readWav } from "./wav.js";
 
-/** A recording that takes more runs of the model would hold up everybody else. */
-const maxFrames = 100_000;
+/** The most runs of the model a recording may take, and the most numbers of its frames together: it holds up everybody else. */
+const maxFrames = 20_000;
+const maxNumbers = 30_000_000;
 
 /** Recordings as inputs; the model runs frame by frame. */
 export function audioInput(spec: AudioPreprocess, tensors: Tensors): InputSide {
@@ -27,11 +28,14 @@ export function audioInput(spec: AudioPreprocess, tensors: Tensors): InputSide {
     featureKinds: Object.fromEntries(audioFeatureNames.map((feature) => [feature, "number"])),
     async decode(bytes) {
       const { data, rate: recorded } = readWav(bytes);
-      const frames = frame === undefined ? 1 : ((data.length / recorded) * rate) / (frame.hop ?? frame.samples);
-      if (frames > maxFrames) {
+      const samples = (data.length / recorded) * rate;
+      const frames = frame === undefined ? 1 : samples / (frame.hop ?? frame.samples);
+      const numbers = frame === undefined ? samples : Math.max(samples, frames * (frame.samples + frame.context));
+      if (frames > maxFrames || numbers > maxNumbers) {
+        const seconds = (data.length / recorded).toFixed(0);
         throw new MusterError(
           "input/too-large",
-          `the recording makes more than the ${maxFrames} frames that are taken; send a shorter one`,
+          `the recording of ${seconds} s makes ${Math.ceil(frames)} frames, more than are taken at a time; send a shorter one`,
         );
       }
       return { inputs: [{ kind: "audio", data, rate: recorded }], list: false };

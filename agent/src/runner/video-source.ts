@@ -1,0 +1,146 @@
+import { backoffMs, type Clock, MusterError, messageOf, type SourceReport } from "@muster/shared";
+import type { VideoSource as VideoSettings } from "./feed-settings.js";
+import { isFile, startFfmpeg } from "./ffmpeg.js";
+import { type Intake, maxInputBytes } from "./intake.js";
+import { JpegFrames } from "./jpeg-frames.js";
+import { type Environment, readSecret } from "./secret.js";
+import type { Source } from "./source.js";
+import { StallWatch } from "./stall-watch.js";
+
+export interface VideoSourceDeps {
+  readonly settings: VideoSettings;
+  readonly intake: Intake;
+  readonly env: Environment;
+  readonly clock: Clock;
+}
+
+interface Frame {
+  readonly number: number;
+  readonly bytes: Buffer;
+}
+
+const retry = { baseMs: 1000, capMs: 60_000 };
+
+/** Takes frames of a video, the newest when the model is slower than the video; ffmpeg is started again when it ends. */
+export class VideoSource implements Source {
+  readonly #deps: VideoSourceDeps;
+  readonly #stop = new AbortController();
+  readonly #loop: Promise<void>;
+  /** The newest frame, when nobody has taken it yet. */
+  #latest: Frame | undefined;
+  /** The work on frames that is going on. */
+  #answering: Promise<void> | undefined;
+  #number = 0;
+
+  constructor(deps: VideoSourceDeps) {
+    this.#deps = deps;
+    this.#loop = this.#run();
+  }
+
+  status(): SourceReport {
+    return this.#deps.intake.report();
+  }
+
+  async close(): Promise<void> {
+    this.#stop.abort();
+    await this.#loop;
+    await this.#answering;
+  }
+
+  async #run(): Promise<void> {
+    const { settings, intake, clock } = this.#deps;
+    const { signal } = this.#stop;
+    for (let failures = 0; ; ) {
+      // A camera that nobody can look at is not opened.
+      if (!(await intake.room(signal))) return;
+      const before = this.#number;
+      try {
+        await this.#watch();
+        await this.#answering;
+        if (signal.aborted) return;
+        if (isFile(settings.input)) {
+          intake.standing.waiting("the video has ended");
+          return;
+        }
+        intake.standing.failed("the video has ended");
+      } catch (error) {
+        if (signal.aborted) return;
+        intake.standing.failed(messageOf(error), error);
+      }
+      // One that gave frames may come back at once.
+      failures = this.#number > before ? 0 : failures + 1;
+      await clock.sleep(backoffMs(retry, failures, Math.random()), signal).catch(() => undefined);
+    }
+  }
+
+  /** Runs ffmpeg to its end. Throws `source/failed`, `config/invalid`. */
+  async #watch(): Promise<void> {
+    const { settings, intake, clock } = this.#deps;
+    const ffmpeg = startFfmpeg({ settings, input: await this.#input() });
+    const end = () => ffmpeg.end();
+    const { signal } = this.#stop;
+    signal.addEventListener("abort", end);
+    if (signal.aborted) end();
+    const { whenSlow, stallMs, framesPerSecond } = settings;
+    const stall = new StallWatch(clock, Math.max(stallMs, 3000 / framesPerSecond), () => {
+      // While we hold it, it is not at fault.
+      if (whenSlow === "latest") end();
+    });
+    const cutter = new JpegFrames(maxInputBytes);
+    try {
+      for await (const piece of ffmpeg.frames) {
+        for (const bytes of cutter.push(piece)) {
+          stall.saw();
+          // It is the model that makes it run or wait, once frames come.
+          if (intake.standing.state !== "waiting") intake.standing.running();
+          this.#number += 1;
+          await this.#show({ number: this.#number, bytes });
+        }
+      }
+      const error = await ffmpeg.ended;
+      if (error !== undefined) throw error;
+    } catch (error) {
+      if (stall.stalled) throw new MusterError("source/failed", `no frame came for ${stall.afterMs} ms`);
+      // What ffmpeg says is worth more than that its output broke off.
+      throw error instanceof MusterError ? error : ((await ffmpeg.ended) ?? error);
+    } finally {
+      stall.end();
+      signal.removeEventListener("abort", end);
+      end();
+      await ffmpeg.ended;
+    }
+  }
+
+  /** Gives a frame to the model; resolves when the next one may be read. */
+  async #show(frame: Frame): Promise<void> {
+    if (this.#deps.settings.whenSlow === "wait") return this.#take(frame);
+    if (this.#latest !== undefined) this.#deps.intake.drop();
+    this.#latest = frame;
+    this.#answering ??= this.#answerLatest().finally(() => {
+      this.#answering = undefined;
+    });
+  }
+
+  async #answerLatest(): Promise<void> {
+    const { intake } = this.#deps;
+    // Taken only once there is room for it, so that it is the newest one then.
+    while (this.#latest !== undefined && (await intake.room(this.#stop.signal))) {
+      const frame = this.#latest;
+      this.#latest = undefined;
+      if (frame !== undefined) await this.#take(frame);
+    }
+  }
+
+  async #take({ number, bytes }: Frame): Promise<void> {
+    await this.#deps.intake.take({ name: `frame ${number}`, bytes }, this.#stop.signal);
+  }
+
+  async #input(): Promise<string> {
+    const { settings, env } = this.#deps;
+    if (settings.auth === undefined) return settings.input;
+    const url = new URL(settings.input);
+    url.username = encodeURIComponent(settings.auth.user);
+    url.password = encodeURIComponent(await readSecret(settings.auth.password, env));
+    return url.href;
+  }
+}

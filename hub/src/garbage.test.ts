@@ -1,0 +1,179 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { type BlobRef, Manifest, sha256 } from "@muster/shared";
+import { MemoryBlobs } from "@muster/shared/testing";
+import { storeBytes } from "./chunking.js";
+import { Garbage } from "./garbage.js";
+import { encodingsOf, manifestOf, rooms, silent } from "./testing/hub-rooms.js";
+
+/** A store that may be made to fail, as a process that is killed would: from the nth delete on. */
+class Killed extends MemoryBlobs {
+  deletesLeft = Number.POSITIVE_INFINITY;
+
+  override async delete(digest: string): Promise<void> {
+    this.deletesLeft -= 1;
+    if (this.deletesLeft < 0) throw new Error("killed");
+    await super.delete(digest);
+  }
+}
+
+async function bench() {
+  const { db, clock, devices } = await rooms();
+  const artifacts = new Killed();
+  const { catalog, encodings, storing } = encodingsOf(db, clock, devices, artifacts);
+  const garbage = new Garbage({ ...{ db, artifacts, catalog, encodings, storing }, clock, log: silent });
+  const store = (text: string): Promise<BlobRef> => storeBytes(artifacts, Buffer.from(text));
+  /** A manifest whose blobs are in the store; nothing names it yet. */
+  const stored = async (release: number): Promise<Manifest> => {
+    const manifest = manifestOf(release);
+    const [variant, sample] = [manifest.variants[0], manifest.selfTest.samples[0]];
+    assert.ok(variant !== undefined && sample !== undefined);
+    const artifact = { ...(await store(`artifact ${release}`)), index: await store(`index ${release}`) };
+    const samples = [{ ...sample, input: await store(`sample ${release}`) }];
+    const selfTest = { ...manifest.selfTest, samples };
+    return Manifest.parse({ ...manifest, variants: [{ ...variant, artifact }], selfTest });
+  };
+  const push = async (release: number) => {
+    const signed = { payloadType: "", payload: `${release}`, signatures: [{ keyid: "k", sig: "s" }] };
+    return catalog.record(await stored(release), signed, "c");
+  };
+  const left = async () => {
+    const digests: string[] = [];
+    for await (const { digest } of artifacts.list()) digests.push(digest);
+    return digests.sort();
+  };
+  /** A shorter form of a release's artifact. */
+  const form = async (release: number, base: string) => {
+    const [data, index] = [await store(`data ${release} ${base}`), await store(`table ${release} ${base}`)];
+    const row = { artifact: sha256(`artifact ${release}`), kind: base === "" ? "deflate" : "delta", base };
+    const sizes = { data_bytes: data.sizeBytes, index_bytes: index.sizeBytes };
+    const digests = { data_digest: data.sha256, index_digest: index.sha256 };
+    await db
+      .insertInto("encodings")
+      .values({ ...row, ...digests, ...sizes })
+      .execute();
+  };
+  const forms = async () => {
+    const rows = await db.selectFrom("encodings").selectAll().execute();
+    return rows.map(({ artifact, base }) => [artifact, base]);
+  };
+  return {
+    db,
+    devices,
+    clock,
+    artifacts,
+    catalog,
+    encodings,
+    storing,
+    garbage,
+    store,
+    stored,
+    push,
+    left,
+    form,
+    forms,
+  };
+}
+
+test("what a killed push left goes, and what a version or a draft names stays", async () => {
+  const { db, garbage, push, stored, left } = await bench();
+  await push(1);
+  const draft = await stored(2);
+  const payload = Buffer.from(JSON.stringify(draft)).toString("base64");
+  const row = { payload_digest: "p", payload, content_digest: "c", used: "{}", created_ms: 0 };
+  await db.insertInto("drafts").values(row).execute();
+  const named = await left();
+  await stored(3);
+  assert.equal((await left()).length, named.length + 3);
+  assert.equal(await garbage.sweep(), true);
+  assert.deepEqual(await left(), named);
+  const bytes = ["artifact 3", "index 3", "sample 3"].reduce((sum, { length }) => sum + length, 0);
+  const counters = { "garbage-blobs-removed": 3, "garbage-bytes-removed": bytes, "garbage-forms-removed": 0 };
+  assert.deepEqual(garbage.counters(), counters);
+  await db.deleteFrom("drafts").execute();
+  await garbage.sweep();
+  assert.equal((await left()).length, 4, "manifest, artifact, index and sample of version 1");
+});
+
+test("a push that is under way loses nothing, and is swept after soon when it fails", async () => {
+  const { garbage, storing, stored, push, left, clock } = await bench();
+  await push(9);
+  await garbage.sweep();
+  const named = await left();
+  let end: () => void = () => undefined;
+  const wait = new Promise<void>((resolve) => {
+    end = resolve;
+  });
+  const pushing = storing.during(async () => {
+    await stored(1);
+    await wait;
+    throw new Error("the bundle is not what it should be");
+  });
+  clock.advance(3_600_000);
+  await garbage.sweepIfDue();
+  end();
+  await assert.rejects(pushing, /bundle/);
+  assert.equal((await left()).length, named.length + 3);
+  await garbage.sweepIfDue();
+  assert.deepEqual(await left(), named);
+});
+
+test("a store that knows of no version at all takes nothing away; once the last one was removed, it does", async () => {
+  const { garbage, catalog, stored, push, left } = await bench();
+  await stored(1);
+  await garbage.sweep();
+  assert.equal((await left()).length, 3, "the artifacts of a lost database");
+  await push(2);
+  await catalog.remove("m", "2");
+  await garbage.sweep();
+  assert.deepEqual(await left(), []);
+});
+
+test("shorter forms go with releases that are neither new nor wanted, and deltas with their base", async () => {
+  const { db, garbage, encodings, push, form, forms, left } = await bench();
+  const pushed = [];
+  for (const release of [1, 2, 3, 4, 5, 6]) pushed.push(await push(release));
+  const digest = (release: number) => sha256(`artifact ${release}`);
+  for (const release of [1, 2, 5]) await form(release, "");
+  await form(5, digest(2));
+  await form(5, sha256("gone"));
+  const wanted = [{ model: "m", version: "2", manifest: { sha256: pushed[1]?.manifestDigest }, attempt: "r" }];
+  await db
+    .updateTable("devices")
+    .set({ desired_models: JSON.stringify(wanted) })
+    .where("id", "=", "a")
+    .execute();
+  assert.ok(await encodings.packing(digest(1)), "it is sent compressed, and the hub remembers where that lies");
+  const before = await left();
+  await garbage.sweep();
+  assert.deepEqual(
+    (await forms()).sort(),
+    [
+      [digest(2), ""],
+      [digest(5), ""],
+      [digest(5), digest(2)],
+    ].sort(),
+  );
+  assert.equal(await encodings.packing(digest(1)), undefined, "it is sent as it is now");
+  assert.equal((await left()).length, before.length - 4);
+});
+
+test("a sweep that is killed anywhere takes nothing that is named, and the next one ends it", async () => {
+  const { garbage, artifacts, push, stored, left, form, forms } = await bench();
+  await push(1);
+  const named = await left();
+  for (let kills = 0; kills < 6; kills += 1) {
+    await stored(7);
+    await form(7, "");
+    artifacts.deletesLeft = kills;
+    await garbage.sweep().catch(() => undefined);
+    const after = await left();
+    assert.ok(
+      named.every((digest) => after.includes(digest)),
+      `killed before delete ${kills + 1}`,
+    );
+    artifacts.deletesLeft = Number.POSITIVE_INFINITY;
+    await garbage.sweep();
+    assert.deepEqual([await left(), await forms()], [named, []]);
+  }
+});
