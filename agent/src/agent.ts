@@ -28,6 +28,7 @@ import { EngineCache } from "./engine-cache.js";
 import { FallbackWatch } from "./fallback-watch.js";
 import { FeedWatch } from "./feed-watch.js";
 import { readHardware } from "./hardware.js";
+import { watchHeat } from "./heat-watch.js";
 import { loadIdentity, readCertificate, readIdentity, replaceIdentity, sweepKeys } from "./identity-store.js";
 import { Reconciler } from "./reconciler.js";
 import { Renewal } from "./renewal.js";
@@ -266,6 +267,7 @@ export async function startAgent(options: Partial<AgentConfig>, log: Log): Promi
     closers.push(() => runner.close());
     await runner.start();
     closers.push(await serveStatus(dataDir, status));
+    closers.push(watchHeat({ runner, tell, clock, log }));
     const telemetry = new Telemetry({
       ...{ runner, spool: windows, clock, log, windowMs: config.windowMs },
       onWindow: (window) => {

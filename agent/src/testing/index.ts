@@ -3,6 +3,7 @@ export { FolderShelf } from "../adapters/folder-shelf.js";
 export { openMqttLink } from "../adapters/mqtt-link.js";
 export { RunnerHost } from "../runner/host.js";
 export { servingSettings } from "../runner/serving-settings.js";
+export { makeManifest, picture, slotOf } from "../runner/testing.js";
 export { Transfer } from "../transfer.js";
 export { Uplink } from "../uplink.js";
 export { MemorySpool } from "./memory-spool.js";

@@ -8,6 +8,7 @@ import { benchLarge } from "./large.js";
 import { benchLinks } from "./links.js";
 import { benchMemory } from "./memory.js";
 import { benchPreprocess } from "./preprocess.js";
+import { benchSwaps } from "./swaps.js";
 import { benchMosquitto } from "./transfer-mosquitto.js";
 import { benchFanOut, benchTransfers } from "./transfers.js";
 import { benchEncryption, benchIndex } from "./trust.js";
@@ -19,6 +20,7 @@ const benches: Readonly<Record<string, readonly (() => Promise<string>)[]>> = {
   inference: [benchLatency, benchSaturation, benchPreprocess, benchInference],
   security: [benchConnects, benchIndex, benchEncryption],
   memory: [benchMemory],
+  swaps: [benchSwaps],
 };
 
 const asked = process.argv.slice(2);
