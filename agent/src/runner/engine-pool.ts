@@ -48,6 +48,8 @@ export class EnginePool {
   /** Most threads that were busy together since the last look. */
   #peak = 0;
   #look: NodeJS.Timeout | undefined;
+  /** One more thread could not be added. */
+  #full = false;
   #starting = 0;
   #closing = false;
 
@@ -84,10 +86,15 @@ export class EnginePool {
 
   /** Starts one more thread in the background, if the pool may have it and none starts already. */
   grow(): void {
-    if (this.#closing || this.#starting > 0 || this.#wanted >= this.#options.size) return;
+    if (this.#closing || this.#starting > 0 || this.#full || this.#wanted >= this.#options.size) return;
     if (this.#threads.size < this.#wanted) return;
     this.#wanted += 1;
-    this.#start().catch((error) => this.#options.log.warn("runner.engine.not-added", { error }));
+    this.#start().catch((error) => {
+      // Memory for one more is not there; to try it with every input would cost those that are there.
+      this.#full = true;
+      this.#wanted -= 1;
+      this.#options.log.warn("runner.engine.not-added", { error });
+    });
     this.#lookLater();
   }
 
