@@ -19,7 +19,7 @@ import { FolderShelf } from "./adapters/folder-shelf.js";
 import { FolderSpool } from "./adapters/folder-spool.js";
 import { openMqttLink } from "./adapters/mqtt-link.js";
 import { runtimeFault } from "./adapters/provider-probe.js";
-import { newKeyAndRequest } from "./adapters/x509-csr.js";
+import { StandInServer } from "./adapters/stand-in-server.js";
 import { Allowance, Spent } from "./allowance.js";
 import { encryptedAtRest, inTheClear } from "./at-rest.js";
 import { AgentConfig } from "./config.js";
@@ -28,6 +28,7 @@ import { EngineCache } from "./engine-cache.js";
 import { FallbackWatch } from "./fallback-watch.js";
 import { FeedWatch } from "./feed-watch.js";
 import { readHardware } from "./hardware.js";
+import { watchHeat } from "./heat-watch.js";
 import { loadIdentity, readCertificate, readIdentity, replaceIdentity, sweepKeys } from "./identity-store.js";
 import { Reconciler } from "./reconciler.js";
 import { Renewal } from "./renewal.js";
@@ -97,6 +98,8 @@ export async function startAgent(options: Partial<AgentConfig>, log: Log): Promi
       settings: {
         serving: servingSettings(config),
         workers: config.workers === 0 ? Math.min(2, availableParallelism()) : config.workers,
+        memoryMb: config.runnerMemoryMb,
+        runLimitMs: config.engineTimeoutMs,
         maxQueue: config.maxQueue,
         batch: { maxRows: config.maxBatch, maxDelayMs: config.batchDelayMs },
         stateDir: join(dataDir, "sources"),
@@ -107,22 +110,29 @@ export async function startAgent(options: Partial<AgentConfig>, log: Log): Promi
     });
     const runner: RunnerSupervisor = new RunnerSupervisor({
       process: runnerProcess,
+      standIn: new StandInServer(),
       restore: () =>
         Object.entries(reconciler.state.models).map(([model, { committed, previous }]) =>
           [committed, previous].flatMap((installed) =>
             installed === undefined ? [] : [() => steps.slot(model, installed)],
           ),
         ),
-      onUnusable: (error) => {
-        log.error("model.unusable", { error });
-        tell("model.unusable", { reason: messageOf(error) }).catch(unspooled);
-        upkeep.look();
+      on: {
+        unusable: (error) => {
+          log.error("model.unusable", { error });
+          tell("model.unusable", { reason: messageOf(error) }).catch(unspooled);
+          upkeep.look();
+        },
+        ending: (ending) => {
+          reconciler.runnerEnded(ending);
+          tell("runner.ended", { ...ending }).catch(unspooled);
+          uplink.report();
+        },
+        restored: () => {
+          reconciler.runnerRestored();
+          uplink.report();
+        },
       },
-      onCrash: () => {
-        reconciler.runnerCrashed();
-        uplink.report();
-      },
-      onRestored: () => uplink.report(),
       clock,
       log,
     });
@@ -194,7 +204,8 @@ export async function startAgent(options: Partial<AgentConfig>, log: Log): Promi
         models,
         runner: {
           state: runner.state,
-          restarts: runner.restarts,
+          restarts: Object.values(runner.endings).reduce((a, b) => a + b, 0),
+          endings: runner.endings,
           ...(status?.url === undefined ? {} : { url: status.url }),
         },
         ...(reconciler.refusal === undefined ? {} : { refusal: reconciler.refusal }),
@@ -235,7 +246,9 @@ export async function startAgent(options: Partial<AgentConfig>, log: Log): Promi
           await replaceIdentity(dataDir, { device, mqttUrl, root, ...next }, privateKey);
         },
       },
-      ...{ link: uplink, newKeyAndRequest, clock, log, tell },
+      // Needed once in weeks, and takes megabytes.
+      newKeyAndRequest: async (device) => (await import("./adapters/x509-csr.js")).newKeyAndRequest(device),
+      ...{ link: uplink, clock, log, tell },
     });
     const status = async (): Promise<AgentStatus> => ({
       ...{ device: credentials.device, version: agentVersion, pid: process.pid, startedMs },
@@ -254,10 +267,11 @@ export async function startAgent(options: Partial<AgentConfig>, log: Log): Promi
     closers.push(() => runner.close());
     await runner.start();
     closers.push(await serveStatus(dataDir, status));
+    closers.push(watchHeat({ runner, tell, clock, log }));
     const telemetry = new Telemetry({
       ...{ runner, spool: windows, clock, log, windowMs: config.windowMs },
       onWindow: (window) => {
-        reconciler.observed(window.model, window.manifest, window.inputs, window.errors);
+        reconciler.observed(window);
         uplink.flush();
       },
     });

@@ -48,10 +48,14 @@ function variantNames({ variants, variant }: Candidate): readonly string[] | und
 }
 
 /** What is wanted, as a candidate nothing was done for yet. */
-export function offered({ attempt, version, manifest, probationMs, keys, hints }: Wanted, nowMs: number): Candidate {
+export function offered(
+  { attempt, version, manifest, probationMs, shadow, keys, hints }: Wanted,
+  nowMs: number,
+): Candidate {
   return {
     ...{ attempt, version, manifest, probationMs },
     ...{ phase: "offered", phaseSinceMs: nowMs, trialStarts: 0 },
+    ...(shadow === undefined ? {} : { shadow }),
     ...(keys === undefined ? {} : { wrappedKeys: keys }),
     ...(hints === undefined ? {} : { hints }),
   };

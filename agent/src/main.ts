@@ -15,10 +15,8 @@ import {
 } from "@muster/shared/node";
 import { childEnv } from "./adapters/child-env.js";
 import { askStatus } from "./adapters/control-socket.js";
-import * as enrolment from "./adapters/enrolment-client.js";
 import { checkHub } from "./adapters/hub-check.js";
 import { probeRuntime } from "./adapters/provider-probe.js";
-import { newKeyAndRequest } from "./adapters/x509-csr.js";
 import { agentVersion, startAgent } from "./agent.js";
 import { AgentConfig } from "./config.js";
 import { diagnose, findingsText } from "./doctor.js";
@@ -78,7 +76,10 @@ function agentProgram(): Command {
         hostname()
           .replaceAll(/[^A-Za-z0-9_-]/g, "-")
           .slice(0, 64);
-      const enroller = { newKeyAndRequest, join: enrolment.join };
+      // An agent that runs never needs these two, and they take megabytes.
+      const { join } = await import("./adapters/enrolment-client.js");
+      const { newKeyAndRequest } = await import("./adapters/x509-csr.js");
+      const enroller = { newKeyAndRequest, join };
       const { label = {}, again, certificate, key } = options;
       if ((certificate === undefined) !== (key === undefined)) {
         throw new MusterError("usage/invalid", "--certificate and --key belong together; give both");

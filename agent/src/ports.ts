@@ -1,5 +1,6 @@
-import type { ChunkFrame, ChunkReply, ChunkRequest, DownKind, UpKind } from "@muster/shared";
-import type { RunnerStatus, RunnerWindow, Slot, TrialRequest, TrialResult } from "./runner/protocol.js";
+import type { ChunkFrame, ChunkReply, ChunkRequest, DownKind, ShadowPlan, UpKind } from "@muster/shared";
+import type { Pulse, RunnerStatus, RunnerWindow, Slot, TrialRequest, TrialResult } from "./runner/protocol.js";
+import type { ServingSettings } from "./runner/serving-settings.js";
 
 /** The inference process, as the rest of the agent sees it. Every call throws `runner/crashed` if the process ends first. */
 export interface Runner {
@@ -7,6 +8,10 @@ export interface Runner {
   load(slot: Slot): Promise<void>;
   /** Puts a loaded version in service for its model, without an unanswered request. */
   activate(manifestDigest: string): Promise<void>;
+  /** Gives a loaded version that does not serve a copy of some inputs, and compares. Throws `model/unknown`. */
+  shadow(manifestDigest: string, plan: ShadowPlan): Promise<void>;
+  /** Whether nothing runs in the shadow for now. */
+  pauseShadows(paused: boolean): Promise<void>;
   /** Releases a version; no error when it is not loaded. */
   unload(manifestDigest: string): Promise<void>;
   /** What was measured since the last call; at most one window per version that worked. */
@@ -97,12 +102,40 @@ export interface BlobShelf {
   keepOnly(digests: ReadonlySet<string>): Promise<void>;
 }
 
+/** Why a runner's process ended without being asked to: by itself, or because it was killed for hanging or for its size. */
+export type RunnerFault = "crash" | "hang" | "memory";
+
+/** How a runner's process ended. */
+export interface RunnerEnding {
+  readonly fault: RunnerFault;
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+  /** A sentence on it. */
+  readonly detail: string;
+  /** The manifests of the versions that an engine was at work on; empty when none was, or nobody knows. */
+  readonly suspects: readonly string[];
+}
+
 /** A runner whose process can end and be started again. */
 export interface RunnerProcess extends Runner {
-  /** Starts the process; resolves when it answers. */
-  start(): Promise<void>;
+  /** How applications ask, once it was started; with the same port after every start. */
+  readonly serving: ServingSettings | undefined;
+  /** Starts the process; resolves when it answers. `beforeListening` is awaited just before it takes its port. */
+  start(beforeListening?: () => Promise<void>): Promise<void>;
+  /** Whether it answers at all, and what it takes. A process that does not answer in time is killed. */
+  pulse(): Promise<Pulse>;
+  /** Ends a process that must not go on; the listeners are told why. */
+  kill(fault: RunnerFault, detail: string): void;
   /** Calls the listener whenever the process ended without being asked to. */
-  onExit(listener: (detail: { code: number | null; signal: NodeJS.Signals | null }) => void): void;
+  onExit(listener: (ending: RunnerEnding) => void): void;
+  close(): Promise<void>;
+}
+
+/** Answers for the runner while it is down. */
+export interface StandIn {
+  /** Takes the runner's place and refuses every request with 503 and the reason, until it is closed. */
+  open(settings: ServingSettings, reason: string): Promise<void>;
+  /** Gives the address back; a no-op when it is not open. */
   close(): Promise<void>;
 }
 

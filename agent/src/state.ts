@@ -51,6 +51,7 @@ export const Candidate = z.object({
   artifact: Digest.optional(),
   provider: z.string().optional(),
   threads: z.int().optional(),
+  shadow: Wanted.shape.shadow,
   wrappedKeys: Wanted.shape.keys,
   hints: Wanted.shape.hints,
 });
@@ -114,6 +115,8 @@ export function withFinished(state: ModelState, finished: ModelState["finished"]
   return { ...state, finished: [...state.finished, finished].slice(-rememberedAttempts) };
 }
 
+const unprovenPhases: readonly CandidatePhase[] = ["trial", "proven", "shadow", "probation"];
+
 /**
  * The state a start of the agent goes on from: a version on trial or on probation lost its process and
  * has to be proven again, while the committed one serves.
@@ -121,7 +124,7 @@ export function withFinished(state: ModelState, finished: ModelState["finished"]
 export function recovered(state: AgentState, nowMs: number): AgentState {
   const models = Object.entries(state.models).map(([name, model]): [string, ModelState] => {
     const { candidate } = model;
-    const unproven = candidate?.phase === "trial" || candidate?.phase === "proven" || candidate?.phase === "probation";
+    const unproven = candidate !== undefined && unprovenPhases.includes(candidate.phase);
     if (candidate === undefined || !unproven) return [name, model];
     return [name, { ...model, candidate: { ...candidate, phase: "verified", phaseSinceMs: nowMs } }];
   });

@@ -114,6 +114,8 @@ export class Steps {
         }));
       case "trial":
         return this.#trial(context);
+      case "begin-shadow":
+        return this.#beginShadow(context);
       case "activate":
         return this.#activate(context);
       case "commit":
@@ -210,6 +212,15 @@ export class Steps {
     }));
   }
 
+  /** Runs the candidate beside the version that serves; its time begins anew when that was interrupted. */
+  async #beginShadow({ model, state }: StepContext): Promise<ModelState> {
+    const { shadow, ...candidate } = candidateOf(state);
+    const installed = installedOf(candidate);
+    await this.#deps.runner.load(await this.slot(model, installed));
+    if (shadow !== undefined) await this.#deps.runner.shadow(installed.manifest, shadow);
+    return withCandidate(state, (before) => ({ ...before, phase: "shadow", phaseSinceMs: this.#deps.now() }));
+  }
+
   async #activate({ model, state }: StepContext): Promise<ModelState> {
     const installed = installedOf(candidateOf(state));
     await this.#deps.runner.load(await this.slot(model, installed));
@@ -223,7 +234,7 @@ export class Steps {
     if (candidate === undefined) return state;
     const { attempt, version, manifest, phase } = candidate;
     let ended = outcome;
-    if (phase === "probation" || phase === "proven") {
+    if (phase === "probation" || phase === "shadow" || phase === "proven") {
       ended = (await this.#serve(model, committed, candidate.manifest.sha256)) ? outcome : "rollback-failed";
     }
     const { candidate: _, ...rest } = state;

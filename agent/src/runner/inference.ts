@@ -3,6 +3,7 @@ import type { Answer, NamedTensor } from "@muster/shared/inference";
 import type { Priority } from "../core/line.js";
 import type { EngineResult } from "./engine-protocol.js";
 import type { LoadedSlot } from "./loaded-slot.js";
+import type { Shadows } from "./shadow.js";
 import type { Slots } from "./slots.js";
 import { Ticket } from "./ticket.js";
 import type { Windows } from "./windows.js";
@@ -10,6 +11,7 @@ import type { Windows } from "./windows.js";
 export interface InferenceDeps {
   readonly slots: Slots;
   readonly windows: Windows;
+  readonly shadows: Shadows;
   /** Inputs that may wait per model. */
   readonly maxQueue: number;
 }
@@ -53,10 +55,17 @@ export class Inference {
     const startMs = performance.now();
     const { model, version } = to.slot;
     return this.#admitted(to, ticket, async () => {
-      const decode = () => to.pipeline.decode(bytes, contentType);
-      const { result, list, decodedMs } = await to.lane.body(decode, ticket);
-      const latencyMs = this.#fold(to, result, startMs, decodedMs);
-      return { model, version, answers: result.rows.map(({ answer }) => answer), list, latencyMs };
+      const compare = this.#deps.shadows.take(to, bytes, contentType);
+      let answers: Answer[] | undefined;
+      try {
+        const decode = () => to.pipeline.decode(bytes, contentType);
+        const { result, list, decodedMs } = await to.lane.body(decode, ticket);
+        const latencyMs = this.#fold(to, result, startMs, decodedMs);
+        answers = result.rows.map(({ answer }) => answer);
+        return { model, version, answers, list, latencyMs };
+      } finally {
+        compare?.(answers);
+      }
     });
   }
 

@@ -7,12 +7,22 @@ import { EnginePool } from "./engine-pool.js";
 import { Lane } from "./lane.js";
 import { decryptionOf, verifyModelFile } from "./model-file.js";
 import type { RunnerStatus, Slot } from "./protocol.js";
+import type { SpareThreads } from "./spare-threads.js";
+import type { WorkMarks } from "./work-marks.js";
 
 export interface SlotOptions {
-  /** Engine threads per version. */
+  /** Engine threads per version, at most. */
   readonly workers: number;
   /** When inputs share a run, where the model's batch dimension is free. */
   readonly batch: BatchRule;
+  /** MB that this process may take; 0 for the budgets of the versions in it. */
+  readonly memoryMb: number;
+  /** How long an engine may work on one input. */
+  readonly runLimitMs: number;
+  readonly marks: WorkMarks;
+  readonly spares: SpareThreads;
+  /** An engine call of this version does not return. */
+  readonly onHang: (slot: Slot) => void;
   /** Where the memory of tensors comes from and goes to. */
   readonly buffers: Buffers;
   readonly log: Log;
@@ -46,20 +56,22 @@ export class LoadedSlot {
   }
 
   /**
-   * Verifies the model file, loads it in every thread and warms it up. What does not load on its provider any more, after
-   * an update of a driver for example, is loaded on the processor: slow answers are better than none, and
-   * {@link running} says so. Throws `artifact/…`, `engine/failed`.
+   * Verifies the model file, loads it in so many threads and warms it up; more threads come when inputs wait. What does
+   * not load on its provider any more, after an update of a driver for example, is loaded on the processor: slow answers
+   * are better than none, and {@link running} says so. Throws `artifact/…`, `engine/failed`.
    */
-  static async load(slot: Slot, { workers, batch, buffers, log }: SlotOptions): Promise<LoadedSlot> {
+  static async load(slot: Slot, options: SlotOptions, atFirst = 1): Promise<LoadedSlot> {
+    const { workers, batch, buffers, log, marks, spares, runLimitMs, onHang } = options;
     await verifyModelFile(slot.modelPath, slot.artifact);
     const { modelPath, provider, threads, cacheDir } = slot;
     const decryption = decryptionOf(slot.manifest, slot.artifact, slot.key);
     const spec = { modelPath, decryption, provider, threads, cacheDir, manifest: slot.manifest };
+    const watch = () => ({ mark: marks.of(slot.manifestDigest), runLimitMs, spares, onHang: () => onHang(slot) });
     let lane: Lane | undefined;
     // In a task of its own, because a version that is given up frees one input after the other.
     const onFree = () => queueMicrotask(() => lane?.look());
-    const open = (on: string) =>
-      EnginePool.open({ spec: { ...spec, provider: on }, size: workers, log, buffers, onFree });
+    const pools = { size: workers, atFirst, watch, buffers };
+    const open = (on: string) => EnginePool.open({ spec: { ...spec, provider: on }, ...pools, log, onFree });
     const { pool, running } = await openOrFallBack(slot, open, log);
     const decodedAhead = availableParallelism() + workers * batch.maxRows;
     lane = new Lane({ pool, tensors: slot.manifest.tensors, rule: batch, decodedAhead });
@@ -71,9 +83,15 @@ export class LoadedSlot {
     return Math.max(0, this.#admitted - this.lane.running);
   }
 
+  /** Engine threads now. */
+  get threads(): number {
+    return this.#pool.threads;
+  }
+
   /** Does the work for one input; the slot is not released before the work has ended. */
   async admit<T>(work: () => Promise<T>): Promise<T> {
     this.#admitted += 1;
+    if (this.#admitted > this.#pool.threads) this.#pool.grow();
     try {
       return await work();
     } finally {

@@ -3,6 +3,7 @@ import {
   Digest,
   Manifest,
   ModelName,
+  ShadowPlan,
   SinkReport,
   SourceReport,
   TriedCandidate,
@@ -16,8 +17,12 @@ import { ServingSettings } from "./serving-settings.js";
 /** What a runner is told once, before anything else. */
 export const RunnerSettings = z.object({
   serving: ServingSettings,
-  /** Worker threads, each with a session of its own, per model in service. */
+  /** Worker threads at most, each with a session of its own, per model in service. */
   workers: z.int().min(1),
+  /** MB that the process may take; 0 for the budgets of the versions in it. */
+  memoryMb: z.int().min(0),
+  /** How long an engine may work on one input before it counts as hung. */
+  runLimitMs: z.int().min(1),
   /** Inputs that may wait per model; more are refused with 429. */
   maxQueue: z.int().min(1),
   /** When inputs share a run, for models whose batch dimension is free. */
@@ -55,13 +60,25 @@ export const RunnerCall = z.discriminatedUnion("do", [
   z.object({ do: z.literal("load"), slot: Slot }),
   /** Puts a loaded slot in service for its model; the one before finishes what it has and stays warm. */
   z.object({ do: z.literal("activate"), manifestDigest: Digest }),
+  /** Gives a loaded slot that does not serve a copy of some inputs, and compares. Ends when it serves or is unloaded. */
+  z.object({ do: z.literal("shadow"), manifestDigest: Digest, plan: ShadowPlan }),
+  /** Whether nothing runs in the shadow for now. */
+  z.object({ do: z.literal("pause-shadows"), paused: z.boolean() }),
   /** Drains and releases a slot; one that is not loaded is a no-op. */
   z.object({ do: z.literal("unload"), manifestDigest: Digest }),
   /** Ends the current windows and gives them away. */
   z.object({ do: z.literal("take-windows") }),
   z.object({ do: z.literal("status") }),
+  /** Whether it still answers, and what it takes. */
+  z.object({ do: z.literal("pulse") }),
 ]);
 export type RunnerCall = z.infer<typeof RunnerCall>;
+
+/** What the runner's process takes, and may take when something says so. */
+export interface Pulse {
+  readonly rssBytes: number;
+  readonly capBytes?: number;
+}
 
 /** A window before the agent numbers it. */
 export const RunnerWindow = Window.omit({ seq: true });

@@ -1,4 +1,4 @@
-import { type AnsweredInput, WindowFold } from "../core/window.js";
+import { type AnsweredInput, type ShadowCount, WindowFold } from "../core/window.js";
 import type { LoadedSlot } from "./loaded-slot.js";
 import type { RunnerWindow } from "./protocol.js";
 
@@ -50,6 +50,11 @@ export class Windows {
   dropped(owner: Owner): void {
     this.#of(owner).dropped();
     this.#totalsOf(owner).dropped += 1;
+  }
+
+  /** An input that version `of` answered was given to this one, too, or was not because there was no room. */
+  shadowed(owner: Owner, of: string, how: ShadowCount): void {
+    this.#of(owner).shadowed(of, how);
   }
 
   /** What every version did since the start; it does not end with a window. */

@@ -156,7 +156,8 @@ function follow(device: Progress, sighting: Sighting, { settings }: RolloutRecor
     return { ...next, state: "offered", offeredMs: nowMs };
   }
   if (device.state === "committed" || (device.state === "laggard" && !sighting.online)) return device;
-  return underWay(device, sighting, settings.inProgressTimeoutMs, nowMs);
+  const { inProgressTimeoutMs, shadowMs = 0 } = settings;
+  return underWay(device, sighting, inProgressTimeoutMs + shadowMs, nowMs);
 }
 
 /** Trying again does not empty a disk: somebody, or time, has to make room. 5 min, 20 min, and an hour from then on. */

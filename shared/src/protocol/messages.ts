@@ -15,6 +15,7 @@ export const DeviceErrorCode = z.enum([
   "E_SELFTEST",
   "E_LATENCY",
   "E_MEMORY",
+  "E_SHADOW",
   "E_CRASH",
   "E_CANCEL",
   "E_TIMEOUT",
@@ -28,7 +29,7 @@ export const DeviceError = z.object({ code: DeviceErrorCode, detail: z.string().
 export type DeviceError = z.infer<typeof DeviceError>;
 
 /** Where a candidate stands on its way into service. */
-export const CandidatePhase = z.enum(["offered", "downloading", "verified", "trial", "proven", "probation"]);
+export const CandidatePhase = z.enum(["offered", "downloading", "verified", "trial", "proven", "shadow", "probation"]);
 export type CandidatePhase = z.infer<typeof CandidatePhase>;
 
 /** How an attempt to bring a version to a device ended. */
@@ -152,7 +153,13 @@ export const Reported = z.object({
   /** The desired revision this state answers. */
   revision: z.int().min(0),
   models: z.array(ReportedModel).max(64),
-  runner: z.object({ state: z.enum(["starting", "serving", "down"]), restarts: z.int(), url: z.string().optional() }),
+  runner: z.object({
+    state: z.enum(["starting", "serving", "down"]),
+    restarts: z.int(),
+    /** The restarts by what ended the process: by itself, killed because it hung, killed because of its size. */
+    endings: z.object({ crash: z.int(), hang: z.int(), memory: z.int() }).optional(),
+    url: z.string().optional(),
+  }),
   /** Why the last desired document was refused, if it was. */
   refusal: z.string().max(2000).optional(),
   spool: z.object({ windows: z.int(), events: z.int(), dropped: z.int() }),
@@ -200,6 +207,10 @@ export const Window = z.object({
   stages: z.partialRecord(z.enum(stages), SketchData),
   /** Counts per feature, in the bins of the manifest's baseline. */
   features: z.record(z.string(), z.array(z.int().min(0)).max(1000)),
+  /** There when it ran in the shadow of the version that serves: how many of its answers agreed, and what had no room. */
+  shadow: z
+    .object({ of: VersionName, compared: z.int().min(0), agreed: z.int().min(0), skipped: z.int().min(0) })
+    .optional(),
   /** Resident memory of the runner. */
   rssBytes: z.int().min(0),
 });
