@@ -64,6 +64,15 @@ test("a runner that hangs is killed and the call is rejected", async (t) => {
   assert.equal((exits[0] as RunnerEnding).fault, "hang");
 });
 
+test("a runner that is just starting takes no calls yet, as one that is down", async (t) => {
+  const { host } = await startRunner(t);
+  await host.close();
+  const starting = host.start();
+  await assert.rejects(host.unload("a".repeat(64)), { code: "runner/crashed" });
+  await starting;
+  await host.unload("a".repeat(64));
+});
+
 test("a closed runner tells nobody of its end and leaves no process", async (t) => {
   const { host } = await startRunner(t);
   const { pid = 0 } = host;

@@ -56,6 +56,7 @@ export class RunnerHost implements RunnerProcess {
   /** Why the process was killed. */
   #killed: { readonly fault: RunnerFault; readonly detail: string } | undefined;
   #port: number | undefined;
+  #configured = false;
   #nextId = 1;
 
   constructor(options: RunnerHostOptions) {
@@ -87,6 +88,7 @@ export class RunnerHost implements RunnerProcess {
     });
     this.#child = child;
     this.#killed = undefined;
+    this.#configured = false;
     const up = new Promise<void>((resolve) => {
       this.#up = resolve;
     });
@@ -178,7 +180,10 @@ export class RunnerHost implements RunnerProcess {
 
   #call(call: RunnerCall): Promise<unknown> {
     const child = this.#child;
-    if (child === undefined) return Promise.reject(new MusterError("runner/crashed", "the runner does not run now"));
+    // A process that starts takes calls only once it was told what it is to be.
+    this.#configured ||= call.do === "configure";
+    if (child === undefined || !this.#configured)
+      return Promise.reject(new MusterError("runner/crashed", "the runner does not run now"));
     const id = this.#nextId;
     this.#nextId += 1;
     const limitMs = this.#options.limitsMs?.[call.do] ?? defaultLimitsMs[call.do];
