@@ -2,12 +2,12 @@ import { availableParallelism } from "node:os";
 import sharp from "sharp";
 import { labelModelFile, labelPreprocess } from "../fixtures/label-model.js";
 import { labelText, renderLabel } from "../fixtures/labels.js";
+import { type ServedModel, serveClassifier } from "../fleet/served-model.js";
 import type { BareModel, BareWork } from "./bare-process.js";
 import { Child } from "./child.js";
 import type { Load, LoadResult } from "./load-process.js";
 import { type Comparison, comparisonText, median } from "./measure.js";
 import { postBytes } from "./raw-client.js";
-import { type ServedModel, serveClassifier } from "./served-model.js";
 
 const rounds = 9;
 const perRound = 300;

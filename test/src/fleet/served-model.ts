@@ -4,8 +4,8 @@ import { join } from "node:path";
 import { AgentConfig } from "@muster/agent";
 import { RunnerHost, servingSettings } from "@muster/agent/testing";
 import { Manifest, sha256 } from "@muster/shared";
+import { quiet } from "../bench/quiet.js";
 import { labelModelFile, labelPostprocess, labelPreprocess } from "../fixtures/label-model.js";
-import { quiet } from "./quiet.js";
 
 /** A runner in its own process with one model in service, as an agent starts it. */
 export interface ServedModel {
