@@ -6,10 +6,11 @@ import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { promisify } from "node:util";
 import { Manifest, sha256 } from "@muster/shared";
+import { benchModels } from "../bench/inference-models.js";
 import { identityModel, identityTensors } from "../fixtures/identity-model.js";
 import { labelText, renderLabel } from "../fixtures/labels.js";
 import { pythonWith } from "../fleet/python-package.js";
-import { serveClassifier, serveModel } from "../fleet/served-model.js";
+import { serveModel } from "../fleet/served-model.js";
 import { runTool } from "../fleet/tool-run.js";
 import { tritonScript } from "./triton-client.js";
 
@@ -61,7 +62,9 @@ test("tritonclient asks a model with many inputs and outputs of every type, as J
 
 test("curl sends a picture, a form and a tensor, and gets what it can read", async (t) => {
   const folder = await folderOf(t);
-  const served = await serveClassifier(1);
+  const [classifier] = benchModels();
+  assert.ok(classifier !== undefined);
+  const served = await serveModel(classifier.manifest, classifier.bare.modelFile, 1);
   t.after(() => served.close());
   const pictures = [true, false].map((rotated, seed) => renderLabel({ text: labelText(seed), rotated, seed }));
   const files = [join(folder, "a.jpg"), join(folder, "b.jpg")] as const;
