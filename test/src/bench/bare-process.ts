@@ -11,6 +11,9 @@ export interface BareModel {
   /** Of the picture the model takes. */
   readonly width: number;
   readonly height: number;
+  /** Of the channels of the tensor, which are blue, green and red. */
+  readonly mean: readonly number[];
+  readonly std: readonly number[];
 }
 
 /** What it does then; the answer is a {@link LoadResult}. */
@@ -69,9 +72,9 @@ class Bare {
   }
 
   async #label(jpeg: Buffer): Promise<number> {
-    const { width, height } = this.#model;
+    const { width, height, mean, std } = this.#model;
     const pixels = await sharp(jpeg).resize(width, height, { fit: "fill" }).removeAlpha().raw().toBuffer();
-    const scores = await this.#output(normalised(pixels, width * height), [1, 3, height, width]);
+    const scores = await this.#output(normalised(pixels, width * height, mean, std), [1, 3, height, width]);
     let best = 0;
     for (let at = 1; at < scores.length; at += 1) if ((scores[at] ?? 0) > (scores[best] ?? 0)) best = at;
     return best;
@@ -85,12 +88,18 @@ class Bare {
   }
 }
 
-/** Pixel by pixel, as examples do it: BGR planes, (v / 255 − 0.5) / 0.5. */
-export function normalised(pixels: Uint8Array, count: number): Float32Array {
+/** Pixel by pixel, as examples do it: BGR planes, (v / 255 − mean) / std. */
+function normalised(
+  pixels: Uint8Array,
+  count: number,
+  mean: readonly number[],
+  std: readonly number[],
+): Float32Array<ArrayBuffer> {
   const data = new Float32Array(3 * count);
   for (let at = 0; at < count; at += 1) {
     for (let channel = 0; channel < 3; channel += 1) {
-      data[channel * count + at] = ((pixels[at * 3 + 2 - channel] ?? 0) / 255 - 0.5) / 0.5;
+      const value = (pixels[at * 3 + 2 - channel] ?? 0) / 255;
+      data[channel * count + at] = (value - (mean[channel] ?? 0)) / (std[channel] ?? 1);
     }
   }
   return data;

@@ -1,108 +1,114 @@
 import { availableParallelism } from "node:os";
 import sharp from "sharp";
-import { labelModelFile, labelPreprocess } from "../fixtures/label-model.js";
 import { labelText, renderLabel } from "../fixtures/labels.js";
-import type { BareModel, BareWork } from "./bare-process.js";
+import { type ServedModel, serveModel } from "../fleet/served-model.js";
+import type { BareWork } from "./bare-process.js";
 import { Child } from "./child.js";
+import { type BenchModel, benchModels } from "./inference-models.js";
 import type { Load, LoadResult } from "./load-process.js";
 import { type Comparison, comparisonText, median } from "./measure.js";
 import { postBytes } from "./raw-client.js";
-import { type ServedModel, serveClassifier } from "./served-model.js";
 
 const rounds = 9;
-const perRound = 300;
-const saturating = 8;
-const path = "/v2/models/classifier/infer";
-const { width = 192, height = 48 } = labelPreprocess.resize;
-const bareModel: BareModel = { modelFile: labelModelFile, threads: 1, width, height };
-const tensor = { data: new Float32Array(3 * width * height).fill(0.25), shape: [1, 3, height, width] };
+const cores = availableParallelism();
+const workers = Math.min(2, cores);
+const saturating = 4 * cores;
+
+/** What is asked: by HTTP, and of the bare libraries. */
+interface Asked {
+  readonly what: string;
+  readonly request: (url: string) => Buffer[];
+  readonly work: Omit<BareWork, "count">;
+}
 
 /** One request after the other: what HTTP, queue and threads add to the bare libraries. */
 export async function benchLatency(): Promise<string> {
-  const served = await serveClassifier(workers());
-  const [load, bare] = [new Child("./load-process.js"), new Child("./bare-process.js")];
-  try {
-    await bare.ask(bareModel);
-    const rows: Comparison[] = [];
-    for (const [what, pictures] of await pictureSets()) {
-      const ours = () => load.ask<LoadResult>(loadOf(served, pictures.map(jpegRequest(served.url)), 1, perRound));
-      const plain = () => bare.ask<LoadResult>({ pictures, count: perRound } satisfies BareWork);
-      rows.push({ what: `${what}, p50`, ...(await inTurn(ours, plain, p50)), unit: "ms" });
-    }
-    const ours = () => load.ask<LoadResult>(loadOf(served, [tensorRequest(served.url)], 1, perRound));
-    const plain = () => bare.ask<LoadResult>({ tensor, count: perRound } satisfies BareWork);
-    const both = await inTurn(ours, plain, p50);
-    rows.push({ what: "binary tensor to scores, p50", ...both, unit: "ms" });
-    const text = comparisonText("Inference by HTTP, one request at a time", "onnxruntime-node + sharp", rows);
-    return `${text}\n  a binary tensor takes ${(both.ours - both.plain).toFixed(3)} ms more than session.run`;
-  } finally {
-    for (const child of [load, bare]) child.close();
-    await served.close();
+  const rows: Comparison[] = [];
+  const added: string[] = [];
+  for (const model of benchModels()) {
+    await beside(model, 1, async (served, load, [bare]) => {
+      for (const { what, request, work } of await askedOf(model)) {
+        const count = model.perRound;
+        const ours = () => load.ask<LoadResult>(loadOf(served, request(served.url), 1, count));
+        const plain = () => bare?.ask<LoadResult>({ ...work, count }) ?? Promise.reject(new Error("no bare process"));
+        const { middle, quietest } = await inTurn(ours, plain, p50, Math.min);
+        rows.push({ what: `${model.name}, ${what}: p50`, ...middle, unit: "ms" });
+        rows.push({ what: "  in the quietest round", ...quietest, unit: "ms" });
+        const more = [middle, quietest].map((one) => (one.ours - one.plain).toFixed(3));
+        if (work.tensor !== undefined) added.push(`${model.name} ${more[0]} ms (quietest round: ${more[1]} ms)`);
+      }
+    });
   }
+  const text = comparisonText("Inference by HTTP, one request at a time", "onnxruntime-node + sharp", rows);
+  return `${text}\n  more than session.run for a binary tensor: ${added.join(", ")}`;
 }
 
 /** Answers per second with more clients than the machine has cores; the clients work on the same cores. */
 export async function benchSaturation(): Promise<string> {
-  const served = await serveClassifier(workers());
-  const cores = availableParallelism();
+  const rows: Comparison[] = [];
+  for (const model of benchModels()) {
+    await beside(model, cores, async (served, load, bare) => {
+      for (const { what, request, work } of await askedOf(model)) {
+        const count = model.perRound;
+        const ours = () => load.ask<LoadResult>(loadOf(served, request(served.url), saturating, count * cores));
+        const plain = async () =>
+          together(await Promise.all(bare.map((one) => one.ask<LoadResult>({ ...work, count }))));
+        const { middle, quietest } = await inTurn(ours, plain, perSecond, Math.max);
+        rows.push({ what: `${model.name}, ${what}`, ...middle, unit: "1/s" });
+        rows.push({ what: "  in the quietest round", ...quietest, unit: "1/s" });
+      }
+    });
+  }
+  const title = `Inference at saturation, ${saturating} clients on the same ${cores} cores`;
+  return comparisonText(title, `${cores} processes of the bare libraries`, rows);
+}
+
+/** Serves the model and loads it in bare processes, for as long as the measurement takes. */
+async function beside(
+  { manifest, bare: bareModel }: BenchModel,
+  processes: number,
+  measure: (served: ServedModel, load: Child, bare: readonly Child[]) => Promise<void>,
+): Promise<void> {
+  const served = await serveModel(manifest, bareModel.modelFile, workers);
   const load = new Child("./load-process.js");
-  const bare = Array.from({ length: cores }, () => new Child("./bare-process.js"));
+  const bare = Array.from({ length: processes }, () => new Child("./bare-process.js"));
   try {
-    await Promise.all(bare.map((child) => child.ask(bareModel)));
-    const rows: Comparison[] = [];
-    const measure = async (what: string, requests: readonly Buffer[], work: Omit<BareWork, "count">) => {
-      const ours = () => load.ask<LoadResult>(loadOf(served, requests, saturating, perRound * cores));
-      const plain = async () => {
-        const results = await Promise.all(bare.map((child) => child.ask<LoadResult>({ ...work, count: perRound })));
-        return {
-          timesMs: results.flatMap(({ timesMs }) => timesMs),
-          wallMs: Math.max(...results.map(({ wallMs }) => wallMs)),
-          cpuMs: 0,
-        };
-      };
-      rows.push({ what, ...(await inTurn(ours, plain, perSecond)), unit: "1/s" });
-    };
-    for (const [what, pictures] of await pictureSets()) {
-      await measure(what, pictures.map(jpegRequest(served.url)), { pictures });
-    }
-    await measure("binary tensor to scores", [tensorRequest(served.url)], { tensor });
-    return comparisonText(
-      `Inference at saturation, ${saturating} clients`,
-      `${cores} processes of the bare libraries`,
-      rows,
-    );
+    await Promise.all(bare.map((one) => one.ask(bareModel)));
+    await measure(served, load, bare);
   } finally {
     for (const child of [load, ...bare]) child.close();
     await served.close();
   }
 }
 
-function workers(): number {
-  return Math.min(2, availableParallelism());
-}
-
-/** Photos of a label as a small camera makes them, and cut out of a large picture. */
-async function pictureSets(): Promise<[string, Buffer[]][]> {
+/** Photos of labels as a small camera makes them and as large as a video's frames, and a tensor. */
+async function askedOf({ name, bare: { width, height } }: BenchModel): Promise<Asked[]> {
+  const path = `/v2/models/${name}/infer`;
   const small = await Promise.all(
     Array.from({ length: 8 }, (_, seed) => renderLabel({ text: labelText(seed), rotated: seed % 2 === 1, seed })),
   );
   const large = await Promise.all(
     small.map((jpeg) => sharp(jpeg).resize(1280, 720, { fit: "fill" }).jpeg().toBuffer()),
   );
+  const pictures = (what: string, jpegs: Buffer[]): Asked => ({
+    what,
+    request: (url) => jpegs.map((jpeg) => postBytes(url, path, { "content-type": "image/jpeg" }, jpeg)),
+    work: { pictures: jpegs },
+  });
+  const tensor = { data: new Float32Array(3 * width * height).fill(0.25), shape: [1, 3, height, width] };
   return [
-    ["JPEG of 384×96 to label", small],
-    ["JPEG of 1280×720 to label", large],
+    pictures("JPEG of 384×96", small),
+    pictures("JPEG of 1280×720", large),
+    { what: "binary tensor", request: (url) => [tensorRequest(url, path, tensor)], work: { tensor } },
   ];
 }
 
-function jpegRequest(url: string): (jpeg: Buffer) => Buffer {
-  return (jpeg) => postBytes(url, path, { "content-type": "image/jpeg" }, jpeg);
-}
-
-function tensorRequest(url: string): Buffer {
-  const { data, shape } = tensor;
-  const parameters = { binary_data_size: data.byteLength };
-  const inputs = [{ name: "x", datatype: "FP32", shape, parameters }];
+function tensorRequest(
+  url: string,
+  path: string,
+  { data, shape }: { data: Float32Array<ArrayBuffer>; shape: number[] },
+) {
+  const inputs = [{ name: "x", datatype: "FP32", shape, parameters: { binary_data_size: data.byteLength } }];
   const json = Buffer.from(JSON.stringify({ inputs, parameters: { binary_data_output: true } }));
   const headers = {
     "content-type": "application/octet-stream",
@@ -115,12 +121,15 @@ function loadOf({ url }: ServedModel, requests: readonly Buffer[], clients: numb
   return { url, requests, clients, count };
 }
 
-/** Medians over rounds in which both take turns, after one that does not count. */
+type Pair = { readonly ours: number; readonly plain: number };
+
+/** Medians over rounds in which both take turns, after one that does not count, and the best round of each. */
 async function inTurn(
   ours: () => Promise<LoadResult>,
   plain: () => Promise<LoadResult>,
   figure: (result: LoadResult) => number,
-): Promise<{ ours: number; plain: number }> {
+  best: (...values: number[]) => number,
+): Promise<{ middle: Pair; quietest: Pair }> {
   const figures = { ours: [] as number[], plain: [] as number[] };
   for (let round = 0; round <= rounds; round += 1) {
     for (const [name, work] of [["ours", ours] as const, ["plain", plain] as const]) {
@@ -128,7 +137,19 @@ async function inTurn(
       if (round > 0) figures[name].push(value);
     }
   }
-  return { ours: median(figures.ours), plain: median(figures.plain) };
+  const pair = (pick: (values: readonly number[]) => number) => ({
+    ours: pick(figures.ours),
+    plain: pick(figures.plain),
+  });
+  return { middle: pair(median), quietest: pair((values) => best(...values)) };
+}
+
+function together(results: readonly LoadResult[]): LoadResult {
+  return {
+    timesMs: results.flatMap(({ timesMs }) => timesMs),
+    wallMs: Math.max(...results.map(({ wallMs }) => wallMs)),
+    cpuMs: results.reduce((sum, { cpuMs }) => sum + cpuMs, 0),
+  };
 }
 
 function p50({ timesMs }: LoadResult): number {

@@ -8,6 +8,7 @@ const packages = {
   mosquitto_pub: "mosquitto-clients",
   mosquitto_sub: "mosquitto-clients",
   openssl: "openssl",
+  curl: "curl",
 } as const;
 
 /** Runs a tool of the system to its end; it is ended after `timeoutMs`, and then has the code -1. */

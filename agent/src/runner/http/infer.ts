@@ -39,7 +39,7 @@ function refuseType({ mediaType, request }: Exchange, to: LoadedSlot): void {
   }
   const types = [...new Set([...to.pipeline.accepts, "application/json", "multipart/form-data"])];
   if (untold.includes(mediaType) || types.includes(mediaType)) return;
-  const hint = mediaType === "application/x-www-form-urlencoded" ? " (with curl: -H 'content-type: …')" : "";
+  const hint = mediaType === "application/x-www-form-urlencoded" ? ` (with curl: -H 'content-type: ${types[0]}')` : "";
   const message = `the content type is ${mediaType}, but must be one of ${types.join(", ")}${hint}`;
   throw new MusterError("request/unsupported-type", message);
 }

@@ -1,35 +1,16 @@
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { AgentConfig } from "@muster/agent";
 import { RunnerHost, servingSettings } from "@muster/agent/testing";
-import { Manifest, sha256 } from "@muster/shared";
-import { labelModelFile, labelPostprocess, labelPreprocess } from "../fixtures/label-model.js";
-import { quiet } from "./quiet.js";
+import { type Manifest, sha256 } from "@muster/shared";
+import { quiet } from "../bench/quiet.js";
 
 /** A runner in its own process with one model in service, as an agent starts it. */
 export interface ServedModel {
   readonly url: string;
   readonly pid: number;
   close(): Promise<void>;
-}
-
-/** Serves the classifier of the fixtures with settings as they come. */
-export async function serveClassifier(workers: number, config: Partial<AgentConfig> = {}): Promise<ServedModel> {
-  const bytes = await readFile(labelModelFile);
-  const blob = { sha256: sha256(bytes), sizeBytes: bytes.length };
-  const manifest = Manifest.parse({
-    ...{ model: "classifier", version: "1.0.0", release: 1, createdMs: 0, task: "image-classification" },
-    variants: [{ name: "fp32", precision: "fp32", artifact: { ...blob, index: blob } }],
-    tensors: {
-      inputs: [{ name: "x", dtype: "float32", shape: ["n", 3, 48, 192] }],
-      outputs: [{ name: "softmax_0.tmp_0", dtype: "float32", shape: ["n", 2] }],
-    },
-    ...{ preprocess: labelPreprocess, postprocess: labelPostprocess },
-    selfTest: { tolerance: 0.02, samples: [{ input: blob, label: "upright" }] },
-    ...{ budgets: {}, baseline: {}, metadata: {} },
-  });
-  return serveModel(manifest, labelModelFile, workers, config);
 }
 
 /** Serves a model file with one thread per session. */
