@@ -1,5 +1,11 @@
-import { bytesOfInput, bytesOfTensors, type DecodedInput, type NamedTensor } from "@muster/shared/inference";
-import type { EngineAnswer } from "./engine.js";
+import {
+  bytesOfInput,
+  bytesOfTensors,
+  type DecodedInput,
+  type NamedTensor,
+  type NodePlacement,
+} from "@muster/shared/inference";
+import type { EngineAnswer, EngineSpec } from "./engine.js";
 import type { WireError } from "./wire-error.js";
 
 /** One run, as the main thread asks it of an engine thread. */
@@ -14,17 +20,45 @@ export interface EngineResult extends EngineAnswer {
   readonly outputs?: readonly NamedTensor[];
 }
 
-/** Main thread to engine thread. A thread has at most one job. */
-export type ToEngine = { readonly job: EngineJob } | "close";
+/** How one job of a batch ended. */
+export type EngineOutcome = { readonly result: EngineResult } | { readonly error: WireError };
 
-/** Engine thread to main thread: first `ready` or a `fatal` error, then one answer per job. */
+/**
+ * Main thread to engine thread: a model to load, then jobs that may share a run, at most one such batch at a time. After
+ * `release` the thread takes another model; `close` ends it.
+ */
+export type ToEngine = { readonly spec: EngineSpec } | { readonly jobs: readonly EngineJob[] } | "release" | "close";
+
+/**
+ * Engine thread to main thread: for a model `ready` or a `fatal` error, per batch one outcome for each job, in order, and
+ * `released`.
+ */
 export type FromEngine =
-  | { readonly kind: "ready" }
+  | { readonly kind: "ready"; readonly placement?: NodePlacement }
   | { readonly kind: "fatal"; readonly error: WireError }
-  | { readonly kind: "answer"; readonly result: EngineResult }
-  | { readonly kind: "error"; readonly error: WireError };
+  | { readonly kind: "released" }
+  | {
+      readonly kind: "outcomes";
+      readonly outcomes: readonly EngineOutcome[];
+      /** The memory that came with the jobs, to be used again. */
+      readonly spent: readonly ArrayBuffer[];
+    };
 
 /** The memory that goes with a job to the engine thread and is gone here. */
 export function bytesOfJob(job: EngineJob): ArrayBuffer[] {
   return job.kind === "tensors" ? bytesOfTensors(job.inputs) : [...new Set(job.inputs.flatMap(bytesOfInput))];
+}
+
+/** Inputs in a job: rows of the batch for tensors. */
+export function rowsOfJob(job: EngineJob): number {
+  return job.kind === "inputs" ? job.inputs.length : (job.inputs[0]?.shape[0] ?? 1);
+}
+
+/**
+ * What jobs have in common that may share a run of a model whose batch dimension is free: that they are decoded inputs,
+ * or tensors of the same names, types and row shapes.
+ */
+export function batchKeyOf(job: EngineJob): string {
+  if (job.kind === "inputs") return "inputs";
+  return job.inputs.map(({ name, dtype, shape }) => `${name} ${dtype} ${shape.slice(1).join("x")}`).join();
 }

@@ -1,36 +1,63 @@
 /**
- * The thread of one session: running a model blocks the thread it is called on, so nothing else lives here.
+ * The thread of one session at a time: running a model blocks the thread it is called on, so nothing else lives here.
  */
-import { parentPort, workerData } from "node:worker_threads";
+import { parentPort } from "node:worker_threads";
 import { bytesOfTensors } from "@muster/shared/inference";
 import { Engine, type EngineSpec } from "./engine.js";
-import type { EngineJob, EngineResult, FromEngine, ToEngine } from "./engine-protocol.js";
+import { runBatch } from "./engine-batch.js";
+import { bytesOfJob, type EngineJob, type EngineOutcome, type FromEngine, type ToEngine } from "./engine-protocol.js";
 import { toWire } from "./wire-error.js";
 
 const port = parentPort;
 if (port === null) throw new Error("engine-worker.js is started as a worker thread by the runner");
 const say = (message: FromEngine, transfer: ArrayBuffer[] = []) => port.postMessage(message, transfer);
 
-try {
-  const engine = await Engine.open(workerData as EngineSpec);
-  port.on("message", (message: ToEngine) => {
-    if (message === "close") void engine.close().finally(() => port.close());
-    else void answer(engine, message.job);
-  });
-  say({ kind: "ready" });
-} catch (error) {
-  say({ kind: "fatal", error: toWire(error) });
-}
+/** The session that the thread has now. */
+class Desk {
+  #engine: Engine | undefined;
 
-async function answer(engine: Engine, job: EngineJob): Promise<void> {
-  try {
-    const result = await run(engine, job);
-    say({ kind: "answer", result }, bytesOfTensors(result.outputs ?? []));
-  } catch (error) {
-    say({ kind: "error", error: toWire(error) });
+  take(message: ToEngine): void {
+    if (message === "release") void this.#release().then(() => say({ kind: "released" }));
+    else if (message === "close") void this.#release().then(() => port?.close());
+    else if ("spec" in message) void this.#open(message.spec);
+    else if (this.#engine !== undefined) void answer(this.#engine, message.jobs);
+  }
+
+  async #open(spec: EngineSpec): Promise<void> {
+    try {
+      const engine = await Engine.open(spec);
+      this.#engine = engine;
+      say({ kind: "ready", ...(engine.placement === undefined ? {} : { placement: engine.placement }) });
+    } catch (error) {
+      say({ kind: "fatal", error: toWire(error) });
+    }
+  }
+
+  async #release(): Promise<void> {
+    const leaving = this.#engine;
+    this.#engine = undefined;
+    await leaving?.close().catch(() => undefined);
   }
 }
 
-function run(engine: Engine, job: EngineJob): Promise<EngineResult> {
-  return job.kind === "inputs" ? engine.inputs(job.inputs) : engine.tensors(job.inputs, job.outputs);
+const desk = new Desk();
+port.on("message", (message: ToEngine) => desk.take(message));
+
+async function answer(engine: Engine, jobs: readonly EngineJob[]): Promise<void> {
+  const outcomes = await outcomesOf(engine, jobs);
+  const outputs = outcomes.flatMap((outcome) => ("result" in outcome ? (outcome.result.outputs ?? []) : []));
+  const spent = jobs.flatMap(bytesOfJob);
+  say({ kind: "outcomes", outcomes, spent }, [...bytesOfTensors(outputs), ...spent]);
+}
+
+/** A batch that fails is taken apart, so that one bad input does not cost the others their answer. */
+async function outcomesOf(engine: Engine, jobs: readonly EngineJob[]): Promise<EngineOutcome[]> {
+  try {
+    return (await runBatch(engine, jobs)).map((result) => ({ result }));
+  } catch (error) {
+    if (jobs.length === 1) return [{ error: toWire(error) }];
+  }
+  const outcomes: EngineOutcome[] = [];
+  for (const job of jobs) outcomes.push(...(await outcomesOf(engine, [job])));
+  return outcomes;
 }

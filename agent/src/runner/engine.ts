@@ -6,6 +6,7 @@ import {
   type FeatureValues,
   hasFreeBatch,
   type NamedTensor,
+  type NodePlacement,
   OnnxSession,
   ownTensor,
   type Pipeline,
@@ -15,6 +16,7 @@ import {
   runInputs,
   type StageTimes,
 } from "@muster/shared/inference";
+import { blame } from "./client-fault.js";
 import { type Decryption, modelSource } from "./model-file.js";
 
 /** What an engine is made from. */
@@ -24,6 +26,8 @@ export interface EngineSpec {
   readonly decryption?: Decryption | undefined;
   readonly provider: string;
   readonly threads: number;
+  /** Where a provider may keep what took it long to make. */
+  readonly cacheDir?: string | undefined;
   readonly manifest: Manifest;
 }
 
@@ -47,6 +51,7 @@ export class Engine {
   readonly #session: OnnxSession;
   readonly #manifest: Manifest;
   readonly #pipeline: Pipeline;
+  #placement: NodePlacement | undefined;
 
   private constructor(session: OnnxSession, manifest: Manifest) {
     this.#session = session;
@@ -58,8 +63,8 @@ export class Engine {
    * Loads the model, holds it against its manifest and runs it once, so that the first real input
    * finds it warm. Throws `engine/failed`, `artifact/undecryptable`.
    */
-  static async open({ modelPath, decryption, provider, threads, manifest }: EngineSpec): Promise<Engine> {
-    const session = await OnnxSession.load(await modelSource(modelPath, decryption), { provider, threads });
+  static async open({ modelPath, decryption, provider, threads, cacheDir, manifest }: EngineSpec): Promise<Engine> {
+    const session = await OnnxSession.load(await modelSource(modelPath, decryption), { provider, threads, cacheDir });
     const problems = compareTensors(manifest.tensors, session.tensors());
     if (problems.length > 0) {
       await session.close();
@@ -68,7 +73,13 @@ export class Engine {
     }
     const engine = new Engine(session, manifest);
     await engine.#warmUp();
+    engine.#placement = await session.placement();
     return engine;
+  }
+
+  /** Where the nodes of the first run really ran; undefined on the processor. */
+  get placement(): NodePlacement | undefined {
+    return this.#placement;
   }
 
   /** Answers a batch of decoded inputs, in one run where the model allows it. Throws `engine/failed`, `tensor/invalid`. */
@@ -84,19 +95,24 @@ export class Engine {
 
   /**
    * Runs a client's own tensors once and returns the outputs of these names, or all, in memory of their own. There is a row
-   * for each row of the batch when the task can read the outputs, else none. Throws `engine/failed`.
+   * for each row of the batch when the task can read the outputs, else none. Throws
+   * `engine/failed`, and `input/invalid` when what was sent is at fault.
    */
   async tensors(
     inputs: readonly NamedTensor[],
     names?: readonly string[],
   ): Promise<EngineAnswer & { readonly outputs: readonly NamedTensor[] }> {
-    const startMs = performance.now();
-    const all = await this.#session.run(inputs);
-    const ranMs = performance.now();
-    const { rows } = this.#counted(this.#readRows(inputs, all), { preMs: 0, runMs: 0, postMs: 0 });
-    const asked = names === undefined ? all : all.filter(({ name }) => names.includes(name));
-    const outputs = asked.map(ownTensor);
-    return { rows, outputs, times: { preMs: 0, runMs: ranMs - startMs, postMs: performance.now() - ranMs } };
+    try {
+      const startMs = performance.now();
+      const all = await this.#session.run(inputs);
+      const ranMs = performance.now();
+      const { rows } = this.#counted(this.#readRows(inputs, all), { preMs: 0, runMs: 0, postMs: 0 });
+      const asked = names === undefined ? all : all.filter(({ name }) => names.includes(name));
+      const outputs = asked.map(ownTensor);
+      return { rows, outputs, times: { preMs: 0, runMs: ranMs - startMs, postMs: performance.now() - ranMs } };
+    } catch (error) {
+      throw blame(error, inputs, this.#manifest.tensors);
+    }
   }
 
   async close(): Promise<void> {

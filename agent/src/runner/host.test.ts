@@ -6,9 +6,11 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
 import { pathToFileURL } from "node:url";
+import type { RunnerEnding } from "../ports.js";
 import { RunnerHost } from "./host.js";
 import {
   damagedModel,
+  defaultSettings,
   infer,
   makeManifest,
   memoryLog,
@@ -29,7 +31,8 @@ test("a killed runner rejects what was asked of it, tells its listeners, and can
   process.kill(host.pid ?? 0, "SIGKILL");
   await assert.rejects(loading, { code: "runner/crashed" });
   await until("the exit is told", () => exits.length > 0);
-  assert.deepEqual(exits, [{ code: null, signal: "SIGKILL" }]);
+  const [exit] = exits as RunnerEnding[];
+  assert.deepEqual([exit?.fault, exit?.code, exit?.signal], ["crash", null, "SIGKILL"]);
   await assert.rejects(host.status(), { code: "runner/crashed" });
   await host.start();
   await serve(host, slot);
@@ -41,22 +44,33 @@ test("a runner that hangs is killed and the call is rejected", async (t) => {
   const script = join(await temporaryFolder(), "hangs.mjs");
   await writeFile(
     script,
-    `process.on("message", ({ id, call }) => {
-      if (call.do === "configure") process.send({ kind: "answer", id });
-      else for (;;);
+    `process.send({ kind: "up" });
+    process.on("message", ({ id, call }) => {
+      if (call.do === "pulse") for (;;);
+      process.send({ kind: "answer", id, value: {} });
     });`,
   );
-  const settings = { host: "127.0.0.1", port: 0, workers: 1, maxQueue: 1, stateDir: ".", sources: [], sinks: [] };
+  const settings = { ...defaultSettings, workers: 1, maxQueue: 1 };
   const host = new RunnerHost({
     ...{ settings, log: memoryLog(), script: pathToFileURL(script) },
-    limitsMs: { status: 100 },
+    limitsMs: { pulse: 100 },
   });
   t.after(() => host.close());
   const exits: unknown[] = [];
   host.onExit((exit) => exits.push(exit));
   await host.start();
-  await assert.rejects(host.status(), { code: "runner/crashed", message: /did not answer 'status' within 100 ms/ });
+  await assert.rejects(host.pulse(), { code: "runner/crashed", message: /did not answer 'pulse' within 100 ms/ });
   await until("the exit is told", () => exits.length > 0);
+  assert.equal((exits[0] as RunnerEnding).fault, "hang");
+});
+
+test("a runner that is just starting takes no calls yet, as one that is down", async (t) => {
+  const { host } = await startRunner(t);
+  await host.close();
+  const starting = host.start();
+  await assert.rejects(host.unload("a".repeat(64)), { code: "runner/crashed" });
+  await starting;
+  await host.unload("a".repeat(64));
 });
 
 test("a closed runner tells nobody of its end and leaves no process", async (t) => {
@@ -73,7 +87,10 @@ test("a port that another program has is named", async (t) => {
   t.after(() => other.close());
   const address = other.address();
   const port = typeof address === "object" && address !== null ? address.port : 0;
-  await assert.rejects(startRunner(t, { port }), { code: "port/in-use", message: new RegExp(`port ${port}\\b`) });
+  await assert.rejects(startRunner(t, { serving: { port } }), {
+    code: "port/in-use",
+    message: new RegExp(`port ${port}\\b`),
+  });
 });
 
 test("a model file with one flipped bit is refused, and what serves goes on", async (t) => {
@@ -91,7 +108,7 @@ test("a model file with one flipped bit is refused, and what serves goes on", as
 
 test("the runner ends by itself when its agent is killed", async (t) => {
   const folder = await temporaryFolder();
-  const settings = { host: "127.0.0.1", port: 0, workers: 1, maxQueue: 1, stateDir: folder, sources: [], sinks: [] };
+  const settings = { ...defaultSettings, workers: 1, maxQueue: 1, stateDir: folder };
   const agent = join(folder, "agent.mjs");
   await writeFile(
     agent,

@@ -1,13 +1,17 @@
 import { asMusterError, MusterError } from "@muster/shared";
 import type { Answer, NamedTensor } from "@muster/shared/inference";
+import type { Priority } from "../core/line.js";
 import type { EngineResult } from "./engine-protocol.js";
 import type { LoadedSlot } from "./loaded-slot.js";
+import type { Shadows } from "./shadow.js";
 import type { Slots } from "./slots.js";
+import { Ticket } from "./ticket.js";
 import type { Windows } from "./windows.js";
 
 export interface InferenceDeps {
   readonly slots: Slots;
   readonly windows: Windows;
+  readonly shadows: Shadows;
   /** Inputs that may wait per model. */
   readonly maxQueue: number;
 }
@@ -31,26 +35,37 @@ export class Inference {
     this.#deps = deps;
   }
 
-  /** Whether a picture for the model would be taken now, has to wait, or nothing serves it. */
+  /** Whether an input for the model would be taken now, has to wait, or nothing serves it. */
   state(model: string): "open" | "full" | "not-serving" {
-    const { slots, maxQueue } = this.#deps;
+    const { slots } = this.#deps;
     if (!slots.names().includes(model)) return "not-serving";
-    return this.#queued(model) < maxQueue ? "open" : "full";
+    return this.#isFull(model) ? "full" : "open";
   }
 
   /**
-   * Decodes a body as the model's pipeline says and answers it. Throws `image/…`, `input/…`, `engine/failed`, and
-   * `runner/overloaded` when the model's queue is full.
+   * Decodes a body as the model's pipeline says and answers it. Throws `image/…`, `input/…`, `engine/failed`,
+   * `runner/overloaded` when the model's queue is full, and the ticket's end when that comes first.
    */
-  async input(to: LoadedSlot, bytes: Uint8Array, contentType = ""): Promise<InputAnswers> {
+  async input(
+    to: LoadedSlot,
+    bytes: Uint8Array,
+    contentType = "",
+    ticket: Ticket = new Ticket(),
+  ): Promise<InputAnswers> {
     const startMs = performance.now();
     const { model, version } = to.slot;
-    return this.#admitted(to, async () => {
-      const { inputs, list } = await to.pipeline.decode(bytes, contentType);
-      const decodedMs = performance.now();
-      const result = await to.run({ kind: "inputs", inputs });
-      const latencyMs = this.#fold(to, result, startMs, decodedMs);
-      return { model, version, answers: result.rows.map(({ answer }) => answer), list, latencyMs };
+    return this.#admitted(to, ticket, async () => {
+      const compare = this.#deps.shadows.take(to, bytes, contentType);
+      let answers: Answer[] | undefined;
+      try {
+        const decode = () => to.pipeline.decode(bytes, contentType);
+        const { result, list, decodedMs } = await to.lane.body(decode, ticket);
+        const latencyMs = this.#fold(to, result, startMs, decodedMs);
+        answers = result.rows.map(({ answer }) => answer);
+        return { model, version, answers, list, latencyMs };
+      } finally {
+        compare?.(answers);
+      }
     });
   }
 
@@ -59,27 +74,56 @@ export class Inference {
     to: LoadedSlot,
     inputs: readonly NamedTensor[],
     outputs?: readonly string[],
+    ticket: Ticket = new Ticket(),
   ): Promise<readonly NamedTensor[]> {
     const startMs = performance.now();
-    return this.#admitted(to, async () => {
-      const result = await to.run({ kind: "tensors", inputs, ...(outputs === undefined ? {} : { outputs }) });
+    return this.#admitted(to, ticket, async () => {
+      const job = { kind: "tensors", inputs, ...(outputs === undefined ? {} : { outputs }) } as const;
+      const result = await to.lane.run(job, ticket);
       this.#fold(to, result, startMs, startMs);
       return result.outputs ?? [];
     });
   }
 
-  async #admitted<T>(to: LoadedSlot, work: () => Promise<T>): Promise<T> {
-    const { windows, maxQueue } = this.#deps;
-    const { model } = to.slot;
-    if (this.#queued(model) >= maxQueue) {
-      windows.dropped(to.slot);
-      throw new MusterError("runner/overloaded", `${maxQueue} inputs wait for ${model} already; try again later`);
+  /** Refuses what would not be taken now, so that its bytes need not be read. Throws `runner/overloaded`. */
+  refuseWhenFull(to: LoadedSlot, priority: Priority): void {
+    if (this.#isFull(to.slot.model) && to.lane.weakerThan(priority) === undefined) throw this.#full(to);
+  }
+
+  async #admitted<T>(to: LoadedSlot, ticket: Ticket, work: () => Promise<T>): Promise<T> {
+    if (this.#isFull(to.slot.model)) {
+      const weaker = to.lane.weakerThan(ticket.priority);
+      if (weaker === undefined) throw this.#full(to);
+      weaker.end(
+        new MusterError("runner/overloaded", "more urgent inputs came while the queue was full; try again later"),
+      );
     }
+    // The place in the queue is kept until the work has truly ended, also when its client has gone away meanwhile.
+    return ticket.first(to.admit(() => this.#counted(to, work)));
+  }
+
+  #isFull(model: string): boolean {
+    return this.#queued(model) >= this.#deps.maxQueue;
+  }
+
+  #full(to: LoadedSlot): MusterError {
+    const { windows, maxQueue } = this.#deps;
+    windows.dropped(to);
+    return new MusterError(
+      "runner/overloaded",
+      `${maxQueue} inputs wait for ${to.slot.model} already; try again later`,
+    );
+  }
+
+  async #counted<T>(to: LoadedSlot, work: () => Promise<T>): Promise<T> {
+    const { windows } = this.#deps;
     try {
-      return await to.admit(work);
+      return await work();
     } catch (error) {
+      const { code } = asMusterError(error);
       // A picture that cannot be read is the fault of who sent it, and must not speak against the version.
-      if (/^(?:engine|internal|tensor)/.test(asMusterError(error).code)) windows.failed(to.slot);
+      if (/^(?:engine|internal|tensor)/.test(code)) windows.failed(to);
+      if (code === "runner/overloaded" || code === "runner/deadline") windows.dropped(to);
       throw error;
     }
   }
@@ -98,7 +142,7 @@ export class Inference {
       total: endMs - startMs,
     };
     for (const { label, features } of rows) {
-      this.#deps.windows.answered(to.slot, { ...(label === undefined ? {} : { label }), features, stages });
+      this.#deps.windows.answered(to, { ...(label === undefined ? {} : { label }), features, stages });
     }
     return stages.total;
   }

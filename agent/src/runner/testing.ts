@@ -10,8 +10,10 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { type Log, type LogFields, Manifest, type ManifestOf, sha256 } from "@muster/shared";
 import { type ClassAnswer, classify, decodeInput, floatsOf, OnnxSession, pipelineOf } from "@muster/shared/inference";
 import type { z } from "zod";
+import { AgentConfig } from "../config.js";
 import { RunnerHost, type RunnerHostOptions } from "./host.js";
 import { RunnerSettings, type Slot } from "./protocol.js";
+import { type ServingSettings, servingSettings } from "./serving-settings.js";
 
 const require = createRequire(import.meta.url);
 /** The picture library belongs to shared; only these tests make pictures in the agent. */
@@ -42,6 +44,16 @@ export async function picture(seed = 1, format: "jpeg" | "png" | "webp" = "jpeg"
   const sharp = requireOfShared("sharp") as Sharp;
   return sharp(raw, { raw: { width, height, channels: 3 } })
     [format]()
+    .toBuffer();
+}
+
+/** A picture of one grey, 0 to 255; as PNG, so that every pixel stays the same. */
+export function flatPicture(grey: number): Promise<Buffer> {
+  const [width, height] = [192, 48];
+  const sharp = requireOfShared("sharp") as Sharp;
+  const raw = new Uint8Array(width * height * 3).fill(grey);
+  return sharp(raw, { raw: { width, height, channels: 3 } })
+    .png()
     .toBuffer();
 }
 
@@ -150,20 +162,34 @@ export function memoryLog(): Log & { readonly events: string[]; readonly lines: 
   return { events, lines, debug: note, info: note, warn: note, error: note };
 }
 
+/** What a runner is told in tests: any free port, and else what an agent's configuration says by default. */
+export const defaultSettings: RunnerSettings = {
+  serving: { ...servingSettings(AgentConfig.parse({})), port: 0 },
+  ...{
+    workers: 2,
+    memoryMb: 0,
+    runLimitMs: 60_000,
+    maxQueue: 64,
+    batch: { maxRows: 8, maxDelayMs: 0 },
+    stateDir: ".",
+    sources: [],
+    sinks: [],
+  },
+};
+
 /** A running runner in a process of its own, ended after the test. */
 export async function startRunner(
   t: TestContext,
-  settings: Partial<z.input<typeof RunnerSettings>> = {},
+  {
+    serving,
+    ...settings
+  }: Partial<Omit<z.input<typeof RunnerSettings>, "serving">> & { serving?: Partial<ServingSettings> } = {},
   options: Partial<RunnerHostOptions> = {},
 ): Promise<{ host: RunnerHost; url: string; log: ReturnType<typeof memoryLog> }> {
   const log = memoryLog();
   const stateDir = settings.stateDir ?? (await temporaryFolder());
-  const defaults = { host: "127.0.0.1", port: 0, workers: 2, maxQueue: 64, sources: [], sinks: [] };
-  const host = new RunnerHost({
-    settings: RunnerSettings.parse({ ...defaults, ...settings, stateDir }),
-    log,
-    ...options,
-  });
+  const all = { ...defaultSettings, ...settings, stateDir, serving: { ...defaultSettings.serving, ...serving } };
+  const host = new RunnerHost({ settings: RunnerSettings.parse(all), log, ...options });
   t.after(() => host.close());
   await host.start();
   return { host, url: (await host.status()).url ?? "", log };

@@ -117,7 +117,7 @@ test("each task takes its own fields and no others", () => {
   );
   only("classification", { preprocess: { decode: "video" } }, "preprocess.decode", /image, table, audio or tensors/);
   only("audio-events", { preprocess: { decode: "table", rate: 16_000 } }, "preprocess.decode", /audio/);
-  only("raw", { expect: { label: "ok" } }, "selfTest.samples[0].expect.outputs", /expected record/);
+  only("raw", { expect: { outputs: { z: [1] } } }, "selfTest.samples[0].expect.outputs.z", /no 'z' in tensors.outputs/);
 });
 
 test("a detector's outputs must have the shape of its format and its labels", () => {
@@ -169,9 +169,12 @@ test("a picture's size must be clear and fit the model's input", () => {
   only("image-classification", sized(image.resize, { dtype: "uint8" }), "tensors.inputs[0].dtype", /is float32/);
   const outside = { left: 0.5, top: 0, width: 0.6, height: 1 };
   only("image-classification", sized(image.resize, { region: outside }), "preprocess.region", /reaches beyond/);
-  const crop = { width: 700, height: 640 };
+  only("text-detection", sized({ maxSide: 960, mode: "contain" }), "preprocess.resize.mode", /goes with resize.width/);
+  const crop = { width: 640, height: 640 };
+  only("image-classification", sized(image.resize, { crop }), "preprocess.crop", /fill or cover/);
+  const large = { crop: { width: 700, height: 640 } };
   assert.deepEqual(
-    problems("image-classification", sized(image.resize, { crop })).map(({ field }) => field),
+    problems("image-classification", sized({ width: 640, height: 640 }, large)).map(({ field }) => field),
     ["preprocess.crop", "tensors.inputs[0].shape"],
   );
 });

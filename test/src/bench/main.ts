@@ -3,8 +3,12 @@ import { availableParallelism, cpus } from "node:os";
 import { benchBytesSent } from "./bytes-sent.js";
 import { benchConnects } from "./connects.js";
 import { benchInference } from "./inference.js";
+import { benchLatency, benchSaturation } from "./inference-speed.js";
 import { benchLarge } from "./large.js";
 import { benchLinks } from "./links.js";
+import { benchMemory } from "./memory.js";
+import { benchPreprocess } from "./preprocess.js";
+import { benchSwaps } from "./swaps.js";
 import { benchMosquitto } from "./transfer-mosquitto.js";
 import { benchFanOut, benchTransfers } from "./transfers.js";
 import { benchEncryption, benchIndex } from "./trust.js";
@@ -13,8 +17,10 @@ const benches: Readonly<Record<string, readonly (() => Promise<string>)[]>> = {
   mosquitto: [benchMosquitto],
   transfer: [benchTransfers, benchFanOut, benchLinks, benchBytesSent],
   "transfer-4gb": [benchLarge],
-  inference: [benchInference],
+  inference: [benchLatency, benchSaturation, benchPreprocess, benchInference],
   security: [benchConnects, benchIndex, benchEncryption],
+  memory: [benchMemory],
+  swaps: [benchSwaps],
 };
 
 const asked = process.argv.slice(2);

@@ -5,10 +5,10 @@ import { debianTool } from "./debian-tool.js";
 /** The packages of the tools that tests call. */
 const packages = {
   ffmpeg: "ffmpeg",
-  mosquitto_passwd: "mosquitto",
   mosquitto_pub: "mosquitto-clients",
   mosquitto_sub: "mosquitto-clients",
   openssl: "openssl",
+  curl: "curl",
 } as const;
 
 /** Runs a tool of the system to its end; it is ended after `timeoutMs`, and then has the code -1. */

@@ -116,7 +116,7 @@ test("a picture with too many bytes or pixels is refused before it is decoded", 
     code: "image/too-large",
     message: /bytes, at most/,
   });
-  await decodeImage(png, spec(8, 8), { maxBytes: png.length, maxPixels: 90_000 });
+  await decodeImage(png, spec(8, 8), { ...defaultImageLimits, maxBytes: png.length, maxPixels: 90_000 });
 });
 
 test("a region, a crop, padding and sizes that follow the picture give the pixels they name", async () => {

@@ -2,6 +2,7 @@ import sharp, { type Sharp } from "sharp";
 import { MusterError, messageOf } from "../../errors.js";
 import type { ImagePreprocess } from "../../model/preprocess/image.js";
 import { type Placement, placeImage, type Size } from "./image-placement.js";
+import { heldBytes } from "./picture-cost.js";
 
 /** A decoded picture: rows of RGB bytes, `[height, width, 3]`. */
 export interface Pixels {
@@ -15,12 +16,18 @@ export interface Pixels {
 export interface ImageLimits {
   readonly maxBytes: number;
   readonly maxPixels: number;
+  /** Bytes that the decoder of a picture holds as a whole; several are decoded at a time. */
+  readonly maxHeldBytes: number;
 }
 
 /** The media types of the pictures that are taken. */
 export const imageTypes: readonly string[] = ["image/jpeg", "image/png", "image/webp"];
 
-export const defaultImageLimits: ImageLimits = { maxBytes: 20_000_000, maxPixels: 50_000_000 };
+export const defaultImageLimits: ImageLimits = {
+  maxBytes: 20_000_000,
+  maxPixels: 50_000_000,
+  maxHeldBytes: 128_000_000,
+};
 
 /** A decoded picture; `placement` says where it lies in the tensor, and is there when that was asked for or needed. */
 export interface PlacedPixels extends Pixels {
@@ -42,6 +49,14 @@ export async function decodeImage(
   }
   if (!isKnownFormat(bytes)) {
     throw new MusterError("image/invalid", "the bytes are no JPEG, PNG or WebP image; send one of these");
+  }
+  const held = heldBytes(bytes);
+  if (held > limits.maxHeldBytes) {
+    const message = `image takes ${held} bytes to decode, at most ${limits.maxHeldBytes} are given`;
+    throw new MusterError(
+      "image/too-large",
+      `${message}; send it smaller, or neither progressive, interlaced nor WebP`,
+    );
   }
   try {
     const image = sharp(bytes, {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { decodeImage, imageTensor } from "@muster/shared/inference";
-import { classifyHere, infer, makeManifest, picture, serve, slotOf, startRunner } from "./testing.js";
+import { classifyHere, infer, makeManifest, picture, serve, slotOf, startRunner } from "../testing.js";
 
 interface Answer {
   model_name: string;
@@ -71,8 +71,8 @@ test("bad input gets an error that says what is wrong with which field", async (
     ["image/jpeg", "not a picture", 400, "image/invalid", /no JPEG, PNG or WebP/],
     ["image/jpeg", jpeg.subarray(0, jpeg.length / 2), 400, "image/invalid", /cannot be decoded/],
     ["image/jpeg", "", 400, "image/invalid", /no JPEG/],
-    ["text/plain", "hello", 415, "request/invalid", /image\/jpeg, image\/png/],
-    ["image/jpeg", new Uint8Array(20_000_001), 413, "image/too-large", /20000000 bytes/],
+    ["text/plain", "hello", 415, "request/unsupported-type", /image\/jpeg, image\/png/],
+    ["image/jpeg", new Uint8Array(20_000_001), 413, "input/too-large", /20000000 bytes/],
     ["application/json", "{", 400, "request/invalid", /JSON/],
     ["application/json", "[]", 400, "request/invalid", /request does not fit/],
     ["application/json", "{}", 400, "request/invalid", /inputs:/],
@@ -87,10 +87,22 @@ test("bad input gets an error that says what is wrong with which field", async (
     ],
     ["application/json", json({ shape: [0, 3, 48, 192] }), 400, "request/invalid", /inputs\[0\]\.shape\[0\]/],
     ["application/json", json({ shape: [65, 3, 48, 192] }), 400, "tensor/invalid", /at most 64/],
-    ["application/json", json({ data: [1, 2] }), 400, "tensor/invalid", /inputs\[0\]\.data: is of length 2/],
+    [
+      "application/json",
+      json({ data: [1, 2] }),
+      400,
+      "tensor/invalid",
+      /inputs\[0\]\.data: has 2 numbers, expected 27648/,
+    ],
     ["application/json", json({ data: "many" }), 400, "request/invalid", /inputs\[0\]\.data: must be an array/],
-    ["application/json", json({ data: [...input.data.slice(1), "x"] }), 400, "tensor/invalid", /data\[27647\]/],
-    ["application/json", json({ data: [1e300, ...input.data.slice(1)] }), 400, "tensor/invalid", /data\[0\]/],
+    [
+      "application/json",
+      json({ data: [...input.data.slice(1), "x"] }),
+      400,
+      "tensor/invalid",
+      /inputs\[0\]\.data: has "x" at 27647, which is no float32/,
+    ],
+    ["application/json", json({ data: [1e300, ...input.data.slice(1)] }), 400, "tensor/invalid", /has 1e\+300 at 0/],
   ];
   for (const [type, body, status, code, message] of cases) {
     const response = await infer(url, body, type);

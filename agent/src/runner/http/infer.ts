@@ -1,0 +1,120 @@
+import { asMusterError, MusterError } from "@muster/shared";
+import { boundaryOf, type Part, readMultipart } from "../../core/multipart.js";
+import type { Inference, InputAnswers } from "../inference.js";
+import type { LoadedSlot } from "../loaded-slot.js";
+import { isInferRequest, maxRows, readInferRequest } from "../oip/infer-request.js";
+import { inferResponse } from "../oip/infer-response.js";
+import type { Body } from "./body.js";
+import type { Exchange } from "./exchange.js";
+import { parseJson } from "./json-body.js";
+import { errorBody, jsonReply, jsonTextReply, type Reply } from "./reply.js";
+
+/** Types that say nothing of what the bytes are; the bytes themselves do. */
+const untold = ["", "application/octet-stream"];
+
+/**
+ * Answers what a client sends to a model: tensors by the Open Inference Protocol, an input as the model's pipeline takes it,
+ * or several in a form.
+ */
+export async function infer(exchange: Exchange, inference: Inference, to: LoadedSlot): Promise<Reply> {
+  const { mediaType, request } = exchange;
+  const { priority } = exchange.wishes();
+  refuseType(exchange, to);
+  inference.refuseWhenFull(to, priority ?? "normal");
+  const body = await exchange.body();
+  if (mediaType === "multipart/form-data") return answerForm(exchange, inference, to, body);
+  const headerLength = request.headers["inference-header-content-length"];
+  if (headerLength !== undefined) return answerTensors(exchange, inference, to, body, lengthOf(headerLength));
+  if (mediaType !== "application/json") return answerInput(exchange, inference, to, body);
+  const json = parseJson(body.whole());
+  const isOurs = to.pipeline.accepts.includes("application/json") && !isInferRequest(json);
+  return isOurs ? answerInput(exchange, inference, to, body) : answerTensors(exchange, inference, to, body, json);
+}
+
+/** Before the body is read: what cannot be taken need not come. Throws `request/unsupported-type`. */
+function refuseType({ mediaType, request }: Exchange, to: LoadedSlot): void {
+  const encoding = request.headers["content-encoding"] ?? "identity";
+  if (encoding !== "identity") {
+    throw new MusterError("request/unsupported-type", `the body is encoded as ${encoding}; send it as it is`);
+  }
+  const types = [...new Set([...to.pipeline.accepts, "application/json", "multipart/form-data"])];
+  if (untold.includes(mediaType) || types.includes(mediaType)) return;
+  const hint = mediaType === "application/x-www-form-urlencoded" ? ` (with curl: -H 'content-type: ${types[0]}')` : "";
+  const message = `the content type is ${mediaType}, but must be one of ${types.join(", ")}${hint}`;
+  throw new MusterError("request/unsupported-type", message);
+}
+
+async function answerInput(exchange: Exchange, inference: Inference, to: LoadedSlot, body: Body): Promise<Reply> {
+  const type = untold.includes(exchange.mediaType) ? "" : (exchange.request.headers["content-type"] ?? "");
+  const ticket = exchange.ticket(exchange.wishes());
+  return jsonReply(200, plainAnswer(await inference.input(to, body.whole(), type, ticket)));
+}
+
+function plainAnswer({ model, version, answers, list, latencyMs }: InputAnswers) {
+  const names = { model_name: model, model_version: version };
+  return list ? { ...names, answers, latencyMs } : { ...names, ...answers[0], latencyMs };
+}
+
+/** `header` is the JSON part of the request, or its length when binary data follows it. */
+async function answerTensors(
+  exchange: Exchange,
+  inference: Inference,
+  to: LoadedSlot,
+  body: Body,
+  header: unknown,
+): Promise<Reply> {
+  const [json, tail] =
+    typeof header === "number" ? [parseJson(body.head(header)), body.tail(header)] : [header, body.tail(body.length)];
+  const request = readInferRequest(json, tail, to.slot.manifest);
+  const inHeaders = exchange.wishes();
+  const { priority = inHeaders.priority, timeoutMs = inHeaders.timeoutMs } = request.wishes;
+  const names = request.outputs.map(({ name }) => name);
+  const tensors = await inference.tensors(to, request.inputs, names, exchange.ticket({ priority, timeoutMs }));
+  const answer = inferResponse(to.slot, request, tensors);
+  if (answer.binary.length === 0) return jsonTextReply(200, answer.json);
+  const headers = {
+    "content-type": "application/octet-stream",
+    "inference-header-content-length": Buffer.byteLength(answer.json),
+  };
+  return { status: 200, headers, body: [answer.json, ...answer.binary] };
+}
+
+/** Each file of a form has its own answer or error, in the order of the form. */
+async function answerForm(exchange: Exchange, inference: Inference, to: LoadedSlot, body: Body): Promise<Reply> {
+  const boundary = boundaryOf(exchange.request.headers["content-type"] ?? "");
+  if (boundary === undefined) throw new MusterError("request/invalid", "the content type names no boundary");
+  const parts = readMultipart(body.whole(), boundary, maxRows);
+  if (typeof parts === "string") throw new MusterError("request/invalid", parts);
+  if (parts.length === 0) throw new MusterError("request/invalid", "the form has no files; add some");
+  const ticket = exchange.ticket(exchange.wishes());
+  const answers = await Promise.all(
+    parts.map((part) => answerPart(part, (type) => inference.input(to, part.bytes, type, ticket))),
+  );
+  const [refused] = answers.flatMap(({ refusal }) => (refusal === undefined ? [] : [refusal]));
+  if (refused !== undefined && answers.every(({ refusal }) => refusal !== undefined)) throw refused;
+  const { model, version } = to.slot;
+  return jsonReply(200, { model_name: model, model_version: version, answers: answers.map(({ answer }) => answer) });
+}
+
+async function answerPart(
+  { name, fileName, contentType }: Part,
+  ask: (type: string) => Promise<InputAnswers>,
+): Promise<{ answer: object; refusal?: MusterError }> {
+  const file = fileName ?? name;
+  try {
+    const { answers, list, latencyMs } = await ask(untold.includes(contentType) ? "" : contentType);
+    return { answer: list ? { file, answers, latencyMs } : { file, ...answers[0], latencyMs } };
+  } catch (error) {
+    const refusal = asMusterError(error);
+    return { answer: { file, ...errorBody(refusal) }, refusal };
+  }
+}
+
+function lengthOf(header: string | string[]): number {
+  const length = Number(header);
+  if (/^\d{1,10}$/.test(String(header))) return length;
+  throw new MusterError(
+    "request/invalid",
+    `Inference-Header-Content-Length is '${header}', but must be a number of bytes`,
+  );
+}

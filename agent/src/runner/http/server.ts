@@ -1,0 +1,148 @@
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
+import type { Socket } from "node:net";
+import { asMusterError, type Log, MusterError } from "@muster/shared";
+import type { Buffers } from "../buffers.js";
+import type { ServingSettings } from "../serving-settings.js";
+import { BodyBudget } from "./body.js";
+import { Exchange, type ExchangeLimits } from "./exchange.js";
+import { listenOnPort, listenOnSocket, newListener } from "./listen.js";
+import { errorReply, type Reply } from "./reply.js";
+import { type Route, RouteTable } from "./routes.js";
+import { Tokens } from "./tokens.js";
+import type { Traffic } from "./traffic.js";
+
+export interface HttpDeps {
+  readonly routes: readonly Route[];
+  /** Counts what happens. */
+  readonly traffic: Traffic;
+  /** Where the memory of tensors comes from. */
+  readonly buffers: Buffers;
+  readonly log: Log;
+}
+
+/** A running server. */
+export interface HttpServer {
+  readonly url: string;
+  /** Takes no more requests and answers those that it has. */
+  close(): Promise<void>;
+}
+
+/** A client that takes no byte of its answer for so long is cut off. */
+const writeLimitMs = 30_000;
+
+/** Serves routes on the port, and on the Unix socket when there is one. Throws `port/in-use`, `config/invalid`. */
+export async function serveHttp(deps: HttpDeps, settings: ServingSettings): Promise<HttpServer> {
+  const tokens = await Tokens.read(settings.tokenFile);
+  const desk = new Desk(deps, settings);
+  const { host, port, socket } = settings;
+  const servers = [await newListener(settings)];
+  try {
+    const [server] = servers as [Server];
+    desk.serve(server, tokens);
+    const actualPort = await listenOnPort(server, host, port);
+    if (socket !== undefined) {
+      const { tls: _tls, ...plain } = settings;
+      const local = await newListener(plain);
+      servers.push(local);
+      // Who may open the file needs no token.
+      desk.serve(local, await Tokens.read(undefined));
+      await listenOnSocket(local, socket);
+    }
+    const scheme = settings.tls === undefined ? "http" : "https";
+    const url = `${scheme}://${host.includes(":") ? `[${host}]` : host}:${actualPort}`;
+    return { url, close: () => desk.close(servers) };
+  } catch (error) {
+    await desk.close(servers);
+    throw error;
+  }
+}
+
+/** Takes requests and sees to it that each gets an answer. */
+class Desk {
+  readonly #deps: HttpDeps;
+  readonly #routes: RouteTable;
+  readonly #limits: ExchangeLimits;
+  #closing = false;
+
+  constructor(deps: HttpDeps, settings: ServingSettings) {
+    this.#deps = deps;
+    this.#routes = new RouteTable(deps.routes);
+    const { timeoutMs } = settings;
+    this.#limits = { budget: new BodyBudget(settings), buffers: deps.buffers, timeoutMs };
+  }
+
+  serve(server: Server, tokens: Tokens): void {
+    server.on("request", (request, response) => void this.#answer(request, response, tokens));
+    server.on("clientError", (error: NodeJS.ErrnoException, socket: Socket) => this.#refuse(error, socket));
+    server.on("drop", () => this.#deps.traffic.dropped());
+    server.on("checkContinue", (request, response) => void this.#answer(request, response, tokens));
+  }
+
+  async close(servers: readonly Server[]): Promise<void> {
+    this.#closing = true;
+    await Promise.all(
+      servers.map((server) => {
+        if (!server.listening) return undefined;
+        const closed = new Promise((resolve) => server.close(resolve));
+        server.closeIdleConnections();
+        return closed;
+      }),
+    );
+  }
+
+  async #answer(request: IncomingMessage, response: ServerResponse, tokens: Tokens): Promise<void> {
+    const { traffic, log } = this.#deps;
+    let reply: Reply;
+    try {
+      reply = await this.#replyTo(request, response, tokens);
+    } catch (error) {
+      reply = errorReply(error);
+      if (reply.status === 500) log.error("runner.request.failed", { url: request.url?.slice(0, 200), error });
+      if (asMusterError(error).code === "runner/client-gone") return traffic.gone();
+    }
+    traffic.answered(reply.status);
+    this.#send(request, response, reply);
+  }
+
+  #replyTo(request: IncomingMessage, response: ServerResponse, tokens: Tokens): Reply | Promise<Reply> {
+    const { method = "", url = "" } = request;
+    const { route, params } = this.#routes.find(method, url);
+    if (route.open !== true) tokens.check(request.headers.authorization);
+    return route.answer(new Exchange([request, response], params, this.#limits));
+  }
+
+  #send(request: IncomingMessage, response: ServerResponse, { status, headers, body }: Reply): void {
+    if (response.destroyed) return;
+    const length = body.reduce((sum, part) => sum + Buffer.byteLength(part), 0);
+    response.setTimeout(writeLimitMs, () => response.destroy());
+    response.writeHead(status, {
+      ...headers,
+      "content-length": length,
+      ...(this.#closing ? { connection: "close" } : {}),
+    });
+    if (request.method === "HEAD") response.end();
+    else {
+      for (const part of body.slice(0, -1)) response.write(part);
+      response.end(body.at(-1));
+    }
+    // What still comes of a body that was refused is read and thrown away: a client that is busy sending would see a reset
+    // instead of this answer. The time for a whole request bounds it.
+    request.resume();
+  }
+
+  /** What is no HTTP, or comes too slowly, gets a last word. */
+  #refuse(error: NodeJS.ErrnoException, socket: Socket): void {
+    this.#deps.traffic.refused();
+    if (error.code === "ECONNRESET" || !socket.writable) return void socket.destroy();
+    const late = error.code === "ERR_HTTP_REQUEST_TIMEOUT";
+    const words = late ? "the request did not arrive in time" : `the request is no valid HTTP: ${error.message}`;
+    const known = new MusterError(late ? "request/late" : "request/invalid", words);
+    const { status, body } = errorReply(known);
+    const text = String(body[0]);
+    const head = `HTTP/1.1 ${status} ${late ? "Request Timeout" : "Bad Request"}\r\nconnection: close`;
+    socket.end(
+      `${head}\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(text)}\r\n\r\n${text}`,
+    );
+    socket.destroySoon();
+  }
+}

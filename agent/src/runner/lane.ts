@@ -1,0 +1,123 @@
+import { MusterError, type Tensors } from "@muster/shared";
+import { type DecodedBody, hasFreeBatch } from "@muster/shared/inference";
+import { type BatchRule, Line, type Priority, type Waiting } from "../core/line.js";
+import { batchKeyOf, type EngineJob, type EngineOutcome, type EngineResult, rowsOfJob } from "./engine-protocol.js";
+import { Places } from "./places.js";
+import type { Ticket } from "./ticket.js";
+import { fromWire } from "./wire-error.js";
+
+export interface LaneOptions {
+  /** The engine threads. {@link Lane.look} has to be called when one becomes free. */
+  readonly pool: { readonly free: number; run(jobs: readonly EngineJob[]): Promise<readonly EngineOutcome[]> };
+  readonly tensors: Tensors;
+  readonly rule: BatchRule;
+  /** Inputs that are decoded, or wait decoded, at a time; it bounds the memory that pictures take. */
+  readonly decodedAhead: number;
+}
+
+interface LaneJob extends Waiting {
+  readonly job: EngineJob;
+  readonly ticket: Ticket;
+  readonly begin: () => void;
+  readonly resolve: (result: EngineResult) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** The way of inputs to the engines of one version: decode, wait for a thread, run, alone or with others. */
+export class Lane {
+  readonly #options: LaneOptions;
+  readonly #line = new Line<LaneJob>();
+  readonly #places: Places;
+  readonly #rule: BatchRule;
+  #timer: NodeJS.Timeout | undefined;
+  #running = 0;
+
+  constructor(options: LaneOptions) {
+    this.#options = options;
+    this.#places = new Places(options.decodedAhead);
+    this.#rule = hasFreeBatch(options.tensors) ? options.rule : { maxRows: 1, maxDelayMs: 0 };
+  }
+
+  /** Jobs that a thread works on now. */
+  get running(): number {
+    return this.#running;
+  }
+
+  /**
+   * Decodes a body when its turn comes, and runs what it holds. Throws what `decode` throws, `engine/failed`, `tensor/invalid`,
+   * and the ticket's end when that comes before the run.
+   */
+  async body(
+    decode: () => Promise<DecodedBody>,
+    ticket: Ticket,
+  ): Promise<{ result: EngineResult; list: boolean; decodedMs: number }> {
+    const leave = await this.#places.enter(ticket);
+    try {
+      const { inputs, list } = await decode();
+      const decodedMs = performance.now();
+      // Not before a thread takes it: else what is decoded would pile up.
+      const result = await this.run({ kind: "inputs", inputs }, ticket, leave);
+      return { result, list, decodedMs };
+    } finally {
+      leave();
+    }
+  }
+
+  /** Runs a job when its turn comes; its bytes are handed over. `begin` is called when it does. Throws like {@link body}. */
+  run(job: EngineJob, ticket: Ticket, begin: () => void = () => undefined): Promise<EngineResult> {
+    if (ticket.why !== undefined) return Promise.reject(ticket.why);
+    return new Promise((resolve, reject) => {
+      const batchKey = this.#rule.maxRows > 1 ? batchKeyOf(job) : undefined;
+      const { priority } = ticket;
+      const forget = ticket.onEnd((why) => {
+        if (this.#line.remove(waiting)) reject(why);
+      });
+      const waiting: LaneJob = {
+        ...{ job, ticket, priority, batchKey, resolve, reject, rows: rowsOfJob(job), sinceMs: performance.now() },
+        begin: () => {
+          forget();
+          begin();
+        },
+      };
+      this.#line.add(waiting);
+      this.look();
+    });
+  }
+
+  /** Begins what can begin now. */
+  look(): void {
+    const { pool } = this.#options;
+    while (pool.free > 0) {
+      const next = this.#line.next(this.#rule, pool.free, performance.now());
+      if (next === undefined) return;
+      if (next.do === "wait") {
+        clearTimeout(this.#timer);
+        this.#timer = setTimeout(() => this.look(), Math.ceil(next.ms));
+        return;
+      }
+      void this.#begin(next.items);
+    }
+  }
+
+  /** Who waits last and is less urgent than this. */
+  weakerThan(priority: Priority): Ticket | undefined {
+    return this.#places.weakerThan(priority) ?? this.#line.weakerThan(priority)?.ticket;
+  }
+
+  async #begin(items: readonly LaneJob[]): Promise<void> {
+    for (const { begin } of items) begin();
+    this.#running += items.length;
+    try {
+      const outcomes = await this.#options.pool.run(items.map(({ job }) => job));
+      for (const [at, { resolve, reject }] of items.entries()) {
+        const outcome = outcomes[at];
+        if (outcome !== undefined && "result" in outcome) resolve(outcome.result);
+        else reject(outcome === undefined ? new MusterError("internal", "no outcome") : fromWire(outcome.error));
+      }
+    } catch (error) {
+      for (const { reject } of items) reject(error);
+    } finally {
+      this.#running -= items.length;
+    }
+  }
+}
