@@ -5,6 +5,7 @@ import {
   type DeviceEvent,
   type Hello,
   type Log,
+  MusterError,
   messageOf,
   parseWith,
   type Reported,
@@ -12,30 +13,36 @@ import {
   type Window,
 } from "@muster/shared";
 import { LowdbDoc, lockFolder, systemClock } from "@muster/shared/node";
+import { childEnv } from "./adapters/child-env.js";
 import { serveStatus } from "./adapters/control-socket.js";
 import { FolderShelf } from "./adapters/folder-shelf.js";
 import { FolderSpool } from "./adapters/folder-spool.js";
 import { openMqttLink } from "./adapters/mqtt-link.js";
-import { newKeyAndRequest } from "./adapters/x509-csr.js";
+import { runtimeFault } from "./adapters/provider-probe.js";
+import { StandInServer } from "./adapters/stand-in-server.js";
 import { Allowance, Spent } from "./allowance.js";
 import { encryptedAtRest, inTheClear } from "./at-rest.js";
 import { AgentConfig } from "./config.js";
 import { parseHours } from "./core/allowance.js";
+import { EngineCache } from "./engine-cache.js";
+import { FallbackWatch } from "./fallback-watch.js";
 import { FeedWatch } from "./feed-watch.js";
 import { readHardware } from "./hardware.js";
+import { watchHeat } from "./heat-watch.js";
 import { loadIdentity, readCertificate, readIdentity, replaceIdentity, sweepKeys } from "./identity-store.js";
 import { Reconciler } from "./reconciler.js";
 import { Renewal } from "./renewal.js";
 import { withServing } from "./report-model.js";
 import { RunnerHost } from "./runner/host.js";
 import { servingSettings } from "./runner/serving-settings.js";
-import { runTrial } from "./runner/trial.js";
-import { AgentState, initialState } from "./state.js";
+import { trialBy } from "./runner/trial.js";
+import { AgentState, emptyModel, initialState } from "./state.js";
 import type { AgentStatus } from "./status.js";
 import { Steps } from "./steps.js";
 import { RunnerSupervisor } from "./supervisor.js";
 import { Telemetry } from "./telemetry.js";
 import { Transfer } from "./transfer.js";
+import { TrialMemory } from "./trial-memory.js";
 import { Upkeep } from "./upkeep.js";
 import { Uplink } from "./uplink.js";
 
@@ -51,6 +58,14 @@ export interface Agent {
   /** Where applications ask for inference. */
   readonly inferenceUrl: string;
   close(): Promise<void>;
+}
+
+/** The environment of the processes that run models. Throws `config/invalid` when another ONNX Runtime cannot be loaded. */
+async function runtimeEnv({ onnxruntime }: AgentConfig): Promise<NodeJS.ProcessEnv> {
+  const env = childEnv(onnxruntime);
+  const fault = onnxruntime === undefined ? undefined : await runtimeFault(env);
+  if (fault === undefined) return env;
+  throw new MusterError("config/invalid", `onnxruntime: ${fault}; correct the path, or leave the setting out`);
 }
 
 /**
@@ -70,6 +85,7 @@ export async function startAgent(options: Partial<AgentConfig>, log: Log): Promi
   };
   try {
     closers.push(await lockFolder(dataDir));
+    const env = await runtimeEnv(config);
     await sweepKeys(dataDir);
     const shelf = await FolderShelf.open(join(dataDir, "models"));
     const atRestKey = config.atRestKeyFile ?? join(dataDir, "identity", "at-rest.key");
@@ -82,36 +98,45 @@ export async function startAgent(options: Partial<AgentConfig>, log: Log): Promi
       settings: {
         serving: servingSettings(config),
         workers: config.workers === 0 ? Math.min(2, availableParallelism()) : config.workers,
+        memoryMb: config.runnerMemoryMb,
+        runLimitMs: config.engineTimeoutMs,
         maxQueue: config.maxQueue,
         batch: { maxRows: config.maxBatch, maxDelayMs: config.batchDelayMs },
         stateDir: join(dataDir, "sources"),
         sources: config.sources,
         sinks: config.sinks,
       },
-      log,
+      ...{ env, log },
     });
     const runner: RunnerSupervisor = new RunnerSupervisor({
       process: runnerProcess,
+      standIn: new StandInServer(),
       restore: () =>
         Object.entries(reconciler.state.models).map(([model, { committed, previous }]) =>
           [committed, previous].flatMap((installed) =>
             installed === undefined ? [] : [() => steps.slot(model, installed)],
           ),
         ),
-      onUnusable: (error) => {
-        log.error("model.unusable", { error });
-        tell("model.unusable", { reason: messageOf(error) }).catch(unspooled);
-        upkeep.look();
+      on: {
+        unusable: (error) => {
+          log.error("model.unusable", { error });
+          tell("model.unusable", { reason: messageOf(error) }).catch(unspooled);
+          upkeep.look();
+        },
+        ending: (ending) => {
+          reconciler.runnerEnded(ending);
+          tell("runner.ended", { ...ending }).catch(unspooled);
+          uplink.report();
+        },
+        restored: () => {
+          reconciler.runnerRestored();
+          uplink.report();
+        },
       },
-      onCrash: () => {
-        reconciler.runnerCrashed();
-        uplink.report();
-      },
-      onRestored: () => uplink.report(),
       clock,
       log,
     });
-    const hardware = async () => readHardware(dataDir, (await runner.status()).providers);
+    const hardware = async () => readHardware({ dataDir, runtime: await runner.status() });
 
     const unspooled = (error: unknown) => log.error("event.unspooled", { error });
     // Uplink, transfer and reconciler need each other; nothing is called before all three are there.
@@ -140,10 +165,14 @@ export async function startAgent(options: Partial<AgentConfig>, log: Log): Promi
       },
       ...{ shelf, clock, log, allowance, maxArtifactBytes: config.maxArtifactBytes },
     });
+    const trials = await TrialMemory.open(join(dataDir, "trials.json"), { trial: trialBy({ env }), log });
+    const { maxVariantsTried: maxVariants, maxArtifactBytes, transferBytesPerDay } = config;
     const steps = new Steps({
-      ...{ shelf, transfer, runner, trial: runTrial },
+      ...{ shelf, transfer, runner, trial: trials.run, favourite: trials.favourite },
       device: {
         ...{ hardware, agentVersion, trialTimeoutMs: config.trialTimeoutMs, sealingKey: credentials.sealingKey },
+        engines: new EngineCache(join(dataDir, "engines"), config.maxEngineCacheBytes),
+        budget: { maxVariants, maxArtifactBytes, dataBytes: transferBytesPerDay || undefined },
         root: () => reconciler.root,
       },
       now: () => clock.now(),
@@ -159,18 +188,24 @@ export async function startAgent(options: Partial<AgentConfig>, log: Log): Promi
       onDamaged: (model, installed) => void reconciler.damaged(model, installed).catch(unspooled),
     });
 
+    const fallbacks = new FallbackWatch((fields) => void tell("provider-fallback", fields).catch(unspooled));
     let seq = 0;
     const reported = async (): Promise<Reported> => {
       seq += 1;
       const status = await runner.status().catch(() => undefined);
+      const models = reconciler
+        .report()
+        .map((model) => withServing(model, reconciler.state.models[model.model] ?? emptyModel, status));
+      fallbacks.look(models);
       const state: Reported = {
         seq,
         bootId,
         revision: reconciler.state.revision,
-        models: reconciler.report().map((model) => withServing(model, status)),
+        models,
         runner: {
           state: runner.state,
-          restarts: runner.restarts,
+          restarts: Object.values(runner.endings).reduce((a, b) => a + b, 0),
+          endings: runner.endings,
           ...(status?.url === undefined ? {} : { url: status.url }),
         },
         ...(reconciler.refusal === undefined ? {} : { refusal: reconciler.refusal }),
@@ -211,7 +246,9 @@ export async function startAgent(options: Partial<AgentConfig>, log: Log): Promi
           await replaceIdentity(dataDir, { device, mqttUrl, root, ...next }, privateKey);
         },
       },
-      ...{ link: uplink, newKeyAndRequest, clock, log, tell },
+      // Needed once in weeks, and takes megabytes.
+      newKeyAndRequest: async (device) => (await import("./adapters/x509-csr.js")).newKeyAndRequest(device),
+      ...{ link: uplink, clock, log, tell },
     });
     const status = async (): Promise<AgentStatus> => ({
       ...{ device: credentials.device, version: agentVersion, pid: process.pid, startedMs },
@@ -230,10 +267,11 @@ export async function startAgent(options: Partial<AgentConfig>, log: Log): Promi
     closers.push(() => runner.close());
     await runner.start();
     closers.push(await serveStatus(dataDir, status));
+    closers.push(watchHeat({ runner, tell, clock, log }));
     const telemetry = new Telemetry({
       ...{ runner, spool: windows, clock, log, windowMs: config.windowMs },
       onWindow: (window) => {
-        reconciler.observed(window.model, window.manifest, window.inputs, window.errors);
+        reconciler.observed(window);
         uplink.flush();
       },
     });

@@ -10,8 +10,12 @@ export const AgentConfig = z
     dataDir: z.string().min(1).default("muster-agent-data"),
     logLevel: z.enum(["debug", "info", "warn", "error"]).default("info"),
     ...servingKeys,
-    /** Worker threads, each with its own session, per model; 0 for one per core, at most two. */
+    /** Worker threads at most, each with its own session, per model; 0 for one per core, at most two. */
     workers: z.int().min(0).max(64).default(0),
+    /** MB that the runner may take before it is started again; 0 for what the budgets of the models in it allow. */
+    runnerMemoryMb: z.int().min(0).default(0),
+    /** A model that works on one input for longer hangs: its runner is started again. */
+    engineTimeoutMs: z.int().min(100).max(3_600_000).default(60_000),
     /** Where inputs come from, besides applications. */
     sources: sourceList.default([]),
     /** Where the answers to them go. */
@@ -36,6 +40,15 @@ export const AgentConfig = z
       .int()
       .min(1)
       .default(4 * 1024 ** 3),
+    /** How many variants of a version are fetched and tried, within the limits of memory, disk and data. */
+    maxVariantsTried: z.int().min(1).max(16).default(3),
+    /** Disk for engines that a provider built for this device. */
+    maxEngineCacheBytes: z
+      .int()
+      .min(0)
+      .default(2 * 1024 ** 3),
+    /** A folder with another build of ONNX Runtime, a package like onnxruntime-node; see docs/providers.md. */
+    onnxruntime: z.string().min(1).optional(),
     /** How long a trial may take in all. */
     trialTimeoutMs: z
       .int()

@@ -1,67 +1,82 @@
-import { mkdir } from "node:fs/promises";
-import { connect } from "node:net";
-import { formatBytes, formatDuration, messageOf } from "@muster/shared";
+import { mkdir, readFile, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { formatBytes, formatDuration, type Hardware, messageOf } from "@muster/shared";
+import { type ClockBounds, clockFinding, type Finding, hardwareFindings, runtimeFindings } from "./core/findings.js";
 import { isOverdue } from "./core/renewal-time.js";
 import { readHardware } from "./hardware.js";
 import { type Credentials, loadIdentity, readCertificate } from "./identity-store.js";
-import type { ProviderProbe } from "./ports.js";
-
-/** One thing that was looked at. */
-export interface Finding {
-  readonly check: string;
-  readonly ok: boolean;
-  readonly detail: string;
-  /** What to do about it, when it is not ok. */
-  readonly cure?: string;
-}
+import type { CheckHub, HubCheck, RuntimeProbe } from "./ports.js";
 
 const minFreeBytes = 500_000_000;
 
-/** Looks at what an agent needs: data folder, disk, inference library, identity, the way to the hub. */
-export async function diagnose(dataDir: string, providers: ProviderProbe): Promise<Finding[]> {
+/** What was looked at, and the facts it was judged by. */
+export interface Diagnosis {
+  readonly findings: readonly Finding[];
+  readonly hardware: Hardware;
+  readonly onnxruntime: RuntimeProbe;
+}
+
+export interface Patient {
+  readonly dataDir: string;
+  /** What the inference library said of itself and of its providers. */
+  readonly runtime: RuntimeProbe;
+  readonly checkHub: CheckHub;
+  /** The folder that holds `proc`, `sys`, `dev` and `etc`. */
+  readonly root?: string;
+}
+
+/** Looks at what an agent needs: machine, disk, inference library and its providers, clock, identity, the way to the hub. */
+export async function diagnose({ dataDir, runtime, checkHub, root }: Patient): Promise<Diagnosis> {
   await mkdir(dataDir, { recursive: true, mode: 0o700 });
-  const findings: Finding[] = [];
-  const hardware = await readHardware(dataDir, providers.working);
-  const { board, cpu, cores, memoryBytes, freeDiskBytes } = hardware;
-  findings.push({
-    check: "machine",
-    ok: true,
-    detail: `${board}, ${cpu}, ${cores} cores, ${formatBytes(memoryBytes)} memory`,
-  });
-  findings.push({
-    check: "disk",
-    ok: freeDiskBytes >= minFreeBytes,
-    detail: `${formatBytes(freeDiskBytes)} free for ${dataDir}`,
-    ...(freeDiskBytes >= minFreeBytes ? {} : { cure: "make room, or move --data-dir to a larger disk" }),
-  });
-  findings.push({
-    check: "onnxruntime",
-    ok: providers.working.length > 0,
-    detail:
-      providers.working.length > 0
-        ? `${providers.version}; runs models on ${providers.working.join(", ")}`
-        : (providers.error ?? "nothing works"),
-    ...(providers.working.length > 0
-      ? {}
-      : { cure: "install the agent again for this platform; see README, 'Devices'" }),
-  });
-  try {
-    const credentials = await loadIdentity(dataDir);
-    findings.push(certificateFinding(credentials), await hubFinding(credentials));
-  } catch (error) {
-    findings.push({ check: "identity", ok: false, detail: messageOf(error), cure: "muster-agent join URL TOKEN" });
-  }
-  return findings;
+  const { version, build, providers } = runtime;
+  const bundled = providers.filter((one) => one.bundled).map(({ provider }) => provider);
+  const known = { providers: bundled, onnxruntime: { version, build } };
+  const hardware = await readHardware({ dataDir, runtime: known, ...(root === undefined ? {} : { root }) });
+  const { findings, ...identity } = await identityFindings(dataDir, checkHub);
+  return {
+    ...{ hardware, onnxruntime: runtime },
+    findings: [
+      ...hardwareFindings(hardware),
+      diskFinding(dataDir, hardware),
+      ...runtimeFindings(runtime, hardware),
+      clockFinding(Date.now(), await clockBounds(dataDir, identity)),
+      ...findings,
+    ],
+  };
 }
 
 /** The findings for a person. */
 export function findingsText(findings: readonly Finding[]): string {
   return findings
-    .map(({ check, ok, detail, cure }) => {
-      const line = `${ok ? "ok  " : "FAIL"}  ${check.padEnd(12)} ${detail}`;
+    .map(({ check, ok, warning, detail, cure }) => {
+      const state = !ok ? "FAIL" : warning === true ? "warn" : "ok  ";
+      const line = `${state}  ${check.padEnd(12)} ${detail}`;
       return cure === undefined ? line : `${line}\n      ${"".padEnd(12)} → ${cure}`;
     })
     .join("\n");
+}
+
+function diskFinding(dataDir: string, { freeDiskBytes }: Hardware): Finding {
+  const ok = freeDiskBytes >= minFreeBytes;
+  const detail = `${formatBytes(freeDiskBytes)} free for ${dataDir}`;
+  return { check: "disk", ok, detail, ...(ok ? {} : { cure: "make room, or move --data-dir to a larger disk" }) };
+}
+
+interface IdentityFindings {
+  readonly findings: readonly Finding[];
+  readonly credentials?: Credentials;
+  readonly hub?: HubCheck;
+}
+
+async function identityFindings(dataDir: string, checkHub: CheckHub): Promise<IdentityFindings> {
+  try {
+    const credentials = await loadIdentity(dataDir);
+    const hub = await checkHub(credentials);
+    return { findings: [certificateFinding(credentials), hubFinding(credentials.mqttUrl, hub)], credentials, hub };
+  } catch (error) {
+    const finding = { check: "identity", ok: false, detail: messageOf(error), cure: "muster-agent join URL TOKEN" };
+    return { findings: [finding] };
+  }
 }
 
 function certificateFinding({ certificate, certificateFile, device }: Credentials): Finding {
@@ -81,24 +96,49 @@ function certificateFinding({ certificate, certificateFile, device }: Credential
   return { check: "identity", ok, detail, cure };
 }
 
-async function hubFinding({ mqttUrl }: Credentials): Promise<Finding> {
-  const { hostname, port } = new URL(mqttUrl);
-  const error = await new Promise<string | undefined>((resolve) => {
-    const socket = connect({ host: hostname, port: Number(port), timeout: 5000 }, () => {
-      socket.destroy();
-      resolve(undefined);
-    });
-    socket.once("error", (cause) => resolve(cause.message));
-    socket.once("timeout", () => {
-      socket.destroy();
-      resolve("no answer for 5 s");
-    });
-  });
-  if (error === undefined) return { check: "hub", ok: true, detail: `${mqttUrl} answers` };
-  return {
-    check: "hub",
-    ok: false,
-    detail: `${mqttUrl}: ${error}`,
-    cure: "check the network, the hub, and a firewall between",
-  };
+function hubFinding(mqttUrl: string, hub: HubCheck): Finding {
+  if (!("error" in hub)) {
+    return { check: "hub", ok: true, detail: `${mqttUrl} answers (${hub.protocol}, ${Math.round(hub.tookMs)} ms)` };
+  }
+  const clock = /not yet valid|has expired/i.test(hub.error);
+  const cure = clock
+    ? "set the clock of this device; if it is right, the hub's"
+    : "check the network, the hub, and a firewall between";
+  return { check: "hub", ok: false, detail: `${mqttUrl}: ${hub.error}`, cure };
+}
+
+/** The latest time that something signed vouches for. */
+async function clockBounds(
+  dataDir: string,
+  { credentials, hub }: Pick<IdentityFindings, "credentials" | "hub">,
+): Promise<ClockBounds> {
+  const bounds: [number, string][] = [[Date.parse("2025-01-01"), "the making of this program"]];
+  if (credentials !== undefined) {
+    bounds.push([readCertificate(credentials.certificate).fromMs, "the certificate of this device"]);
+    bounds.push([await trustedMs(dataDir), "what the hub signed last for this device"]);
+  }
+  if (hub !== undefined && !("error" in hub)) bounds.push([hub.fromMs, "the certificate of the hub"]);
+  bounds.sort(([a], [b]) => b - a);
+  const [[notBeforeMs, from]] = bounds as [[number, string]];
+  return { notBeforeMs, from, synchronised: await isSynchronised() };
+}
+
+async function trustedMs(dataDir: string): Promise<number> {
+  try {
+    return Number(JSON.parse(await readFile(join(dataDir, "state.json"), "utf8")).trustedMs) || 0;
+  } catch {
+    // A device that was never told anything has no such file, and a damaged one keeps the agent from starting anyway.
+    return 0;
+  }
+}
+
+/** What systemd says of the clock; undefined where another service keeps it. */
+async function isSynchronised(): Promise<boolean | undefined> {
+  const exists = (path: string) =>
+    stat(path).then(
+      () => true,
+      () => false,
+    );
+  if (await exists("/run/systemd/timesync/synchronized")) return true;
+  return (await exists("/run/systemd/timesync")) ? false : undefined;
 }

@@ -1,32 +1,55 @@
-import { readFile, statfs } from "node:fs/promises";
+import { statfs } from "node:fs/promises";
 import { arch, availableParallelism, cpus, platform, totalmem } from "node:os";
 import type { Hardware } from "@muster/shared";
+import { acceleratorsOf, gpusOf } from "./facts/accelerators.js";
+import { boardOf, jetsonOf, powerOf } from "./facts/board.js";
+import { temperaturesOf, throttlingOf } from "./facts/heat.js";
+import { processorOf } from "./facts/processor.js";
+import { FactTree } from "./facts/tree.js";
 
-/**
- * Facts of the machine. `providers` come from who knows the inference library. The board is what the
- * device tree says (Raspberry Pi, Jetson), else the firmware's product name.
- */
-export async function readHardware(dataDir: string, providers: readonly string[]): Promise<Hardware> {
+/** What is not read from the kernel's files. */
+export interface HardwareOf {
+  /** Whose disk counts. */
+  readonly dataDir: string;
+  /** What the inference library says of itself. */
+  readonly runtime: Pick<Hardware, "providers" | "onnxruntime">;
+  /** The folder that holds `proc`, `sys`, `dev` and `etc`. */
+  readonly root?: string;
+  /** What Node says of the machine. */
+  readonly machine?: Pick<Hardware, "platform" | "arch" | "cores">;
+}
+
+/** Facts of the machine, as its files say. Facts that cannot be read are absent; nothing is thrown for them. */
+export async function readHardware({ dataDir, runtime, root, machine = thisMachine() }: HardwareOf): Promise<Hardware> {
+  const tree = new FactTree(root);
   const { bavail, bsize } = await statfs(dataDir);
+  const { cpu, features, clusters } = await processorOf(tree);
+  const jetson = await jetsonOf(tree);
   return {
-    platform: platform(),
-    arch: arch(),
-    board:
-      (await firstLine("/proc/device-tree/model")) ?? (await firstLine("/sys/class/dmi/id/product_name")) ?? "unknown",
-    cpu: cpus()[0]?.model.trim() ?? "unknown",
-    cores: availableParallelism(),
-    memoryBytes: totalmem(),
+    ...machine,
+    board: await boardOf(tree),
+    cpu: cpu ?? cpus()[0]?.model.trim() ?? "unknown",
+    memoryBytes: await memoryOf(tree),
     freeDiskBytes: bavail * bsize,
-    providers: [...providers],
+    providers: [...runtime.providers],
+    ...(runtime.onnxruntime === undefined ? {} : { onnxruntime: runtime.onnxruntime }),
+    ...(jetson === undefined ? {} : { jetson }),
+    ...{ features, clusters },
+    gpus: await gpusOf(tree, jetson !== undefined),
+    temperatures: await temperaturesOf(tree),
+    throttling: await throttlingOf(tree),
+    power: await powerOf(tree),
+    accelerators: await acceleratorsOf(tree),
   };
 }
 
-async function firstLine(path: string): Promise<string | undefined> {
-  try {
-    const text = await readFile(path, "utf8");
-    return text.replaceAll("\0", "").split("\n")[0]?.trim() || undefined;
-  } catch {
-    // Not every machine has these files; "unknown" is the answer then.
-    return undefined;
-  }
+function thisMachine(): Pick<Hardware, "platform" | "arch" | "cores"> {
+  return { platform: platform(), arch: arch(), cores: availableParallelism() };
+}
+
+/** Memory in bytes: what the kernel has, or what a container may use of it. */
+async function memoryOf(tree: FactTree): Promise<number> {
+  const kibibytes = /^MemTotal:\s+(\d+) kB/m.exec((await tree.text("/proc/meminfo")) ?? "")?.[1];
+  const bytes = kibibytes === undefined ? totalmem() : Number(kibibytes) * 1024;
+  return Math.min(bytes, (await tree.integer("/sys/fs/cgroup/memory.max")) ?? bytes);
 }

@@ -1,4 +1,4 @@
-import { blobsOf, type Manifest, type ManifestVariant, MusterError, type Wanted } from "@muster/shared";
+import { type BlobRef, type Manifest, type ManifestVariant, MusterError, type Wanted } from "@muster/shared";
 import type { BlobShelf } from "./ports.js";
 import { shelvedManifest } from "./shelved.js";
 import { type Candidate, type Installed, type ModelState, withFinished } from "./state.js";
@@ -9,8 +9,7 @@ export async function neededBlobs(state: ModelState, shelf: BlobShelf): Promise<
   for (const { deltas = [] } of state.candidate?.hints ?? []) {
     for (const { delta } of deltas) needed.add(delta.sha256).add(delta.index.sha256);
   }
-  const manifests = [state.committed?.manifest, state.previous?.manifest, state.candidate?.manifest.sha256];
-  for (const digest of manifests.filter((entry) => entry !== undefined)) {
+  for (const [digest, names] of versionsOf(state)) {
     needed.add(digest);
     if (!(await shelf.has(digest))) continue;
     const manifest = await shelvedManifest(shelf, digest).catch((error) => {
@@ -18,16 +17,45 @@ export async function neededBlobs(state: ModelState, shelf: BlobShelf): Promise<
       if (error instanceof MusterError && error.code === "artifact/digest-mismatch") return undefined;
       throw error;
     });
-    for (const { sha256 } of manifest === undefined ? [] : blobsOf(manifest)) needed.add(sha256);
+    for (const { sha256 } of manifest === undefined ? [] : blobsOfVariants(manifest, names)) needed.add(sha256);
   }
   return needed;
 }
 
+/** The manifests the state names, and of which of their variants it still needs the files; undefined for all. */
+function versionsOf({ committed, previous, candidate }: ModelState): [string, readonly string[] | undefined][] {
+  const versions: [string, readonly string[] | undefined][] = [];
+  for (const installed of [committed, previous]) {
+    if (installed !== undefined) versions.push([installed.manifest, [installed.variant]]);
+  }
+  // While nothing is planned, what an attempt before this one has fetched may be of use.
+  if (candidate !== undefined) versions.push([candidate.manifest.sha256, variantNames(candidate)]);
+  return versions;
+}
+
+function blobsOfVariants({ variants, selfTest }: Manifest, names: readonly string[] | undefined): BlobRef[] {
+  return [
+    ...variants
+      .filter(({ name }) => names === undefined || names.includes(name))
+      .flatMap(({ artifact }) => [artifact, artifact.index]),
+    ...selfTest.samples.map(({ input }) => input),
+  ];
+}
+
+/** The variants that a candidate fetches and tries; undefined before they are planned. */
+function variantNames({ variants, variant }: Candidate): readonly string[] | undefined {
+  return variants ?? (variant === undefined ? undefined : [variant]);
+}
+
 /** What is wanted, as a candidate nothing was done for yet. */
-export function offered({ attempt, version, manifest, probationMs, keys, hints }: Wanted, nowMs: number): Candidate {
+export function offered(
+  { attempt, version, manifest, probationMs, shadow, keys, hints }: Wanted,
+  nowMs: number,
+): Candidate {
   return {
     ...{ attempt, version, manifest, probationMs },
     ...{ phase: "offered", phaseSinceMs: nowMs, trialStarts: 0 },
+    ...(shadow === undefined ? {} : { shadow }),
     ...(keys === undefined ? {} : { wrappedKeys: keys }),
     ...(hints === undefined ? {} : { hints }),
   };
@@ -59,10 +87,15 @@ export function withCandidate(state: ModelState, change: (candidate: Candidate) 
 }
 
 /** The variant that was chosen for a version. */
-export function variantOf(manifest: Manifest, { variant }: Pick<Candidate, "variant">): ManifestVariant {
+export function variantOf(manifest: Manifest, variant: string): ManifestVariant {
   const found = manifest.variants.find(({ name }) => name === variant);
   if (found === undefined) throw new MusterError("internal", `manifest has no variant ${variant}`);
   return found;
+}
+
+/** The variants that a candidate fetches and tries, in order of promise. */
+export function variantsOf(manifest: Manifest, candidate: Candidate): ManifestVariant[] {
+  return (variantNames(candidate) ?? []).map((name) => variantOf(manifest, name));
 }
 
 /** The candidate as an installed version, once its trial has filled in all that takes. */
@@ -77,13 +110,13 @@ export function installedOf(candidate: Candidate): Installed {
   ) {
     throw new MusterError("internal", `candidate ${version} is not proven yet`);
   }
-  const wrappedKey = wrappedKeyOf(candidate);
+  const wrappedKey = wrappedKeyOf(candidate, artifact);
   const key = wrappedKey === undefined ? {} : { wrappedKey };
   const signed = { manifest: manifest.sha256, manifestBytes: manifest.sizeBytes };
   return { attempt, version, release, ...signed, variant, artifact, provider, threads, ...key };
 }
 
-/** The wrapped key of the candidate's artifact; undefined for a plain one. */
-export function wrappedKeyOf({ artifact, wrappedKeys }: Candidate): string | undefined {
+/** The wrapped key of one of the candidate's artifacts; undefined for a plain one. */
+export function wrappedKeyOf({ wrappedKeys }: Candidate, artifact: string): string | undefined {
   return wrappedKeys?.find((entry) => entry.artifact === artifact)?.wrapped;
 }

@@ -13,10 +13,10 @@ import {
   program,
   runProgram,
 } from "@muster/shared/node";
+import { childEnv } from "./adapters/child-env.js";
 import { askStatus } from "./adapters/control-socket.js";
-import * as enrolment from "./adapters/enrolment-client.js";
-import { probeProviders } from "./adapters/provider-probe.js";
-import { newKeyAndRequest } from "./adapters/x509-csr.js";
+import { checkHub } from "./adapters/hub-check.js";
+import { probeRuntime } from "./adapters/provider-probe.js";
 import { agentVersion, startAgent } from "./agent.js";
 import { AgentConfig } from "./config.js";
 import { diagnose, findingsText } from "./doctor.js";
@@ -76,7 +76,10 @@ function agentProgram(): Command {
         hostname()
           .replaceAll(/[^A-Za-z0-9_-]/g, "-")
           .slice(0, 64);
-      const enroller = { newKeyAndRequest, join: enrolment.join };
+      // An agent that runs never needs these two, and they take megabytes.
+      const { join } = await import("./adapters/enrolment-client.js");
+      const { newKeyAndRequest } = await import("./adapters/x509-csr.js");
+      const enroller = { newKeyAndRequest, join };
       const { label = {}, again, certificate, key } = options;
       if ((certificate === undefined) !== (key === undefined)) {
         throw new MusterError("usage/invalid", "--certificate and --key belong together; give both");
@@ -136,11 +139,15 @@ function agentProgram(): Command {
     .command("doctor")
     .description("check this device and say what to do about each problem")
     .option("--json", "print JSON")
-    .addHelpText("after", "\nExample:\n  muster-agent doctor")
+    .addHelpText(
+      "after",
+      "\nExits with 1 when the agent cannot do its work here; a warning is none.\n\nExample:\n  muster-agent doctor",
+    )
     .action(async ({ json }: Flags) => {
-      const { dataDir, sources } = await settings(root);
-      const findings = [...(await diagnose(dataDir, await probeProviders())), ...(await videoFindings(sources))];
-      print(json === true ? JSON.stringify({ findings }, undefined, 2) : findingsText(findings));
+      const { dataDir, onnxruntime, sources } = await settings(root);
+      const diagnosis = await diagnose({ dataDir, runtime: await probeRuntime(childEnv(onnxruntime)), checkHub });
+      const findings = [...diagnosis.findings, ...(await videoFindings(sources))];
+      print(json === true ? JSON.stringify({ ...diagnosis, findings }, undefined, 2) : findingsText(findings));
       if (findings.some(({ ok }) => !ok)) throw new ExitWith(exitCodes.error);
     });
   return root;

@@ -1,5 +1,6 @@
-import type { ChunkFrame, ChunkReply, ChunkRequest, DownKind, UpKind } from "@muster/shared";
-import type { RunnerStatus, RunnerWindow, Slot, TrialRequest, TrialResult } from "./runner/protocol.js";
+import type { ChunkFrame, ChunkReply, ChunkRequest, DownKind, ShadowPlan, UpKind } from "@muster/shared";
+import type { Pulse, RunnerStatus, RunnerWindow, Slot, TrialRequest, TrialResult } from "./runner/protocol.js";
+import type { ServingSettings } from "./runner/serving-settings.js";
 
 /** The inference process, as the rest of the agent sees it. Every call throws `runner/crashed` if the process ends first. */
 export interface Runner {
@@ -7,6 +8,10 @@ export interface Runner {
   load(slot: Slot): Promise<void>;
   /** Puts a loaded version in service for its model, without an unanswered request. */
   activate(manifestDigest: string): Promise<void>;
+  /** Gives a loaded version that does not serve a copy of some inputs, and compares. Throws `model/unknown`. */
+  shadow(manifestDigest: string, plan: ShadowPlan): Promise<void>;
+  /** Whether nothing runs in the shadow for now. */
+  pauseShadows(paused: boolean): Promise<void>;
   /** Releases a version; no error when it is not loaded. */
   unload(manifestDigest: string): Promise<void>;
   /** What was measured since the last call; at most one window per version that worked. */
@@ -14,10 +19,15 @@ export interface Runner {
   status(): Promise<RunnerStatus>;
 }
 
-/** Proves a version in a process of its own. Never throws for what the model does; see {@link TrialResult}. */
+/** Proves a version in processes of its own. Never throws for what the model does; see {@link TrialResult}. */
 export type RunTrial = (
   request: TrialRequest,
-  options: { timeoutMs: number; signal: AbortSignal },
+  options: {
+    timeoutMs: number;
+    signal: AbortSignal;
+    /** A candidate is tried next, so many of so many. */
+    onCandidate?: (candidate: TrialRequest["candidates"][number], number: number, of: number) => void;
+  },
 ) => Promise<TrialResult>;
 
 /** Numbered records that wait, durably, until the hub has stored them. */
@@ -92,12 +102,40 @@ export interface BlobShelf {
   keepOnly(digests: ReadonlySet<string>): Promise<void>;
 }
 
+/** Why a runner's process ended without being asked to: by itself, or because it was killed for hanging or for its size. */
+export type RunnerFault = "crash" | "hang" | "memory";
+
+/** How a runner's process ended. */
+export interface RunnerEnding {
+  readonly fault: RunnerFault;
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+  /** A sentence on it. */
+  readonly detail: string;
+  /** The manifests of the versions that an engine was at work on; empty when none was, or nobody knows. */
+  readonly suspects: readonly string[];
+}
+
 /** A runner whose process can end and be started again. */
 export interface RunnerProcess extends Runner {
-  /** Starts the process; resolves when it answers. */
-  start(): Promise<void>;
+  /** How applications ask, once it was started; with the same port after every start. */
+  readonly serving: ServingSettings | undefined;
+  /** Starts the process; resolves when it answers. `beforeListening` is awaited just before it takes its port. */
+  start(beforeListening?: () => Promise<void>): Promise<void>;
+  /** Whether it answers at all, and what it takes. A process that does not answer in time is killed. */
+  pulse(): Promise<Pulse>;
+  /** Ends a process that must not go on; the listeners are told why. */
+  kill(fault: RunnerFault, detail: string): void;
   /** Calls the listener whenever the process ended without being asked to. */
-  onExit(listener: (detail: { code: number | null; signal: NodeJS.Signals | null }) => void): void;
+  onExit(listener: (ending: RunnerEnding) => void): void;
+  close(): Promise<void>;
+}
+
+/** Answers for the runner while it is down. */
+export interface StandIn {
+  /** Takes the runner's place and refuses every request with 503 and the reason, until it is closed. */
+  open(settings: ServingSettings, reason: string): Promise<void>;
+  /** Gives the address back; a no-op when it is not open. */
   close(): Promise<void>;
 }
 
@@ -118,14 +156,29 @@ export interface UpLink {
   close(): Promise<void>;
 }
 
-/** What the installed inference library can do here; asked in a process of its own. */
-export interface ProviderProbe {
+/** What the inference library is and can do here; every part is asked in a process of its own, which it may end. */
+export interface RuntimeProbe {
   readonly version: string;
-  /** Execution providers it brings along. */
-  readonly working: readonly string[];
+  readonly build: string;
+  /** Execution providers that the build has, or could load if their libraries were there, and why one does not work. */
+  readonly providers: readonly { readonly provider: string; readonly bundled: boolean; readonly fault?: string }[];
   /** Why it cannot even be loaded. */
   readonly error?: string;
 }
+
+/** How far a connection to the hub came. */
+export type HubCheck =
+  | { readonly error: string }
+  /** When the hub's certificate is valid, epoch milliseconds. */
+  | { readonly protocol: string; readonly tookMs: number; readonly fromMs: number; readonly untilMs: number };
+
+/** Looks whether the hub lets this device in; never throws. All but the address is PEM. */
+export type CheckHub = (identity: {
+  readonly mqttUrl: string;
+  readonly ca: string;
+  readonly certificate: string;
+  readonly privateKey: string;
+}) => Promise<HubCheck>;
 
 /** One call by HTTP. */
 export interface HttpRequest {

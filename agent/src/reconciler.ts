@@ -9,15 +9,16 @@ import {
   type Root,
   Turns,
 } from "@muster/shared";
-import { crashLoopMs, type Facts, nextStep } from "./core/next-step.js";
+import { blamed, faultOf } from "./core/blame.js";
+import { type Facts, nextStep } from "./core/next-step.js";
 import { DesiredInbox } from "./desired-inbox.js";
 import { neededBlobs } from "./installed.js";
-import type { BlobShelf } from "./ports.js";
+import type { BlobShelf, RunnerEnding } from "./ports.js";
 import { reportModel } from "./report-model.js";
+import type { RunnerWindow } from "./runner/protocol.js";
 import { type AgentState, emptyModel, type Installed, type ModelState, recovered } from "./state.js";
 import type { Steps } from "./steps.js";
-import type { TransferProgress } from "./transfer.js";
-import { Watch } from "./watch.js";
+import { type Progress, Watch } from "./watch.js";
 
 export interface ReconcilerDeps {
   readonly store: DocStore<AgentState>;
@@ -45,7 +46,6 @@ const failurePause = { baseMs: 10_000, capMs: 60_000 };
 export class Reconciler {
   readonly #deps: ReconcilerDeps;
   readonly #watches = new Map<string, Watch>();
-  readonly #crashes: number[] = [];
   readonly #stop = new AbortController();
   readonly #inbox: DesiredInbox;
   #state: AgentState;
@@ -110,27 +110,30 @@ export class Reconciler {
     }
   }
 
-  /** The runner process ended by itself. */
-  runnerCrashed(): void {
-    const nowMs = this.#deps.clock.steady();
-    this.#crashes.push(nowMs);
-    while (this.#crashes[0] !== undefined && nowMs - this.#crashes[0] > crashLoopMs) this.#crashes.shift();
-    for (const [model, watch] of this.#watches) {
-      const phase = this.#state.models[model]?.candidate?.phase;
-      // A version being activated counts too: the crash may come before its probation is on disk.
-      if (phase === "proven" || phase === "probation") watch.probation.crashes += 1;
+  /** The runner's process ended by itself, or had to be ended. */
+  runnerEnded(ending: RunnerEnding): void {
+    const atMs = this.#deps.clock.steady();
+    for (const { model, version } of blamed(ending, this.#state.models)) {
+      this.#watch(model).blamed(version, { atMs, error: faultOf(ending) });
       this.#kick(model);
     }
   }
 
-  /** What a version did in the window that just ended; counts while it is on probation. */
-  observed(model: string, manifest: string, inputs: number, errors: number): void {
-    const candidate = this.#state.models[model]?.candidate;
-    if (candidate?.phase !== "probation" || candidate.manifest.sha256 !== manifest) return;
-    const { probation } = this.#watch(model);
-    probation.inputs += inputs;
-    probation.errors += errors;
-    this.#kick(model);
+  /** The runner serves again after it had ended; of shadows it knows nothing. */
+  runnerRestored(): void {
+    for (const [model, { candidate }] of Object.entries(this.#state.models)) {
+      if (candidate?.phase !== "shadow") continue;
+      this.#watch(model).shadowLost = true;
+      this.#kick(model);
+    }
+  }
+
+  /** What a version did in the window that just ended; counts while it is in the shadow or on probation. */
+  observed(window: RunnerWindow): void {
+    const candidate = this.#state.models[window.model]?.candidate;
+    if (candidate === undefined || candidate.manifest.sha256 !== window.manifest) return;
+    this.#watch(window.model).observed(candidate.phase, window);
+    this.#kick(window.model);
   }
 
   /** A file of an installed version is not as it should be: it is fetched again when nothing else is under way. */
@@ -206,13 +209,14 @@ export class Reconciler {
       watch.abort = new AbortController();
       watch.attempt = step.do === "repair" ? wanted?.attempt : state.candidate?.attempt;
       const signal = AbortSignal.any([watch.abort.signal, this.#stop.signal]);
-      const onProgress = (progress: TransferProgress) => {
+      const onProgress = (progress: Progress) => {
         watch.progress = progress;
         this.#deps.device.onChange();
       };
       try {
         await this.#store(model, state, await steps.run(step, { model, state, signal, onProgress }), watch);
         watch.failures = 0;
+        if (step.do === "begin-shadow") watch.shadowLost = false;
         if (step.do === "repair") await this.#mended(model, watch, step.installed);
       } catch (error) {
         if (this.#stop.signal.aborted) throw error;
@@ -241,16 +245,17 @@ export class Reconciler {
     await this.#update((state) => ({ ...state, models: { ...state.models, [model]: after } }));
     if (after.candidate?.phase !== before.candidate?.phase) {
       watch.progress = undefined;
-      if (after.candidate?.phase !== "probation") watch.probation = { crashes: 0, inputs: 0, errors: 0 };
+      watch.shadow = { compared: 0, agreed: 0 };
+      if (after.candidate?.phase !== "probation") watch.probation = { inputs: 0, errors: 0 };
       if (after.candidate !== undefined) {
         const { version, phase, attempt } = after.candidate;
         log.info("model.phase", { model, version, phase, attempt });
         await device.onEvent(`model.${phase}`, { model, version, attempt });
       }
     }
+    if (after.committed?.manifest !== before.committed?.manifest) watch.faults = [];
     const ended = after.finished.at(-1);
     if (ended !== undefined && ended !== before.finished.at(-1)) {
-      if (ended.outcome === "rolled-back") this.#crashes.length = 0;
       log.info("model.ended", { model, ...ended });
       await device.onEvent(`model.${ended.outcome}`, {
         model,
@@ -275,11 +280,7 @@ export class Reconciler {
   }
 
   #facts(watch: Watch, { candidate }: ModelState): Facts {
-    const { clock } = this.#deps;
-    const { probation, damaged } = watch;
-    const recentCrashes = this.#crashes.filter((atMs) => clock.steady() - atMs <= crashLoopMs).length;
-    const phaseMs = watch.phaseMs(candidate, clock);
-    return { phaseMs, probation, recentCrashes, expired: this.#inbox.expired, damaged };
+    return { ...watch.facts(candidate, this.#deps.clock), expired: this.#inbox.expired };
   }
 
   #watch(model: string): Watch {

@@ -1,12 +1,13 @@
 import type { ReportedModel } from "@muster/shared";
+import { fallbackOf } from "./core/fallback.js";
 import type { RunnerStatus } from "./runner/protocol.js";
 import type { ModelState } from "./state.js";
-import type { TransferProgress } from "./transfer.js";
+import type { Progress } from "./watch.js";
 
 /** What the hub is told of one model: its durable state, and how far a transfer is. */
-export function reportModel(model: string, state: ModelState, progress: TransferProgress | undefined): ReportedModel {
-  const { committed, previous, candidate, finished } = state;
-  const report: ReportedModel = { model, finished };
+export function reportModel(model: string, state: ModelState, progress: Progress | undefined): ReportedModel {
+  const { committed, previous, candidate, finished, trial } = state;
+  const report: ReportedModel = { model, finished, ...(trial === undefined ? {} : { trial }) };
   if (committed !== undefined) {
     const { version, release, manifest, variant, provider, threads } = committed;
     report.committed = { version, release, manifest, variant, provider, threads };
@@ -19,14 +20,23 @@ export function reportModel(model: string, state: ModelState, progress: Transfer
       version,
       manifest: manifest.sha256,
       phase,
-      ...(phase === "downloading" ? progress : {}),
+      ...(phase === "downloading" || phase === "trial" ? progress : {}),
     };
   }
   return report;
 }
 
-/** The report with the version that really serves now, as the runner says; none while it is down. */
-export function withServing(report: ReportedModel, status: RunnerStatus | undefined): ReportedModel {
+/** The report with what really serves now and where, as the runner says; without it while that is down. */
+export function withServing(
+  report: ReportedModel,
+  state: ModelState,
+  status: Pick<RunnerStatus, "models"> | undefined,
+): ReportedModel {
   const serving = status?.models.find(({ model, serving: yes }) => yes && model === report.model);
-  return serving === undefined ? report : { ...report, serving: serving.version };
+  const fallback = fallbackOf(state, serving);
+  return {
+    ...report,
+    ...(serving === undefined ? {} : { serving: serving.version, running: serving.running }),
+    ...(fallback === undefined ? {} : { fallback }),
+  };
 }

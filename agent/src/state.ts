@@ -8,6 +8,7 @@ import {
   openRoot,
   Root,
   rootDigest,
+  TrialReport,
   type Trust,
   VersionName,
   Wanted,
@@ -43,11 +44,14 @@ export const Candidate = z.object({
   /** How often a trial was begun; written before it begins. */
   trialStarts: z.int(),
   release: z.int().optional(),
+  /** Names of the variants to fetch and try, in order of promise; what the trial chose is the only one left. */
+  variants: z.array(z.string()).max(64).optional(),
+  /** What the trial chose. (An agent that fetched one variant only wrote it before the trial.) */
   variant: z.string().optional(),
   artifact: Digest.optional(),
-  artifactBytes: z.int().optional(),
   provider: z.string().optional(),
   threads: z.int().optional(),
+  shadow: Wanted.shape.shadow,
   wrappedKeys: Wanted.shape.keys,
   hints: Wanted.shape.hints,
 });
@@ -61,6 +65,8 @@ export const ModelState = z.object({
   /** The version committed before; a way back that needs no hub. */
   previous: Installed.optional(),
   candidate: Candidate.optional(),
+  /** How the latest trial went. */
+  trial: TrialReport.optional(),
   /** How past attempts ended, oldest first. */
   finished: z.array(FinishedAttempt).max(16),
 });
@@ -109,6 +115,8 @@ export function withFinished(state: ModelState, finished: ModelState["finished"]
   return { ...state, finished: [...state.finished, finished].slice(-rememberedAttempts) };
 }
 
+const unprovenPhases: readonly CandidatePhase[] = ["trial", "proven", "shadow", "probation"];
+
 /**
  * The state a start of the agent goes on from: a version on trial or on probation lost its process and
  * has to be proven again, while the committed one serves.
@@ -116,7 +124,7 @@ export function withFinished(state: ModelState, finished: ModelState["finished"]
 export function recovered(state: AgentState, nowMs: number): AgentState {
   const models = Object.entries(state.models).map(([name, model]): [string, ModelState] => {
     const { candidate } = model;
-    const unproven = candidate?.phase === "trial" || candidate?.phase === "proven" || candidate?.phase === "probation";
+    const unproven = candidate !== undefined && unprovenPhases.includes(candidate.phase);
     if (candidate === undefined || !unproven) return [name, model];
     return [name, { ...model, candidate: { ...candidate, phase: "verified", phaseSinceMs: nowMs } }];
   });

@@ -17,7 +17,7 @@ export function statusText(status: AgentStatus): string {
   ];
   if (reported.refusal !== undefined) lines.push(`REFUSED    ${reported.refusal}`);
   if (reported.models.length === 0) lines.push("models     none wanted yet");
-  for (const { model, serving, committed, candidate, finished } of reported.models) {
+  for (const { model, serving, committed, candidate, finished, fallback } of reported.models) {
     const where =
       committed === undefined
         ? ""
@@ -29,8 +29,10 @@ export function statusText(status: AgentStatus): string {
           ? ""
           : ` ${formatBytes(candidate.doneBytes ?? 0)} of ${formatBytes(candidate.totalBytes)}`;
       const paused = candidate.paused === undefined ? "" : ` (paused: ${candidate.paused})`;
-      lines.push(`             ${candidate.version}: ${candidate.phase}${share}${paused}`);
+      const doing = candidate.doing === undefined ? "" : ` ${candidate.doing}`;
+      lines.push(`             ${candidate.version}: ${candidate.phase}${doing}${share}${paused}`);
     }
+    if (fallback !== undefined) lines.push(`             FELL BACK: ${fallback.detail}`);
     const last = finished.at(-1);
     if (last?.error !== undefined)
       lines.push(`             last: ${last.version} ${last.outcome}: ${last.error.code} ${last.error.detail}`);

@@ -1,30 +1,38 @@
 import {
-  type Artifact,
   type DeviceError,
   type Hardware,
   type Manifest,
   MusterError,
   type Outcome,
   type Root,
-  unwrapKey,
   verifyManifest,
   type Wanted,
 } from "@muster/shared";
+import { incompatibility } from "./core/compatibility.js";
+import { machineKey } from "./core/machine.js";
 import type { Step } from "./core/next-step.js";
-import { chooseVariant, incompatibility, planProviders } from "./core/provider-plan.js";
+import { planTrial } from "./core/provider-plan.js";
+import { planVariants, type VariantBudget, type VariantPlan } from "./core/variant-plan.js";
+import type { EngineCache } from "./engine-cache.js";
 import { DeviceFault, outcomeOf } from "./faults.js";
-import { candidateOf, commit, installedOf, offered, variantOf, withCandidate, wrappedKeyOf } from "./installed.js";
+import { fetchVersion } from "./fetch-version.js";
+import { candidateOf, commit, installedOf, offered, variantOf, variantsOf, withCandidate } from "./installed.js";
 import type { BlobShelf, Runner, RunTrial } from "./ports.js";
+import { artifactKey, engineFolder, proveVersion } from "./prove-version.js";
 import type { Slot } from "./runner/protocol.js";
-import { seedsOf, shelvedManifest } from "./shelved.js";
+import { shelvedManifest } from "./shelved.js";
 import { emptyModel, type Installed, type ModelState, withFinished } from "./state.js";
-import type { Transfer, TransferProgress } from "./transfer.js";
+import type { Transfer } from "./transfer.js";
+import type { Favourite } from "./trial-memory.js";
+import { trialReport } from "./trial-report.js";
+import type { Progress } from "./watch.js";
 
 export interface StepDeps {
   readonly shelf: BlobShelf;
   readonly transfer: Transfer;
   readonly runner: Runner;
   readonly trial: RunTrial;
+  readonly favourite: Favourite;
   readonly device: {
     /** Whose signatures count now. */
     readonly root: () => Root;
@@ -33,6 +41,9 @@ export interface StepDeps {
     readonly hardware: () => Promise<Hardware>;
     readonly agentVersion: string;
     readonly trialTimeoutMs: number;
+    readonly engines: EngineCache;
+    /** What may be spent on finding the best variant. */
+    readonly budget: Omit<VariantBudget, "diskBytes">;
   };
   readonly now: () => number;
 }
@@ -42,7 +53,7 @@ export interface StepContext {
   readonly model: string;
   readonly state: ModelState;
   readonly signal: AbortSignal;
-  readonly onProgress: (progress: TransferProgress) => void;
+  readonly onProgress: (progress: Progress) => void;
 }
 
 /** Carries out one step and returns the state it leads to. A step that fails ends the attempt; only an abort, and what keeps a repair from being done, is thrown. */
@@ -66,11 +77,13 @@ export class Steps {
   /** The installed version as the runner takes it. Throws `artifact/…`. */
   async slot(model: string, installed: Installed): Promise<Slot> {
     const { version, artifact, provider, threads, manifest: manifestDigest, wrappedKey } = installed;
-    const manifest = await shelvedManifest(this.#deps.shelf, manifestDigest);
+    const { shelf, device } = this.#deps;
+    const manifest = await shelvedManifest(shelf, manifestDigest);
     return {
       ...{ model, version, manifestDigest, manifest, artifact, provider, threads },
-      modelPath: this.#deps.shelf.path(artifact),
-      ...this.#key(manifest, artifact, wrappedKey),
+      modelPath: shelf.path(artifact),
+      ...artifactKey(manifest, artifact, wrappedKey, device.sealingKey),
+      ...(await engineFolder(device, artifact, [provider])),
     };
   }
 
@@ -101,6 +114,8 @@ export class Steps {
         }));
       case "trial":
         return this.#trial(context);
+      case "begin-shadow":
+        return this.#beginShadow(context);
       case "activate":
         return this.#activate(context);
       case "commit":
@@ -122,26 +137,40 @@ export class Steps {
     const hardware = await device.hardware();
     const unfit = incompatibility(manifest, hardware, device.agentVersion);
     if (unfit !== undefined) throw new DeviceFault("no-variant", "E_NO_VARIANT", unfit);
-    const variant = chooseVariant(manifest, hardware);
-    if (variant === undefined)
+    const { variants } = this.#plan(manifest, hardware);
+    if (variants.length === 0)
       throw new DeviceFault("no-variant", "E_NO_VARIANT", "no variant fits into this device's memory");
+    const names = variants.map(({ name }) => name);
+    const favourite = await this.#deps.favourite({
+      ...{ manifest, candidates: planTrial(names, hardware), machine: machineKey(hardware) },
+      variants: variants.map(({ name, artifact }) => ({ name, artifact: artifact.sha256 })),
+    });
+    const fetched = favourite === undefined ? names : [favourite];
     return withCandidate(state, (candidate) => ({
       ...candidate,
       phase: "downloading",
       phaseSinceMs: this.#deps.now(),
       release: manifest.release,
-      variant: variant.name,
-      artifact: variant.artifact.sha256,
-      artifactBytes: variant.artifact.sizeBytes,
+      variants: fetched,
     }));
+  }
+
+  #plan(manifest: Manifest, hardware: Hardware): VariantPlan {
+    return planVariants(manifest, hardware, { ...this.#deps.device.budget, diskBytes: hardware.freeDiskBytes });
   }
 
   async #download(context: StepContext): Promise<ModelState> {
     const { model, state } = context;
     const candidate = candidateOf(state);
     const manifest = await this.#manifest(model, candidate.version, candidate.manifest.sha256, state);
-    await this.#fetch(manifest, variantOf(manifest, candidate).artifact, candidate.hints, context);
-    return withCandidate(state, (before) => ({ ...before, phase: "verified", phaseSinceMs: this.#deps.now() }));
+    const variants = variantsOf(manifest, candidate);
+    const fetched = await fetchVersion(this.#deps, { manifest, variants, hints: candidate.hints }, context);
+    return withCandidate(state, (before) => ({
+      ...before,
+      phase: "verified",
+      phaseSinceMs: this.#deps.now(),
+      variants: fetched,
+    }));
   }
 
   /** Fetches what is damaged of an installed version; the committed one is put back in service. */
@@ -151,54 +180,45 @@ export class Steps {
     const { manifest: sha256, manifestBytes = wanted?.manifest.sizeBytes } = installed;
     if (manifestBytes !== undefined) await transfer.fetchSmall({ sha256, sizeBytes: manifestBytes }, signal);
     const manifest = await shelvedManifest(shelf, sha256);
-    await this.#fetch(manifest, variantOf(manifest, installed).artifact, wanted?.hints, context);
+    const variants = [variantOf(manifest, installed.variant)];
+    await fetchVersion(this.#deps, { manifest, variants, hints: wanted?.hints }, context);
     if (installed !== state.committed) return state;
     await runner.load(await this.slot(model, installed));
     await runner.activate(sha256);
     return state;
   }
 
-  /** Brings an artifact and the samples of its manifest here, if there is room. */
-  async #fetch(manifest: Manifest, artifact: Artifact, hints: Wanted["hints"], context: StepContext): Promise<void> {
-    const { transfer, shelf, device } = this.#deps;
-    const { state, signal, onProgress } = context;
-    const { freeDiskBytes } = await device.hardware();
-    const neededBytes = artifact.sizeBytes * 1.1 - (await shelf.diskBytes(artifact.sha256));
-    if (neededBytes > freeDiskBytes) {
-      const sizes = `needs ${Math.ceil(neededBytes)} more bytes, ${freeDiskBytes} are free`;
-      throw new DeviceFault("failed", "E_DISK", `${sizes}; make room in the data folder`);
-    }
-    const hint = hints?.find((entry) => entry.artifact === artifact.sha256);
-    await transfer.fetchArtifact(artifact, signal, onProgress, { seeds: await seedsOf(state, shelf), hint });
-    for (const { input } of manifest.selfTest.samples) await transfer.fetchSmall(input, signal);
-  }
-
-  async #trial({ model, state, signal }: StepContext): Promise<ModelState> {
-    const { shelf, trial, device } = this.#deps;
+  async #trial(context: StepContext): Promise<ModelState> {
+    const { model, state, signal } = context;
+    const { now } = this.#deps;
     const candidate = candidateOf(state);
-    const manifest = await this.#manifest(model, candidate.version, candidate.manifest.sha256, state);
-    const { artifact } = variantOf(manifest, candidate);
-    const result = await trial(
-      {
-        manifest,
-        artifact: artifact.sha256,
-        modelPath: shelf.path(artifact.sha256),
-        samplePaths: manifest.selfTest.samples.map(({ input }) => shelf.path(input.sha256)),
-        candidates: planProviders(await device.hardware()),
-        ...this.#key(manifest, artifact.sha256, wrappedKeyOf(candidate)),
-      },
-      { timeoutMs: device.trialTimeoutMs, signal },
-    );
+    const { attempt, version } = candidate;
+    const manifest = await this.#manifest(model, version, candidate.manifest.sha256, state);
+    const result = await proveVersion(this.#deps, manifest, candidate, context);
     signal.throwIfAborted();
-    if (result.kind === "failed") throw new DeviceFault("rejected", result.error.code, result.error.detail);
-    const { provider, threads } = result;
-    return withCandidate(state, (before) => ({
+    const { skipped } = this.#plan(manifest, await this.#deps.device.hardware());
+    const told = {
+      ...state,
+      trial: trialReport({ attempt, version, atMs: now() }, result, skipped, candidate.variants),
+    };
+    if (result.kind === "failed") return this.#giveUp(model, told, "rejected", result.error);
+    const { provider, threads, variant } = result;
+    return withCandidate(told, (before) => ({
       ...before,
       phase: "proven",
-      phaseSinceMs: this.#deps.now(),
-      provider,
-      threads,
+      phaseSinceMs: now(),
+      variants: [variant],
+      ...{ variant, artifact: variantOf(manifest, variant).artifact.sha256, provider, threads },
     }));
+  }
+
+  /** Runs the candidate beside the version that serves; its time begins anew when that was interrupted. */
+  async #beginShadow({ model, state }: StepContext): Promise<ModelState> {
+    const { shadow, ...candidate } = candidateOf(state);
+    const installed = installedOf(candidate);
+    await this.#deps.runner.load(await this.slot(model, installed));
+    if (shadow !== undefined) await this.#deps.runner.shadow(installed.manifest, shadow);
+    return withCandidate(state, (before) => ({ ...before, phase: "shadow", phaseSinceMs: this.#deps.now() }));
   }
 
   async #activate({ model, state }: StepContext): Promise<ModelState> {
@@ -214,7 +234,7 @@ export class Steps {
     if (candidate === undefined) return state;
     const { attempt, version, manifest, phase } = candidate;
     let ended = outcome;
-    if (phase === "probation" || phase === "proven") {
+    if (phase === "probation" || phase === "shadow" || phase === "proven") {
       ended = (await this.#serve(model, committed, candidate.manifest.sha256)) ? outcome : "rollback-failed";
     }
     const { candidate: _, ...rest } = state;
@@ -261,19 +281,6 @@ export class Steps {
   async #remove(state: ModelState): Promise<ModelState> {
     if (state.committed !== undefined) await this.#deps.runner.unload(state.committed.manifest);
     return { ...emptyModel, releaseFloor: state.releaseFloor, finished: state.finished };
-  }
-
-  /** The key of an encrypted artifact, unwrapped; nothing for a plain one. */
-  #key({ variants }: Manifest, digest: string, wrapped: string | undefined): { key?: string } {
-    const encrypted = variants.some(({ artifact }) => artifact.sha256 === digest && artifact.encryption !== undefined);
-    if (!encrypted) return {};
-    if (wrapped === undefined) {
-      throw new MusterError(
-        "artifact/undecryptable",
-        "the artifact is encrypted and the hub sent no key for this device",
-      );
-    }
-    return { key: unwrapKey(wrapped, this.#deps.device.sealingKey, digest).toString("base64") };
   }
 
   async #manifest(model: string, version: string, digest: string, state: ModelState): Promise<Manifest> {

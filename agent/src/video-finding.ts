@@ -1,7 +1,7 @@
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import type { AgentConfig } from "./config.js";
-import type { Finding } from "./doctor.js";
+import type { Finding } from "./core/findings.js";
 
 const timeoutMs = 10_000;
 

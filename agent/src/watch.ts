@@ -1,6 +1,16 @@
-import type { Clock } from "@muster/shared";
+import type { Clock, DeviceError } from "@muster/shared";
+import { crashLoopMs, type Facts } from "./core/next-step.js";
+import type { RunnerWindow } from "./runner/protocol.js";
 import type { Candidate } from "./state.js";
 import type { TransferProgress } from "./transfer.js";
+
+/** How far the running step is: a transfer, or a trial in words. */
+export type Progress = TransferProgress | { readonly doing: string };
+
+interface Fault {
+  readonly atMs: number;
+  readonly error: DeviceError;
+}
 
 /** What is known of a model besides its durable state. */
 export class Watch {
@@ -10,13 +20,46 @@ export class Watch {
   /** The attempt that the running step is for. */
   attempt: string | undefined;
   again = false;
-  progress: TransferProgress | undefined;
-  probation = { crashes: 0, inputs: 0, errors: 0 };
+  progress: Progress | undefined;
+  probation: { fault?: DeviceError; inputs: number; errors: number } = { inputs: 0, errors: 0 };
+  /** What the version in the shadow said, and whether the runner has forgotten that it is there. */
+  shadow = { compared: 0, agreed: 0 };
+  shadowLost = false;
+  /** How the runner ended because of the committed version, and when. */
+  faults: Fault[] = [];
   /** Manifests of installed versions of which a file is not on the disk as it should be. */
   readonly damaged = new Set<string>();
   /** Steps in a row that failed for reasons of the device. */
   failures = 0;
   #phase: { readonly of: string; readonly sinceMs: number } | undefined;
+
+  /** The runner ended because of a version, at a steady time. */
+  blamed(version: "candidate" | "committed", fault: Fault): void {
+    if (version === "candidate") this.probation.fault ??= fault.error;
+    else this.faults = [...this.faults.filter(({ atMs }) => fault.atMs - atMs <= crashLoopMs), fault];
+  }
+
+  /** What can be seen of the candidate and the committed version now. */
+  facts(candidate: Candidate | undefined, clock: Clock): Omit<Facts, "expired"> {
+    const { probation, damaged, shadow, shadowLost } = this;
+    const recent = this.faults.filter(({ atMs }) => clock.steady() - atMs <= crashLoopMs);
+    const recentFaults = recent.map(({ error }) => error);
+    return { phaseMs: this.phaseMs(candidate, clock), probation, damaged, shadow, shadowLost, recentFaults };
+  }
+
+  /** What the candidate did in a window. */
+  observed(
+    phase: Candidate["phase"],
+    { inputs, errors, shadow }: Pick<RunnerWindow, "inputs" | "errors" | "shadow">,
+  ): void {
+    if (phase === "shadow" && shadow !== undefined) {
+      const { compared, agreed } = this.shadow;
+      this.shadow = { compared: compared + shadow.compared, agreed: agreed + shadow.agreed };
+    }
+    if (phase !== "probation" || shadow !== undefined) return;
+    this.probation.inputs += inputs;
+    this.probation.errors += errors;
+  }
 
   /**
    * How long the candidate has been in its phase. The time of day counts only for what was before this process saw it

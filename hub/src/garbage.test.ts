@@ -30,7 +30,8 @@ async function bench() {
     assert.ok(variant !== undefined && sample !== undefined);
     const artifact = { ...(await store(`artifact ${release}`)), index: await store(`index ${release}`) };
     const samples = [{ ...sample, input: await store(`sample ${release}`) }];
-    return Manifest.parse({ ...manifest, variants: [{ ...variant, artifact }], selfTest: { tolerance: 0, samples } });
+    const selfTest = { ...manifest.selfTest, samples };
+    return Manifest.parse({ ...manifest, variants: [{ ...variant, artifact }], selfTest });
   };
   const push = async (release: number) => {
     const signed = { payloadType: "", payload: `${release}`, signatures: [{ keyid: "k", sig: "s" }] };
@@ -95,8 +96,10 @@ test("what a killed push left goes, and what a version or a draft names stays", 
 });
 
 test("a push that is under way loses nothing, and is swept after soon when it fails", async () => {
-  const { garbage, storing, stored, left, clock } = await bench();
+  const { garbage, storing, stored, push, left, clock } = await bench();
+  await push(9);
   await garbage.sweep();
+  const named = await left();
   let end: () => void = () => undefined;
   const wait = new Promise<void>((resolve) => {
     end = resolve;
@@ -110,9 +113,20 @@ test("a push that is under way loses nothing, and is swept after soon when it fa
   await garbage.sweepIfDue();
   end();
   await assert.rejects(pushing, /bundle/);
-  assert.equal((await left()).length, 3);
+  assert.equal((await left()).length, named.length + 3);
   await garbage.sweepIfDue();
-  assert.equal((await left()).length, 0);
+  assert.deepEqual(await left(), named);
+});
+
+test("a store that knows of no version at all takes nothing away; once the last one was removed, it does", async () => {
+  const { garbage, catalog, stored, push, left } = await bench();
+  await stored(1);
+  await garbage.sweep();
+  assert.equal((await left()).length, 3, "the artifacts of a lost database");
+  await push(2);
+  await catalog.remove("m", "2");
+  await garbage.sweep();
+  assert.deepEqual(await left(), []);
 });
 
 test("shorter forms go with releases that are neither new nor wanted, and deltas with their base", async () => {

@@ -1,4 +1,4 @@
-import { type BlobStore, blobsOf, type Clock, type Log, Manifest } from "@muster/shared";
+import { type BlobStore, blobsOf, type Clock, type Log, type Manifest } from "@muster/shared";
 import type { Catalog } from "./catalog.js";
 import type { Encodings } from "./encodings.js";
 import type { Database } from "./store/sql.js";
@@ -17,7 +17,7 @@ export interface GarbageDeps {
 const everyMs = 3_600_000;
 
 /**
- * Removes what nothing names: blobs that a push stored before it was killed, shorter forms that are not worth their room
+ * Removes what nothing names, once there has been a version: blobs that a push stored before it was killed, shorter forms that are not worth their room
  * any more, and all that a removed version left. What to keep follows from the store alone, so that a sweep that is cut
  * off anywhere is made good by the next.
  */
@@ -49,9 +49,11 @@ export class Garbage {
   }
 
   async #sweep(): Promise<void> {
-    const { artifacts, log } = this.#deps;
+    const { artifacts, catalog, log } = this.#deps;
     await this.#dropForms();
     const named = await this.#named();
+    // A database that knows of no version at all may be the wrong one, and its artifacts all there is left.
+    if (named.size === 0 && !(await catalog.everHeld())) return;
     const removed = { blobs: 0, bytes: 0 };
     for await (const { digest, sizeBytes } of artifacts.list()) {
       if (named.has(digest)) continue;
@@ -110,6 +112,6 @@ export class Garbage {
       ...versions.map(({ manifest_digest: digest, manifest: text }) => ({ digest, text })),
       ...drafts.map(({ payload }) => ({ digest: "", text: Buffer.from(payload, "base64").toString("utf8") })),
     ];
-    return texts.map(({ digest, text }) => ({ digest, manifest: Manifest.parse(JSON.parse(text)) }));
+    return texts.map(({ digest, text }) => ({ digest, manifest: JSON.parse(text) as Manifest }));
   }
 }

@@ -133,7 +133,7 @@ export async function startHub(options: Partial<HubConfig>, log: Log): Promise<H
     });
     const garbage = new Garbage({ db, artifacts, catalog, encodings, storing, clock, log });
     await publishing.forgetUnused();
-    await garbage.sweep();
+    await garbage.sweep().catch((error) => log.error("garbage.sweep.failed", { error }));
 
     // The broker needs its listener before the rooms behind it exist; nothing connects until then.
     let ingest: Ingest | undefined;

@@ -111,7 +111,9 @@ export class Ingest implements LinkListener {
         const { stream, windows } = decode(TelemetryBatch, payload, "telemetry");
         await evidence.telemetry.take(device, stream, windows);
         await this.#acknowledge(device, stream, "windows", windows.at(-1)?.seq ?? 0);
-        const served = new Map(windows.map(({ model, version }) => [`${model} ${version}`, { model, version }]));
+        // A version in the shadow gets a sample only, and its drift would hide that of the one that serves.
+        const serving = windows.filter(({ shadow }) => shadow === undefined);
+        const served = new Map(serving.map(({ model, version }) => [`${model} ${version}`, { model, version }]));
         for (const { model, version } of served.values()) await evidence.drift.check(device, model, version);
         return;
       }

@@ -251,7 +251,8 @@ export class Rollouts {
         const attempt = attemptOf(rollout.id, tries);
         const probationMs = rollout.settings.probationMs;
         const { model, version } = rollout;
-        await desired.want(device, model, { model, version, manifest, attempt, probationMs });
+        const shadow = shadowPlan(rollout.settings);
+        await desired.want(device, model, { model, version, manifest, attempt, probationMs, ...shadow });
       } else if (state === "withdrawn") {
         const back = previous === undefined ? undefined : { ...previous, attempt: backAttempt(rollout.id) };
         await desired.want(device, rollout.model, back);
@@ -269,6 +270,12 @@ export class Rollouts {
     });
     settings.log.info(`rollout.${state}`, { rollout: id, model, version, reason });
   }
+}
+
+function shadowPlan(settings: RolloutSettings): Pick<Wanted, "shadow"> {
+  // Rollouts that were stored before there were shadows say nothing of them.
+  const { shadowMs = 0, shadowShare, shadowCpuShare, minAgreement } = settings;
+  return shadowMs === 0 ? {} : { shadow: { ms: shadowMs, share: shadowShare, cpuShare: shadowCpuShare, minAgreement } };
 }
 
 function wantedOf(device: DeviceRecord | undefined, model: string): Wanted | undefined {

@@ -38,7 +38,8 @@ export function sighting(
   // A way back that failed has ended too; the device says so, and waiting on would not change it.
   const restored = model?.candidate === undefined && (asBefore || wentBack);
   const last = model?.finished.filter((finished) => finished.attempt === attempt).at(-1);
-  const seen = { online: device.online, restored };
+  const fellBack = model?.fallback?.attempt === attempt ? model.fallback.detail : undefined;
+  const seen = { online: device.online, restored, fellBack };
   if (model?.candidate?.attempt === attempt) return { ...seen, attempt: "started" };
   if (last === undefined) return { ...seen, attempt: "unseen" };
   if (last.outcome === "committed") return { ...seen, attempt: "committed" };

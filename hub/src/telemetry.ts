@@ -13,7 +13,7 @@ import type { Devices } from "./devices.js";
 import type { Database } from "./store/sql.js";
 import type { Tables } from "./store/tables.js";
 
-type Body = Pick<Window, "classes" | "stages" | "features" | "rssBytes">;
+type Body = Pick<Window, "classes" | "stages" | "features" | "rssBytes" | "shadow">;
 
 /** What devices measured, in windows that merge exactly. */
 export class Telemetry {
@@ -47,6 +47,7 @@ export class Telemetry {
         stages: window.stages,
         features: window.features,
         rssBytes: window.rssBytes,
+        ...(window.shadow === undefined ? {} : { shadow: window.shadow }),
       } satisfies Body),
     }));
     await this.#db
@@ -160,8 +161,17 @@ function latencyRow(rows: readonly Tables["windows"][], by: "device" | "version"
     dropped: sum((row) => row.dropped),
     perSecond: openMs === 0 ? 0 : (1000 * sum((row) => row.inputs)) / openMs,
     classes,
+    ...agreement(bodies),
     stages: Object.fromEntries(stages.flatMap((stage) => percentiles(stage, bodies))),
   };
+}
+
+/** How often a version in the shadow gave the answers of the serving one. */
+function agreement(bodies: readonly Body[]): Pick<LatencyRow, "shadow"> {
+  const parts = bodies.flatMap(({ shadow }) => (shadow === undefined ? [] : [shadow]));
+  if (parts.length === 0) return {};
+  const sum = (of: "compared" | "agreed" | "skipped") => parts.reduce((total, part) => total + part[of], 0);
+  return { shadow: { compared: sum("compared"), agreed: sum("agreed"), skipped: sum("skipped") } };
 }
 
 function percentiles(stage: Stage, bodies: readonly Body[]): [Stage, { p50: number; p95: number; p99: number }][] {

@@ -27,6 +27,7 @@ export * from "./ports.js";
 export * from "./protocol/codec.js";
 export * from "./protocol/feeds.js";
 export * from "./protocol/frames.js";
+export * from "./protocol/hardware.js";
 export * from "./protocol/http.js";
 export * from "./protocol/http-access.js";
 export * from "./protocol/http-rollouts.js";

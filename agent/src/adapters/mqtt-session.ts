@@ -1,5 +1,5 @@
 import { MusterError, messageOf } from "@muster/shared";
-import mqtt, { type IClientOptions, type IConnackPacket, type MqttClient } from "mqtt";
+import mqtt, { type IClientOptions, type IConnackPacket, type IPublishPacket, type MqttClient } from "mqtt";
 import type { BrokerOptions, BrokerSession, MessagePace } from "../ports.js";
 
 const connectTimeoutMs = 15_000;
@@ -32,28 +32,16 @@ export function connectBroker(options: BrokerOptions): Promise<BrokerSession> {
       over(reason);
       reject(new MusterError("link/closed", reason, cause === undefined ? {} : { cause }));
     });
-    client.handleMessage = (packet, readOn) => {
-      // MQTT.js passes on no error of ours to anybody; it only leaves the acknowledgement out and reads on.
-      const later = () => readOn(new Error("acknowledged later"));
-      if (packet.cmd !== "publish") return readOn();
-      const pace = options.onMessage(packet.topic, bytesOf(packet.payload));
-      if (pace === undefined) return readOn();
-      const { qos, messageId } = packet;
-      if (qos === 1 && messageId !== undefined) acknowledgeLater(client, messageId, pace);
-      void pace.readOn.then(qos === 0 ? () => readOn() : later);
-    };
-    client.once("connect", (connack: IConnackPacket) => {
+    client.handleMessage = (packet, readOn) => takeMessage(client, options, packet, readOn);
+    client.once("connect", ({ sessionPresent }: IConnackPacket) => {
       (client.stream as { setNoDelay?: (on: boolean) => void }).setNoDelay?.(true);
-      const session: BrokerSession = {
-        ended,
-        publish: (topic, payload, how) => publish(client, topic, payload, how),
-      };
+      const session = { ended, publish: publish.bind(undefined, client) };
       const open = () => {
         options.onOpen?.(session);
         resolve(session);
       };
       // A session that the broker kept still has them; a second time would bring retained messages again.
-      if (connack.sessionPresent || Object.keys(options.subscribe).length === 0) return open();
+      if (sessionPresent || Object.keys(options.subscribe).length === 0) return open();
       const filters = Object.fromEntries(Object.entries(options.subscribe).map(([filter, qos]) => [filter, { qos }]));
       client.subscribe(filters, (error, granted) => {
         if (!error && granted?.every(({ qos }) => qos <= 2) === true) return open();
@@ -62,6 +50,24 @@ export function connectBroker(options: BrokerOptions): Promise<BrokerSession> {
       });
     });
   });
+}
+
+function takeMessage(
+  client: MqttClient,
+  options: BrokerOptions,
+  packet: IPublishPacket,
+  readOn: (error?: Error) => void,
+): void {
+  const { topic, payload, qos, messageId } = packet;
+  const pace = options.onMessage(topic, typeof payload === "string" ? Buffer.from(payload) : payload);
+  if (pace === undefined) {
+    readOn();
+    return;
+  }
+  const isLate = qos === 1 && messageId !== undefined;
+  if (isLate) acknowledgeLater(client, messageId, pace);
+  // MQTT.js shows this error to nobody; it leaves the acknowledgement out and reads on.
+  void pace.readOn.then(() => readOn(isLate ? new Error("acknowledged later") : undefined));
 }
 
 function clientOptions(options: BrokerOptions): IClientOptions {
@@ -113,8 +119,4 @@ function acknowledgeLater(client: MqttClient, messageId: number, { done }: Messa
   void done.then((isDone) => {
     if (isDone && client.stream === stream && client.connected) stream.write(packet);
   });
-}
-
-function bytesOf(payload: string | Buffer): Buffer {
-  return typeof payload === "string" ? Buffer.from(payload) : payload;
 }

@@ -52,3 +52,22 @@ test("time in which nothing was asked for does not make a link slow", () => {
   for (const atMs of [60_070, 60_080]) link.arrived(2, 1000, atMs);
   assert.ok(Math.abs(link.bytesPerMs - 100) < 1e-9);
 });
+
+test("frames that come at the same moment leave numbers that can be reckoned with", () => {
+  const link = new LinkEstimate();
+  link.sound(1, 4, 0);
+  for (const atMs of [70, 70, 70, 70, 80]) link.arrived(1, 1000, atMs);
+  for (const value of [link.roundTripMs, link.bytesPerMs, link.soundedBytesPerMs, link.unevenMs]) {
+    assert.ok(value !== undefined && Number.isFinite(value), `${value}`);
+  }
+});
+
+test("an even flow has no unevenness, and one that stalls has", () => {
+  const [even, stalling] = [new LinkEstimate(), new LinkEstimate()];
+  for (let at = 0; at < 40; at += 1) {
+    even.arrived(1, 1000, at * 10);
+    stalling.arrived(1, 1000, at * 10 + Math.floor(at / 4) * 60);
+  }
+  assert.ok(even.unevenMs < 0.001, `${even.unevenMs}`);
+  assert.ok(stalling.unevenMs > 5, `${stalling.unevenMs}`);
+});

@@ -64,7 +64,8 @@ export class LinkEstimate {
       const kept = Math.exp(-sinceMs / Math.max(minMeanMs, 2 * (this.#roundTripMs ?? 0)));
       this.#meanBytes = this.#meanBytes * kept + bytes;
       this.#meanMs = this.#meanMs * kept + sinceMs;
-      this.#unevenMs += (Math.abs(sinceMs - bytes / this.bytesPerMs) - this.#unevenMs) / 8;
+      const evenMs = this.#meanMs === 0 ? 0 : bytes / this.bytesPerMs;
+      this.#unevenMs += (Math.abs(sinceMs - evenMs) - this.#unevenMs) / 8;
     }
     this.#lastMs = nowMs;
     if (this.#sounding?.request === request) this.#take(this.#sounding, bytes, nowMs);

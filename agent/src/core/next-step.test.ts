@@ -17,10 +17,13 @@ const installed: Installed = {
   ...{ variant: "fp32", artifact: digest("c"), provider: "cpu", threads: 1 },
 };
 const committed: ModelState = { releaseFloor: 1, committed: installed, finished: [] };
+const crash = { code: "E_CRASH" as const, detail: "the runner crashed with SIGSEGV" };
 const facts = (over: Partial<Facts> = {}): Facts => ({
   phaseMs: 0,
-  probation: { crashes: 0, inputs: 0, errors: 0 },
-  recentCrashes: 0,
+  probation: { inputs: 0, errors: 0 },
+  shadow: { compared: 0, agreed: 0 },
+  shadowLost: false,
+  recentFaults: [],
   expired: false,
   damaged: new Set(),
   ...over,
@@ -54,14 +57,14 @@ test("a crash on probation sends the version back at once", () => {
   const step = nextStep(
     wanted,
     candidate("probation"),
-    facts({ phaseMs: 500, probation: { crashes: 1, inputs: 0, errors: 0 } }),
+    facts({ phaseMs: 500, probation: { fault: crash, inputs: 0, errors: 0 } }),
   );
   assert.deepEqual(step?.do === "give-up" && [step.outcome, step.error.code], ["rolled-back", "E_CRASH"]);
 });
 
 test("failing inputs on probation send the version back once enough were seen", () => {
-  assert.equal(did(candidate("probation"), wanted, { probation: { crashes: 0, inputs: 10, errors: 10 } }), undefined);
-  assert.equal(did(candidate("probation"), wanted, { probation: { crashes: 0, inputs: 20, errors: 2 } }), "give-up");
+  assert.equal(did(candidate("probation"), wanted, { probation: { inputs: 10, errors: 10 } }), undefined);
+  assert.equal(did(candidate("probation"), wanted, { probation: { inputs: 20, errors: 2 } }), "give-up");
 });
 
 test("what runs already is acknowledged, what ended is not tried again under the same attempt", () => {
@@ -93,12 +96,14 @@ test("a trial that never comes back is not begun for ever", () => {
 });
 
 test("a crash loop of the committed version falls back to the one before, if there is one", () => {
-  assert.equal(did(committed, wanted, { recentCrashes: 3 }), "begin");
+  assert.equal(did(committed, wanted, { recentFaults: [crash, crash, crash] }), "begin");
   assert.equal(
-    did({ ...committed, previous: { ...installed, manifest: digest("e") } }, wanted, { recentCrashes: 3 }),
+    did({ ...committed, previous: { ...installed, manifest: digest("e") } }, wanted, {
+      recentFaults: [crash, crash, crash],
+    }),
     "fall-back",
   );
-  assert.equal(did({ ...committed, previous: installed }, wanted, { recentCrashes: 2 }), "begin");
+  assert.equal(did({ ...committed, previous: installed }, wanted, { recentFaults: [crash, crash] }), "begin");
 });
 
 test("a model that is not wanted is removed, once", () => {
@@ -140,9 +145,32 @@ test("when what is wanted has expired nothing new begins, and what serves is wat
   for (const phase of ["offered", "downloading", "verified", "trial", "proven"] as const) {
     assert.equal(did(candidate(phase), wanted, expired), undefined, phase);
   }
-  const probation = { crashes: 1, inputs: 0, errors: 0 };
+  const probation = { fault: crash, inputs: 0, errors: 0 };
   assert.equal(did(candidate("probation"), wanted, { ...expired, probation }), "give-up");
   assert.equal(did(candidate("probation"), wanted, { ...expired, phaseMs: 1000 }), "commit");
   const crashing = { ...committed, previous: installed };
-  assert.equal(did(crashing, wanted, { ...expired, recentCrashes: 3 }), "fall-back");
+  assert.equal(did(crashing, wanted, { ...expired, recentFaults: [crash, crash, crash] }), "fall-back");
+});
+
+test("a version with a shadow plan runs beside the serving one first, and has to agree with it", () => {
+  const shadow = { ms: 1000, share: 0.1, cpuShare: 0.2, minAgreement: 0.9 };
+  const inShadow = candidate("shadow", { shadow });
+  assert.equal(did(candidate("proven", { shadow })), "begin-shadow");
+  assert.equal(did({ ...candidate("proven", { shadow }), committed: undefined } as ModelState), "activate");
+  const seen = (compared: number, agreed: number, phaseMs = 1000) => ({ phaseMs, shadow: { compared, agreed } });
+  assert.equal(did(inShadow, wanted, seen(100, 100, 999)), undefined);
+  assert.equal(did(inShadow, wanted, seen(100, 95)), "activate");
+  assert.equal(did(inShadow, wanted, seen(3, 3)), undefined);
+  const refused = nextStep(wanted, inShadow, facts(seen(100, 50)));
+  assert.ok(refused?.do === "give-up" && refused.outcome === "rejected" && refused.error.code === "E_SHADOW");
+  const late = nextStep(wanted, inShadow, facts(seen(3, 3, 3_601_001)));
+  assert.ok(late?.do === "give-up" && late.outcome === "timed-out");
+});
+
+test("a crash in the shadow refuses the version, and a shadow that the runner lost begins anew", () => {
+  const shadow = { ms: 1000, share: 0.1, cpuShare: 0.2, minAgreement: 0 };
+  const inShadow = candidate("shadow", { shadow });
+  const crashed = nextStep(wanted, inShadow, facts({ probation: { fault: crash, inputs: 0, errors: 0 } }));
+  assert.ok(crashed?.do === "give-up" && crashed.outcome === "rejected" && crashed.error.code === "E_CRASH");
+  assert.equal(did(inShadow, wanted, { shadowLost: true }), "begin-shadow");
 });

@@ -1,14 +1,19 @@
 import type { DeviceError, Outcome, Wanted } from "@muster/shared";
 import type { Candidate, Installed, ModelState } from "../state.js";
+import { type Agreement, judgeShadow } from "./shadow.js";
 
 /** What can be seen from outside of the durable state. */
 export interface Facts {
   /** How long the candidate has been in its phase. */
   readonly phaseMs: number;
   /** What the version on probation did since it was activated. */
-  readonly probation: { readonly crashes: number; readonly inputs: number; readonly errors: number };
-  /** Crashes of the runner in the last {@link crashLoopMs} while the committed version served. */
-  readonly recentCrashes: number;
+  readonly probation: { readonly fault?: DeviceError; readonly inputs: number; readonly errors: number };
+  /** What the version in the shadow said beside the one that serves. */
+  readonly shadow: Agreement;
+  /** The runner was started again since, and shadows nothing now. */
+  readonly shadowLost: boolean;
+  /** How the runner ended because of the committed version in the last {@link crashLoopMs}, oldest first. */
+  readonly recentFaults: readonly DeviceError[];
   /** What is wanted is too old to act on: what serves goes on, and nothing new begins. */
   readonly expired: boolean;
   /** Manifests of versions of which a file is not on the disk as it should be. */
@@ -24,6 +29,7 @@ export type Step =
   | { readonly do: "download" }
   | { readonly do: "begin-trial" }
   | { readonly do: "trial" }
+  | { readonly do: "begin-shadow" }
   | { readonly do: "activate" }
   | { readonly do: "commit" }
   | { readonly do: "give-up"; readonly outcome: Outcome; readonly error: DeviceError }
@@ -32,17 +38,19 @@ export type Step =
 
 /** So many starts of a trial without an end mean that the version takes the device down with it. */
 export const maxTrialStarts = 3;
-/** So many crashes of the runner within {@link crashLoopMs} are a crash loop. */
+/** So many ends of the runner within {@link crashLoopMs} are a crash loop. */
 export const crashLoopCount = 3;
 export const crashLoopMs = 180_000;
-/** Longest time in each phase, except on probation, whose length the hub sets. */
-export const phaseLimitMs: Readonly<Record<Exclude<Candidate["phase"], "probation">, number>> = {
+/** Longest time in each phase, except in the shadow and on probation, whose length the hub sets. */
+export const phaseLimitMs: Readonly<Record<Exclude<Candidate["phase"], "shadow" | "probation">, number>> = {
   offered: 3_600_000,
   downloading: 7 * 86_400_000,
   verified: 3_600_000,
   trial: 3_600_000,
   proven: 3_600_000,
 };
+/** How long a version waits in the shadow for enough inputs, after its time there. */
+const shadowGraceMs = 3_600_000;
 /** On probation, more than this share of failed inputs sends a version back, once {@link minProbationInputs} were seen. */
 const maxErrorShare = 0.05;
 const minProbationInputs = 20;
@@ -53,10 +61,11 @@ const minProbationInputs = 20;
  */
 export function nextStep(wanted: Wanted | undefined, state: ModelState, facts: Facts): Step | undefined {
   const { candidate, committed } = state;
-  if (candidate !== undefined) return candidateStep(candidate, wanted, facts);
-  if (facts.recentCrashes >= crashLoopCount && state.previous !== undefined) {
-    const detail = `the runner crashed ${facts.recentCrashes} times within ${crashLoopMs / 1000} s`;
-    return { do: "fall-back", error: { code: "E_CRASH", detail } };
+  if (candidate !== undefined) return candidateStep(candidate, committed !== undefined, wanted, facts);
+  const last = facts.recentFaults.at(-1);
+  if (last !== undefined && facts.recentFaults.length >= crashLoopCount && state.previous !== undefined) {
+    const detail = `${last.detail}; ${facts.recentFaults.length} times within ${crashLoopMs / 1000} s`;
+    return { do: "fall-back", error: { code: last.code, detail } };
   }
   const isWanted = wanted !== undefined && committed?.manifest === wanted.manifest.sha256;
   // What was accepted once may be made whole again whatever has expired; the hub sends what it has once wanted here.
@@ -78,12 +87,19 @@ function repairStep(wanted: Wanted | undefined, { committed, previous }: ModelSt
 
 function candidateStep(
   candidate: Candidate,
+  hasCommitted: boolean,
   wanted: Wanted | undefined,
-  { phaseMs, probation, expired }: Facts,
+  facts: Facts,
 ): Step | undefined {
+  const { phaseMs, probation, expired } = facts;
   const { phase } = candidate;
-  if (phase === "probation" && probation.crashes > 0) {
-    return giveUp("rolled-back", "E_CRASH", "the runner crashed while this version was on probation");
+  if (phase === "probation" && probation.fault !== undefined) {
+    const { code, detail } = probation.fault;
+    return giveUp("rolled-back", code, `${detail} while this version was on probation`);
+  }
+  if (phase === "shadow" && probation.fault !== undefined) {
+    const { code, detail } = probation.fault;
+    return giveUp("rejected", code, `${detail} while this version ran in the shadow`);
   }
   if (
     phase === "probation" &&
@@ -99,6 +115,7 @@ function candidateStep(
   if (phase === "probation") {
     return phaseMs < candidate.probationMs ? undefined : { do: "commit" };
   }
+  if (phase === "shadow") return shadowStep(candidate, facts);
   if (phaseMs > phaseLimitMs[phase]) {
     return giveUp("timed-out", "E_TIMEOUT", `still ${phase} after ${Math.round(phaseLimitMs[phase] / 60_000)} min`);
   }
@@ -115,8 +132,19 @@ function candidateStep(
     case "trial":
       return { do: "trial" };
     case "proven":
-      return { do: "activate" };
+      // With nothing in service there is nothing to stand in the shadow of.
+      return { do: candidate.shadow !== undefined && hasCommitted ? "begin-shadow" : "activate" };
   }
+}
+
+function shadowStep({ shadow }: Candidate, { phaseMs, shadow: seen, shadowLost }: Facts): Step | undefined {
+  if (shadow === undefined) return { do: "activate" };
+  if (shadowLost) return { do: "begin-shadow" };
+  const verdict = judgeShadow(shadow, seen, phaseMs);
+  if (verdict.kind === "fail") return giveUp("rejected", "E_SHADOW", verdict.reason);
+  if (verdict.kind === "pass") return { do: "activate" };
+  if (phaseMs <= shadow.ms + shadowGraceMs) return undefined;
+  return giveUp("timed-out", "E_TIMEOUT", `only ${seen.compared} answers were compared in the shadow`);
 }
 
 function giveUp(outcome: Outcome, code: DeviceError["code"], detail: string): Step {

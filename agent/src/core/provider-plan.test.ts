@@ -1,45 +1,55 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Hardware, Manifest } from "@muster/shared";
-import { chooseVariant, incompatibility, planProviders } from "./provider-plan.js";
+import type { Hardware } from "@muster/shared";
+import { isStepDown, maxCandidates, planProviders, planTrial } from "./provider-plan.js";
 
-const hardware = { arch: "arm64", cores: 4, memoryBytes: 1_000_000_000 } as Hardware;
-const variant = (name: string, sizeBytes: number) => ({ name, artifact: { sizeBytes } });
-const manifest = (over: object): Manifest =>
-  ({
-    variants: [variant("fp32", 600_000_000), variant("int8", 100_000_000)],
-    budgets: {},
-    requires: {},
-    ...over,
-  }) as Manifest;
+const pi = { platform: "linux", arch: "arm64", cores: 4, providers: ["cpu"] } as Hardware;
+const nvidia = { gpus: [{ name: "NVIDIA GPU of the Jetson module", shared: true }] };
+const ways = (hardware: Hardware) => planProviders(hardware).map(({ provider, threads }) => `${provider} ${threads}`);
 
-test("a version is for the devices it says, and for agents new enough", () => {
-  assert.equal(incompatibility(manifest({}), hardware, "0.1.0"), undefined);
-  assert.equal(incompatibility(manifest({ requires: { arch: ["x64", "arm64"] } }), hardware, "0.1.0"), undefined);
-  assert.match(
-    incompatibility(manifest({ requires: { arch: ["x64"] } }), hardware, "0.1.0") ?? "",
-    /this device is arm64/,
-  );
-  const needs = (agent: string, own: string) => incompatibility(manifest({ requires: { agent } }), hardware, own);
-  assert.match(needs("0.2.0", "0.1.9") ?? "", /needs agent 0\.2\.0 or newer, this is 0\.1\.9/);
-  assert.equal(needs("0.2.0", "0.2.0"), undefined);
-  assert.equal(needs("0.9.0", "0.10.0"), undefined);
-  assert.equal(needs("0.2.0", "1.0.0-rc.1"), undefined);
+test("one, half and all cores are tried, each once, and a quarter of many", () => {
+  assert.deepEqual(ways(pi), ["cpu 1", "cpu 2", "cpu 4"]);
+  assert.deepEqual(ways({ ...pi, cores: 1 }), ["cpu 1"]);
+  assert.deepEqual(ways({ ...pi, cores: 12 }), ["cpu 1", "cpu 3", "cpu 6", "cpu 12"]);
+  assert.deepEqual(ways({ ...pi, cores: 64 }).at(-1), "cpu 16");
 });
 
-test("the first variant that fits memory twice is fetched", () => {
-  assert.equal(chooseVariant(manifest({}), hardware)?.name, "int8");
-  assert.equal(chooseVariant(manifest({ budgets: { memoryMb: 2000 } }), hardware), undefined);
-  assert.equal(chooseVariant(manifest({}), { ...hardware, memoryBytes: 2_000_000_000 })?.name, "fp32");
+test("of big and little cores only the big ones get threads, and no more than this process may use", () => {
+  const clusters = [{ cores: 4 }, { cores: 4 }];
+  assert.deepEqual(ways({ ...pi, cores: 8, clusters }), ["cpu 1", "cpu 2", "cpu 4"]);
+  assert.deepEqual(ways({ ...pi, cores: 2, clusters }), ["cpu 1", "cpu 2"]);
 });
 
-test("one, half and all cores are tried, each once", () => {
+test("a provider is tried where there is something for it to run on, the most promising first", () => {
+  const build = { ...pi, cores: 1, providers: ["cpu", "webgpu", "cuda", "tensorrt"] };
+  assert.deepEqual(ways(build), ["cpu 1"]);
+  assert.deepEqual(ways({ ...build, gpus: [{ name: "Mali GPU", shared: true }] }), ["webgpu 1", "cpu 1"]);
+  assert.deepEqual(ways({ ...build, ...nvidia }), ["tensorrt 1", "cuda 1", "webgpu 1", "cpu 1"]);
+  assert.deepEqual(ways({ ...build, platform: "win32", providers: ["cpu", "webgpu", "dml"] }), [
+    "dml 1",
+    "webgpu 1",
+    "cpu 1",
+  ]);
+});
+
+test("with an NVIDIA GPU its providers are tried even when the build has none, so that the trial says so", () => {
+  assert.deepEqual(ways({ ...pi, cores: 1, ...nvidia }), ["tensorrt 1", "cuda 1", "cpu 1"]);
+});
+
+test("every variant is tried on every provider, up to a limit that drops the least promising", () => {
+  const plan = planTrial(["fp16", "fp32"], { ...pi, cores: 2, ...nvidia });
   assert.deepEqual(
-    planProviders(hardware).map(({ threads }) => threads),
-    [1, 2, 4],
+    plan.map(({ variant, provider, threads }) => `${variant} ${provider} ${threads}`),
+    [
+      ...["fp16 tensorrt 1", "fp32 tensorrt 1", "fp16 cuda 1", "fp32 cuda 1"],
+      ...["fp16 cpu 1", "fp16 cpu 2", "fp32 cpu 1", "fp32 cpu 2"],
+    ],
   );
-  assert.deepEqual(
-    planProviders({ ...hardware, cores: 1 }).map(({ threads }) => threads),
-    [1],
-  );
+  const many = Array.from({ length: 20 }, (_, at) => `v${at}`);
+  assert.equal(planTrial(many, { ...pi, ...nvidia }).length, maxCandidates);
+});
+
+test("only a less promising provider is a step down", () => {
+  assert.ok(isStepDown("tensorrt", "cuda") && isStepDown("cuda", "cpu") && isStepDown("cpu", "abacus"));
+  assert.ok(!isStepDown("cpu", "cuda") && !isStepDown("cuda", "cuda"));
 });

@@ -11,8 +11,14 @@ export interface AnsweredInput {
   readonly features: Readonly<Record<string, number | string>>;
 }
 
+/** What became of an input in the shadow. */
+export type ShadowCount = "agreed" | "differed" | "skipped";
+
 /** Whose window it is, and the facts of its end. */
-export type WindowFacts = Pick<RunnerWindow, "model" | "version" | "manifest" | "provider" | "endMs" | "rssBytes">;
+export type WindowFacts = Pick<
+  RunnerWindow,
+  "model" | "version" | "manifest" | "provider" | "requestedProvider" | "endMs" | "rssBytes"
+>;
 
 /** Folds what one version did into the summary of a span of time; its size does not grow with the inputs. */
 export class WindowFold {
@@ -21,6 +27,7 @@ export class WindowFold {
   readonly #stages = new Map<Stage, Sketch>();
   readonly #classes = new Map<string, number>();
   readonly #features = new Map<string, number[]>();
+  #shadow: RunnerWindow["shadow"];
   #inputs = 0;
   #errors = 0;
   #dropped = 0;
@@ -54,6 +61,17 @@ export class WindowFold {
     this.#dropped += 1;
   }
 
+  /** Takes in what became of an input that another version answered and this one ran in its shadow. */
+  shadowed(of: string, how: ShadowCount): void {
+    const before = this.#shadow?.of === of ? this.#shadow : { of, compared: 0, agreed: 0, skipped: 0 };
+    this.#shadow = {
+      of,
+      compared: before.compared + (how === "skipped" ? 0 : 1),
+      agreed: before.agreed + (how === "agreed" ? 1 : 0),
+      skipped: before.skipped + (how === "skipped" ? 1 : 0),
+    };
+  }
+
   /** The window as it is told to the hub. */
   end(facts: WindowFacts): RunnerWindow {
     return {
@@ -65,6 +83,7 @@ export class WindowFold {
       classes: Object.fromEntries(this.#classes),
       stages: Object.fromEntries([...this.#stages].map(([stage, sketch]) => [stage, sketch.toJSON()])),
       features: Object.fromEntries(this.#features),
+      ...(this.#shadow === undefined ? {} : { shadow: this.#shadow }),
     };
   }
 

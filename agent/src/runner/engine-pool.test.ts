@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import { EnginePool } from "./engine-pool.js";
 import type { EngineJob } from "./engine-protocol.js";
-import { makeManifest, memoryLog, modelFile, picture } from "./testing.js";
+import { makeManifest, memoryLog, modelFile, picture, until } from "./testing.js";
 
 /** A thread that answers pictures of width 1, dies of width 2, and refuses width 3. */
 const moody = new URL(
@@ -10,13 +10,13 @@ const moody = new URL(
     import { parentPort } from "node:worker_threads";
     parentPort.on("message", (message) => {
       if (message === "close") return parentPort.close();
+      if ("spec" in message) return parentPort.postMessage({ kind: "ready" });
       const [{ width }] = message.jobs[0].inputs;
       if (width === 2) throw new Error("the thread died of it");
       const error = { code: "engine/failed", message: "refused", problems: [] };
       const result = { rows: [], times: { preMs: 0, runMs: 0, postMs: 0 } };
       parentPort.postMessage({ kind: "outcomes", outcomes: [width === 3 ? { error } : { result }], spent: [] });
     });
-    parentPort.postMessage({ kind: "ready" });
   `)}`,
 );
 const job = (width: number): EngineJob => ({
@@ -71,4 +71,22 @@ test("a model that does not fit its manifest is refused with the tensor that dif
     code: "engine/failed",
     message: /tensors\.inputs\[0\]\.name: the model file has no 'picture'/,
   });
+});
+
+test("a pool begins with one thread, grows when it is asked to, and gives back what is of no use", async (t) => {
+  const spec = { modelPath: modelFile, provider: "cpu", threads: 1, manifest: await makeManifest([await picture()]) };
+  const sizes = { size: 2, atFirst: 1, unusedMs: 50 };
+  const pool = await EnginePool.open({ spec, ...sizes, log: memoryLog(), script: moody });
+  t.after(() => pool.close());
+  assert.equal(pool.threads, 1);
+  pool.grow();
+  pool.grow();
+  assert.equal(pool.threads, 2);
+  await until("the second is there", () => pool.free === 2);
+  pool.grow();
+  assert.equal(pool.threads, 2);
+  await until("one is given back", () => pool.threads === 1);
+  assert.equal((await pool.run([job(1)])).length, 1);
+  pool.grow();
+  assert.equal(pool.threads, 2);
 });

@@ -1,14 +1,21 @@
 import { asMusterError, type Log, MusterError } from "@muster/shared";
+import type { NodePlacement } from "@muster/shared/inference";
 import { Buffers } from "./buffers.js";
 import type { EngineSpec } from "./engine.js";
 import type { EngineJob, EngineOutcome } from "./engine-protocol.js";
-import { EngineThread } from "./engine-thread.js";
+import { EngineThread, type ThreadWatch } from "./engine-thread.js";
 
 export interface EnginePoolOptions {
   readonly spec: EngineSpec;
-  /** How many threads, each with a session of its own. */
+  /** How many threads at most, each with a session of its own. */
   readonly size: number;
+  /** How many to begin with; the others come when they are asked for. */
+  readonly atFirst?: number;
   readonly log: Log;
+  /** How long a thread may be of no use before it is given back. */
+  readonly unusedMs?: number;
+  /** How each new thread is watched. */
+  readonly watch?: () => ThreadWatch;
   /** Gets the memory of jobs back. */
   readonly buffers?: Buffers;
   /** Called whenever a thread may have become free, or none is left to become so. */
@@ -26,6 +33,8 @@ interface Waiting {
 /** A version that ends more threads than this within the span is broken; it fails instead of burning the processor. */
 const maxReplaced = 5;
 const replacedWithinMs = 600_000;
+/** A thread more than were ever busy together for so long is given back. */
+const unusedMs = 60_000;
 
 /** The engine threads of one version; jobs wait in one line for the next free thread. */
 export class EnginePool {
@@ -34,26 +43,59 @@ export class EnginePool {
   readonly #threads = new Set<EngineThread>();
   readonly #waiting: Waiting[] = [];
   #replacedMs: number[] = [];
+  /** How many threads there are to be. */
+  #wanted: number;
+  /** Most threads that were busy together since the last look. */
+  #peak = 0;
+  #look: NodeJS.Timeout | undefined;
+  /** One more thread could not be added. */
+  #full = false;
   #starting = 0;
   #closing = false;
 
   private constructor(options: EnginePoolOptions) {
     this.#options = options;
+    this.#wanted = Math.min(options.size, Math.max(1, options.atFirst ?? options.size));
   }
 
   /** Resolves when every thread is loaded and warm. Throws `engine/failed`; then no thread is left. */
   static async open(options: EnginePoolOptions): Promise<EnginePool> {
     const pool = new EnginePool(options);
-    const started = await Promise.allSettled(Array.from({ length: options.size }, () => pool.#start()));
+    const started = await Promise.allSettled(Array.from({ length: pool.#wanted }, () => pool.#start()));
     const failed = started.find((result) => result.status === "rejected");
+    pool.#lookLater();
     if (failed === undefined) return pool;
     await pool.close();
     throw asMusterError(failed.reason);
   }
 
+  /** Where the nodes of the model really run; undefined on the processor. */
+  get placement(): NodePlacement | undefined {
+    return [...this.#threads][0]?.placement;
+  }
+
   /** Batches that {@link run} would begin at once; one when no thread is left, so that its error is seen. */
   get free(): number {
-    return this.#threads.size + this.#starting === 0 ? 1 : this.#idle.length;
+    return this.threads === 0 ? 1 : this.#idle.length;
+  }
+
+  /** Threads that are there or start. */
+  get threads(): number {
+    return this.#threads.size + this.#starting;
+  }
+
+  /** Starts one more thread in the background, if the pool may have it and none starts already. */
+  grow(): void {
+    if (this.#closing || this.#starting > 0 || this.#full || this.#wanted >= this.#options.size) return;
+    if (this.#threads.size < this.#wanted) return;
+    this.#wanted += 1;
+    this.#start().catch((error) => {
+      // Memory for one more is not there; to try it with every input would cost those that are there.
+      this.#full = true;
+      this.#wanted -= 1;
+      this.#options.log.warn("runner.engine.not-added", { error });
+    });
+    this.#lookLater();
   }
 
   /**
@@ -71,14 +113,16 @@ export class EnginePool {
   /** Ends all threads. Call it when no job waits any more. */
   async close(): Promise<void> {
     this.#closing = true;
+    clearTimeout(this.#look);
     await Promise.all([...this.#threads].map((thread) => thread.close()));
   }
 
   async #start(): Promise<void> {
-    const { script = new URL("./engine-worker.js", import.meta.url), spec, buffers = new Buffers() } = this.#options;
+    const { script = new URL("./engine-worker.js", import.meta.url), spec, watch } = this.#options;
+    const { buffers = new Buffers() } = this.#options;
     this.#starting += 1;
     try {
-      const thread = await EngineThread.start(script, spec, buffers);
+      const thread = await EngineThread.start(script, spec, buffers, watch?.());
       this.#threads.add(thread);
       this.#idle.push(thread);
       void thread.gone.then((why) => this.#lost(thread, why));
@@ -106,6 +150,7 @@ export class EnginePool {
   }
 
   async #work(thread: EngineThread, { jobs, resolve, reject }: Waiting): Promise<void> {
+    this.#peak = Math.max(this.#peak, this.#threads.size - this.#idle.length);
     try {
       resolve(await thread.run(jobs));
     } catch (error) {
@@ -117,7 +162,8 @@ export class EnginePool {
   }
 
   #lost(thread: EngineThread, why: MusterError): void {
-    this.#threads.delete(thread);
+    // Not when it was given back.
+    if (!this.#threads.delete(thread)) return;
     const at = this.#idle.indexOf(thread);
     if (at !== -1) this.#idle.splice(at, 1);
     if (this.#closing) return;
@@ -126,11 +172,11 @@ export class EnginePool {
   }
 
   #replace(): void {
-    if (this.#closing || this.#threads.size + this.#starting >= this.#options.size) return;
+    if (this.#closing || this.threads >= this.#wanted) return;
     const sinceMs = Date.now() - replacedWithinMs;
     this.#replacedMs = this.#replacedMs.filter((atMs) => atMs > sinceMs);
     if (this.#replacedMs.length >= maxReplaced) {
-      if (this.#threads.size + this.#starting === 0) this.#giveUp();
+      if (this.threads === 0) this.#giveUp();
       return;
     }
     this.#replacedMs.push(Date.now());
@@ -138,6 +184,22 @@ export class EnginePool {
       this.#options.log.warn("runner.engine.not-replaced", { error });
       this.#replace();
     });
+  }
+
+  /** Gives back a thread that was not needed, one at a time, so that a pool that only idles costs one session. */
+  #lookLater(): void {
+    clearTimeout(this.#look);
+    if (this.#closing || this.#wanted <= 1) return;
+    this.#look = setTimeout(() => {
+      const idle = this.#peak < this.#threads.size ? this.#idle.shift() : undefined;
+      this.#peak = this.#threads.size - this.#idle.length;
+      if (idle !== undefined && this.#threads.size > 1) {
+        this.#wanted -= 1;
+        this.#threads.delete(idle);
+        void idle.close();
+      } else if (idle !== undefined) this.#idle.unshift(idle);
+      this.#lookLater();
+    }, this.#options.unusedMs ?? unusedMs).unref();
   }
 
   #giveUp(): void {

@@ -1,5 +1,11 @@
-import { bytesOfInput, bytesOfTensors, type DecodedInput, type NamedTensor } from "@muster/shared/inference";
-import type { EngineAnswer } from "./engine.js";
+import {
+  bytesOfInput,
+  bytesOfTensors,
+  type DecodedInput,
+  type NamedTensor,
+  type NodePlacement,
+} from "@muster/shared/inference";
+import type { EngineAnswer, EngineSpec } from "./engine.js";
 import type { WireError } from "./wire-error.js";
 
 /** One run, as the main thread asks it of an engine thread. */
@@ -17,13 +23,20 @@ export interface EngineResult extends EngineAnswer {
 /** How one job of a batch ended. */
 export type EngineOutcome = { readonly result: EngineResult } | { readonly error: WireError };
 
-/** Main thread to engine thread: jobs that may share a run. A thread has at most one such batch. */
-export type ToEngine = { readonly jobs: readonly EngineJob[] } | "close";
+/**
+ * Main thread to engine thread: a model to load, then jobs that may share a run, at most one such batch at a time. After
+ * `release` the thread takes another model; `close` ends it.
+ */
+export type ToEngine = { readonly spec: EngineSpec } | { readonly jobs: readonly EngineJob[] } | "release" | "close";
 
-/** Engine thread to main thread: first `ready` or a `fatal` error, then per batch one outcome for each job, in order. */
+/**
+ * Engine thread to main thread: for a model `ready` or a `fatal` error, per batch one outcome for each job, in order, and
+ * `released`.
+ */
 export type FromEngine =
-  | { readonly kind: "ready" }
+  | { readonly kind: "ready"; readonly placement?: NodePlacement }
   | { readonly kind: "fatal"; readonly error: WireError }
+  | { readonly kind: "released" }
   | {
       readonly kind: "outcomes";
       readonly outcomes: readonly EngineOutcome[];

@@ -1,7 +1,7 @@
 /**
- * The thread of one session: running a model blocks the thread it is called on, so nothing else lives here.
+ * The thread of one session at a time: running a model blocks the thread it is called on, so nothing else lives here.
  */
-import { parentPort, workerData } from "node:worker_threads";
+import { parentPort } from "node:worker_threads";
 import { bytesOfTensors } from "@muster/shared/inference";
 import { Engine, type EngineSpec } from "./engine.js";
 import { runBatch } from "./engine-batch.js";
@@ -12,16 +12,36 @@ const port = parentPort;
 if (port === null) throw new Error("engine-worker.js is started as a worker thread by the runner");
 const say = (message: FromEngine, transfer: ArrayBuffer[] = []) => port.postMessage(message, transfer);
 
-try {
-  const engine = await Engine.open(workerData as EngineSpec);
-  port.on("message", (message: ToEngine) => {
-    if (message === "close") void engine.close().finally(() => port.close());
-    else void answer(engine, message.jobs);
-  });
-  say({ kind: "ready" });
-} catch (error) {
-  say({ kind: "fatal", error: toWire(error) });
+/** The session that the thread has now. */
+class Desk {
+  #engine: Engine | undefined;
+
+  take(message: ToEngine): void {
+    if (message === "release") void this.#release().then(() => say({ kind: "released" }));
+    else if (message === "close") void this.#release().then(() => port?.close());
+    else if ("spec" in message) void this.#open(message.spec);
+    else if (this.#engine !== undefined) void answer(this.#engine, message.jobs);
+  }
+
+  async #open(spec: EngineSpec): Promise<void> {
+    try {
+      const engine = await Engine.open(spec);
+      this.#engine = engine;
+      say({ kind: "ready", ...(engine.placement === undefined ? {} : { placement: engine.placement }) });
+    } catch (error) {
+      say({ kind: "fatal", error: toWire(error) });
+    }
+  }
+
+  async #release(): Promise<void> {
+    const leaving = this.#engine;
+    this.#engine = undefined;
+    await leaving?.close().catch(() => undefined);
+  }
 }
+
+const desk = new Desk();
+port.on("message", (message: ToEngine) => desk.take(message));
 
 async function answer(engine: Engine, jobs: readonly EngineJob[]): Promise<void> {
   const outcomes = await outcomesOf(engine, jobs);

@@ -6,6 +6,7 @@ import {
   type FeatureValues,
   hasFreeBatch,
   type NamedTensor,
+  type NodePlacement,
   OnnxSession,
   ownTensor,
   type Pipeline,
@@ -25,6 +26,8 @@ export interface EngineSpec {
   readonly decryption?: Decryption | undefined;
   readonly provider: string;
   readonly threads: number;
+  /** Where a provider may keep what took it long to make. */
+  readonly cacheDir?: string | undefined;
   readonly manifest: Manifest;
 }
 
@@ -48,6 +51,7 @@ export class Engine {
   readonly #session: OnnxSession;
   readonly #manifest: Manifest;
   readonly #pipeline: Pipeline;
+  #placement: NodePlacement | undefined;
 
   private constructor(session: OnnxSession, manifest: Manifest) {
     this.#session = session;
@@ -59,8 +63,8 @@ export class Engine {
    * Loads the model, holds it against its manifest and runs it once, so that the first real input
    * finds it warm. Throws `engine/failed`, `artifact/undecryptable`.
    */
-  static async open({ modelPath, decryption, provider, threads, manifest }: EngineSpec): Promise<Engine> {
-    const session = await OnnxSession.load(await modelSource(modelPath, decryption), { provider, threads });
+  static async open({ modelPath, decryption, provider, threads, cacheDir, manifest }: EngineSpec): Promise<Engine> {
+    const session = await OnnxSession.load(await modelSource(modelPath, decryption), { provider, threads, cacheDir });
     const problems = compareTensors(manifest.tensors, session.tensors());
     if (problems.length > 0) {
       await session.close();
@@ -69,7 +73,13 @@ export class Engine {
     }
     const engine = new Engine(session, manifest);
     await engine.#warmUp();
+    engine.#placement = await session.placement();
     return engine;
+  }
+
+  /** Where the nodes of the first run really ran; undefined on the processor. */
+  get placement(): NodePlacement | undefined {
+    return this.#placement;
   }
 
   /** Answers a batch of decoded inputs, in one run where the model allows it. Throws `engine/failed`, `tensor/invalid`. */

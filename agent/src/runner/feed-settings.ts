@@ -29,11 +29,16 @@ const address = (...schemes: readonly string[]) =>
 const HttpAddress = address("http:", "https:");
 const caFile = z.string().min(1).optional();
 
-/** Image files that appear in a folder. */
+/** Files that appear in a folder. */
 export const FolderSource = z.strictObject({
   type: z.literal("folder"),
   path: z.string().min(1),
   model: ModelName,
+  /** How the names of inputs end; other files are left alone. Give `wav`, `csv`, `json` or `npy` for a model of such inputs. */
+  endings: z
+    .array(z.string().regex(/^[A-Za-z0-9]{1,10}$/, "must be an ending without its dot, such as wav"))
+    .min(1)
+    .default(["jpg", "jpeg", "png", "webp"]),
   pollMs: z.int().min(20).max(60_000).default(500),
   /** What becomes of a file that has been answered. `keep` remembers durably how far it got. */
   afterwards: z.enum(["keep", "delete"]).default("keep"),

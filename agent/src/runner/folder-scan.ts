@@ -3,16 +3,15 @@ import { join } from "node:path";
 import { isMissing } from "@muster/shared/node";
 import type { FileMark } from "./file-ledger.js";
 
-/** An image file as it was found. */
+/** A file as it was found. */
 export interface FoundFile extends FileMark {
   readonly sizeBytes: number;
 }
 
-const imageName = /\.(?:jpe?g|png|webp)$/i;
-
-/** The image files directly in a folder; hidden ones, which are often still being written, are left out. */
-export async function scanFolder(folder: string): Promise<FoundFile[]> {
-  const names = (await readdir(folder)).filter((name) => imageName.test(name) && !name.startsWith("."));
+/** The files directly in a folder that end so; hidden ones, which are often still being written, are left out. */
+export async function scanFolder(folder: string, endings: readonly string[]): Promise<FoundFile[]> {
+  const isInput = (name: string) => endings.some((ending) => name.toLowerCase().endsWith(`.${ending.toLowerCase()}`));
+  const names = (await readdir(folder)).filter((name) => isInput(name) && !name.startsWith("."));
   const found: FoundFile[] = [];
   for (const name of names) {
     try {

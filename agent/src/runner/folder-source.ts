@@ -21,7 +21,7 @@ const lanes = 2;
 const markEveryMs = 1000;
 
 /**
- * Takes the image files that appear in a folder, oldest first, each at least once: a file is marked or
+ * Takes the files that appear in a folder, oldest first, each at least once: a file is marked or
  * deleted only after its answer is safe in the sinks.
  */
 export class FolderSource implements Source {
@@ -63,7 +63,7 @@ export class FolderSource implements Source {
     let before: ReadonlyMap<string, FoundFile> = new Map();
     while (!this.#stop.signal.aborted) {
       try {
-        const found = await scanFolder(settings.path);
+        const found = await scanFolder(settings.path, settings.endings);
         intake.standing.running();
         this.#present = new Set(found.map(({ name }) => name));
         const settled = settledFiles(found, before, { nowMs: clock.now(), pollMs: settings.pollMs });

@@ -6,6 +6,7 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
 import { pathToFileURL } from "node:url";
+import type { RunnerEnding } from "../ports.js";
 import { RunnerHost } from "./host.js";
 import {
   damagedModel,
@@ -30,7 +31,8 @@ test("a killed runner rejects what was asked of it, tells its listeners, and can
   process.kill(host.pid ?? 0, "SIGKILL");
   await assert.rejects(loading, { code: "runner/crashed" });
   await until("the exit is told", () => exits.length > 0);
-  assert.deepEqual(exits, [{ code: null, signal: "SIGKILL" }]);
+  const [exit] = exits as RunnerEnding[];
+  assert.deepEqual([exit?.fault, exit?.code, exit?.signal], ["crash", null, "SIGKILL"]);
   await assert.rejects(host.status(), { code: "runner/crashed" });
   await host.start();
   await serve(host, slot);
@@ -42,22 +44,33 @@ test("a runner that hangs is killed and the call is rejected", async (t) => {
   const script = join(await temporaryFolder(), "hangs.mjs");
   await writeFile(
     script,
-    `process.on("message", ({ id, call }) => {
-      if (call.do === "configure") process.send({ kind: "answer", id });
-      else for (;;);
+    `process.send({ kind: "up" });
+    process.on("message", ({ id, call }) => {
+      if (call.do === "pulse") for (;;);
+      process.send({ kind: "answer", id, value: {} });
     });`,
   );
   const settings = { ...defaultSettings, workers: 1, maxQueue: 1 };
   const host = new RunnerHost({
     ...{ settings, log: memoryLog(), script: pathToFileURL(script) },
-    limitsMs: { status: 100 },
+    limitsMs: { pulse: 100 },
   });
   t.after(() => host.close());
   const exits: unknown[] = [];
   host.onExit((exit) => exits.push(exit));
   await host.start();
-  await assert.rejects(host.status(), { code: "runner/crashed", message: /did not answer 'status' within 100 ms/ });
+  await assert.rejects(host.pulse(), { code: "runner/crashed", message: /did not answer 'pulse' within 100 ms/ });
   await until("the exit is told", () => exits.length > 0);
+  assert.equal((exits[0] as RunnerEnding).fault, "hang");
+});
+
+test("a runner that is just starting takes no calls yet, as one that is down", async (t) => {
+  const { host } = await startRunner(t);
+  await host.close();
+  const starting = host.start();
+  await assert.rejects(host.unload("a".repeat(64)), { code: "runner/crashed" });
+  await starting;
+  await host.unload("a".repeat(64));
 });
 
 test("a closed runner tells nobody of its end and leaves no process", async (t) => {

@@ -1,23 +1,26 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { getPriority, setPriority } from "node:os";
 import { fileURLToPath } from "node:url";
-import { type Log, MusterError, messageOf } from "@muster/shared";
-import type { RunnerProcess } from "../ports.js";
+import { type Log, MusterError, messageOf, type ShadowPlan } from "@muster/shared";
+import type { RunnerEnding, RunnerFault, RunnerProcess } from "../ports.js";
 import type { FromRunner, ToRunner } from "./parent-link.js";
-import type { RunnerCall, RunnerSettings, RunnerStatus, RunnerWindow, Slot } from "./protocol.js";
+import type { Pulse, RunnerCall, RunnerSettings, RunnerStatus, RunnerWindow, Slot } from "./protocol.js";
+import type { ServingSettings } from "./serving-settings.js";
 import { fromWire } from "./wire-error.js";
+import { marksPath, versionsAtWork } from "./work-marks.js";
 
 export interface RunnerHostOptions {
   readonly settings: RunnerSettings;
   readonly log: Log;
+  /** Its environment; the agent's own when it is not given. */
+  readonly env?: NodeJS.ProcessEnv;
   /** The program of the runner. */
   readonly script?: URL;
   /** How long a call may take; a runner that does not answer in time hangs, and is killed. */
   readonly limitsMs?: Partial<Record<RunnerCall["do"], number>>;
 }
 
-/** How a process ended. */
-export type RunnerExit = Parameters<Parameters<RunnerProcess["onExit"]>[0]>[0];
+type Exit = Pick<RunnerEnding, "code" | "signal">;
 
 interface Pending {
   readonly resolve: (value: unknown) => void;
@@ -30,18 +33,30 @@ const defaultLimitsMs: Readonly<Record<RunnerCall["do"], number>> = {
   load: 600_000,
   activate: 30_000,
   unload: 120_000,
+  shadow: 30_000,
+  "pause-shadows": 30_000,
   "take-windows": 30_000,
   status: 30_000,
+  pulse: 20_000,
 };
+const startLimitMs = 60_000;
 const closeLimitMs = 6000;
+/** MB of young generation per thread: V8 would take up to 32, and half of what the runner needs would be garbage. */
+const youngGeneration = ["--max-semi-space-size=1"];
 
 /** The runner as a process of its own. It is not started again by itself: {@link start} may be called after an exit. */
 export class RunnerHost implements RunnerProcess {
   readonly #options: RunnerHostOptions;
   readonly #priority = getPriority();
-  readonly #listeners: ((exit: RunnerExit) => void)[] = [];
+  readonly #listeners: ((ending: RunnerEnding) => void)[] = [];
   readonly #pending = new Map<number, Pending>();
   #child: ChildProcess | undefined;
+  /** Resolves when the process has loaded its modules, or has ended. */
+  #up: () => void = () => undefined;
+  /** Why the process was killed. */
+  #killed: { readonly fault: RunnerFault; readonly detail: string } | undefined;
+  #port: number | undefined;
+  #configured = false;
   #nextId = 1;
 
   constructor(options: RunnerHostOptions) {
@@ -53,19 +68,30 @@ export class RunnerHost implements RunnerProcess {
     return this.#child?.pid;
   }
 
-  onExit(listener: (exit: RunnerExit) => void): void {
+  get serving(): ServingSettings | undefined {
+    return this.#port === undefined ? undefined : { ...this.#options.settings.serving, port: this.#port };
+  }
+
+  onExit(listener: (ending: RunnerEnding) => void): void {
     this.#listeners.push(listener);
   }
 
   /** Starts the process; a no-op when it runs. Throws `port/in-use`, `config/invalid`, `runner/crashed`. */
-  async start(): Promise<void> {
+  async start(beforeListening: () => Promise<void> = async () => undefined): Promise<void> {
     if (this.#child !== undefined) return;
-    const { settings, script = new URL("./main.js", import.meta.url) } = this.#options;
+    const { settings, env, script = new URL("./main.js", import.meta.url) } = this.#options;
     const child = fork(fileURLToPath(script), [], {
+      ...(env === undefined ? {} : { env }),
       serialization: "advanced",
+      execArgv: [...process.execArgv, ...youngGeneration],
       stdio: ["ignore", "inherit", "inherit", "ipc"],
     });
     this.#child = child;
+    this.#killed = undefined;
+    this.#configured = false;
+    const up = new Promise<void>((resolve) => {
+      this.#up = resolve;
+    });
     child.on("message", (message: FromRunner) => this.#heard(message));
     child.once("exit", (code, signal) => this.#ended(child, { code, signal }));
     child.once("error", (error) => {
@@ -74,7 +100,14 @@ export class RunnerHost implements RunnerProcess {
     });
     this.#putFirst(child);
     try {
-      await this.#call({ do: "configure", settings });
+      const upTimer = setTimeout(() => this.kill("hang", "the runner did not start in time"), startLimitMs);
+      await up;
+      clearTimeout(upTimer);
+      await beforeListening();
+      // Applications keep the address of the first start.
+      await this.#call({ do: "configure", settings: { ...settings, serving: this.serving ?? settings.serving } });
+      const { url } = (await this.#call({ do: "status" })) as RunnerStatus;
+      if (url !== undefined) this.#port = Number(new URL(url).port);
     } catch (error) {
       // It lives and cannot work: the caller is told by this error, not by an exit. One that hangs is killed already.
       const crashed = error instanceof MusterError && error.code === "runner/crashed";
@@ -83,12 +116,29 @@ export class RunnerHost implements RunnerProcess {
     }
   }
 
+  async pulse(): Promise<Pulse> {
+    return (await this.#call({ do: "pulse" })) as Pulse;
+  }
+
+  kill(fault: RunnerFault, detail: string): void {
+    this.#killed ??= { fault, detail };
+    this.#child?.kill("SIGKILL");
+  }
+
   async load(slot: Slot): Promise<void> {
     await this.#call({ do: "load", slot });
   }
 
   async activate(manifestDigest: string): Promise<void> {
     await this.#call({ do: "activate", manifestDigest });
+  }
+
+  async shadow(manifestDigest: string, plan: ShadowPlan): Promise<void> {
+    await this.#call({ do: "shadow", manifestDigest, plan });
+  }
+
+  async pauseShadows(paused: boolean): Promise<void> {
+    await this.#call({ do: "pause-shadows", paused });
   }
 
   async unload(manifestDigest: string): Promise<void> {
@@ -108,6 +158,7 @@ export class RunnerHost implements RunnerProcess {
     const child = this.#child;
     if (child === undefined) return;
     this.#forget("the runner was closed");
+    this.#up();
     if (child.exitCode !== null || child.signalCode !== null) return;
     const exited = new Promise((resolve) => child.once("exit", resolve));
     child.kill("SIGTERM");
@@ -129,19 +180,18 @@ export class RunnerHost implements RunnerProcess {
 
   #call(call: RunnerCall): Promise<unknown> {
     const child = this.#child;
-    if (child === undefined) return Promise.reject(new MusterError("runner/crashed", "the runner does not run now"));
+    // A process that starts takes calls only once it was told what it is to be.
+    this.#configured ||= call.do === "configure";
+    if (child === undefined || !this.#configured)
+      return Promise.reject(new MusterError("runner/crashed", "the runner does not run now"));
     const id = this.#nextId;
     this.#nextId += 1;
     const limitMs = this.#options.limitsMs?.[call.do] ?? defaultLimitsMs[call.do];
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
-        this.#take(id)?.reject(
-          new MusterError(
-            "runner/crashed",
-            `the runner did not answer '${call.do}' within ${limitMs} ms and was killed`,
-          ),
-        );
-        child.kill("SIGKILL");
+        const detail = `the runner did not answer '${call.do}' within ${limitMs} ms and was killed`;
+        this.#take(id)?.reject(new MusterError("runner/crashed", detail));
+        this.kill("hang", detail);
       }, limitMs);
       this.#pending.set(id, {
         resolve: (value) => {
@@ -164,16 +214,22 @@ export class RunnerHost implements RunnerProcess {
   }
 
   #heard(message: FromRunner): void {
-    if (message.kind === "log") this.#options.log[message.level](message.event, message.fields);
+    if (message.kind === "up") this.#up();
+    else if (message.kind === "hang")
+      this.kill("hang", `an engine call of ${message.model} ${message.version} did not return; the runner was killed`);
+    else if (message.kind === "log") this.#options.log[message.level](message.event, message.fields);
     else if (message.kind === "answer") this.#take(message.id)?.resolve(message.value);
     else this.#take(message.id)?.reject(fromWire(message.error));
   }
 
   /** The process ended without being asked to. */
-  #ended(child: ChildProcess, exit: RunnerExit, why = `with ${exit.signal ?? `exit code ${exit.code}`}`): void {
+  #ended(child: ChildProcess, exit: Exit, why = `with ${exit.signal ?? `exit code ${exit.code}`}`): void {
     if (this.#child !== child) return;
     this.#forget(`the runner ended ${why} before it answered`);
-    for (const listener of this.#listeners) listener(exit);
+    this.#up();
+    const { fault, detail } = this.#killed ?? { fault: "crash", detail: `the runner crashed ${why}` };
+    const suspects = versionsAtWork(marksPath(this.#options.settings.stateDir));
+    for (const listener of this.#listeners) listener({ ...exit, fault, detail, suspects });
   }
 
   #forget(why: string): void {

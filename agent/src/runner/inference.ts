@@ -3,6 +3,7 @@ import type { Answer, NamedTensor } from "@muster/shared/inference";
 import type { Priority } from "../core/line.js";
 import type { EngineResult } from "./engine-protocol.js";
 import type { LoadedSlot } from "./loaded-slot.js";
+import type { Shadows } from "./shadow.js";
 import type { Slots } from "./slots.js";
 import { Ticket } from "./ticket.js";
 import type { Windows } from "./windows.js";
@@ -10,6 +11,7 @@ import type { Windows } from "./windows.js";
 export interface InferenceDeps {
   readonly slots: Slots;
   readonly windows: Windows;
+  readonly shadows: Shadows;
   /** Inputs that may wait per model. */
   readonly maxQueue: number;
 }
@@ -53,10 +55,17 @@ export class Inference {
     const startMs = performance.now();
     const { model, version } = to.slot;
     return this.#admitted(to, ticket, async () => {
-      const decode = () => to.pipeline.decode(bytes, contentType);
-      const { result, list, decodedMs } = await to.lane.body(decode, ticket);
-      const latencyMs = this.#fold(to, result, startMs, decodedMs);
-      return { model, version, answers: result.rows.map(({ answer }) => answer), list, latencyMs };
+      const compare = this.#deps.shadows.take(to, bytes, contentType);
+      let answers: Answer[] | undefined;
+      try {
+        const decode = () => to.pipeline.decode(bytes, contentType);
+        const { result, list, decodedMs } = await to.lane.body(decode, ticket);
+        const latencyMs = this.#fold(to, result, startMs, decodedMs);
+        answers = result.rows.map(({ answer }) => answer);
+        return { model, version, answers, list, latencyMs };
+      } finally {
+        compare?.(answers);
+      }
     });
   }
 
@@ -77,14 +86,14 @@ export class Inference {
   }
 
   /** Refuses what would not be taken now, so that its bytes need not be read. Throws `runner/overloaded`. */
-  refuseWhenFull({ slot, lane }: LoadedSlot, priority: Priority): void {
-    if (this.#isFull(slot.model) && lane.weakerThan(priority) === undefined) throw this.#full(slot);
+  refuseWhenFull(to: LoadedSlot, priority: Priority): void {
+    if (this.#isFull(to.slot.model) && to.lane.weakerThan(priority) === undefined) throw this.#full(to);
   }
 
   async #admitted<T>(to: LoadedSlot, ticket: Ticket, work: () => Promise<T>): Promise<T> {
     if (this.#isFull(to.slot.model)) {
       const weaker = to.lane.weakerThan(ticket.priority);
-      if (weaker === undefined) throw this.#full(to.slot);
+      if (weaker === undefined) throw this.#full(to);
       weaker.end(
         new MusterError("runner/overloaded", "more urgent inputs came while the queue was full; try again later"),
       );
@@ -97,21 +106,24 @@ export class Inference {
     return this.#queued(model) >= this.#deps.maxQueue;
   }
 
-  #full(slot: LoadedSlot["slot"]): MusterError {
-    this.#deps.windows.dropped(slot);
-    const { maxQueue } = this.#deps;
-    return new MusterError("runner/overloaded", `${maxQueue} inputs wait for ${slot.model} already; try again later`);
+  #full(to: LoadedSlot): MusterError {
+    const { windows, maxQueue } = this.#deps;
+    windows.dropped(to);
+    return new MusterError(
+      "runner/overloaded",
+      `${maxQueue} inputs wait for ${to.slot.model} already; try again later`,
+    );
   }
 
-  async #counted<T>({ slot }: LoadedSlot, work: () => Promise<T>): Promise<T> {
+  async #counted<T>(to: LoadedSlot, work: () => Promise<T>): Promise<T> {
     const { windows } = this.#deps;
     try {
       return await work();
     } catch (error) {
       const { code } = asMusterError(error);
       // A picture that cannot be read is the fault of who sent it, and must not speak against the version.
-      if (/^(?:engine|internal|tensor)/.test(code)) windows.failed(slot);
-      if (code === "runner/overloaded" || code === "runner/deadline") windows.dropped(slot);
+      if (/^(?:engine|internal|tensor)/.test(code)) windows.failed(to);
+      if (code === "runner/overloaded" || code === "runner/deadline") windows.dropped(to);
       throw error;
     }
   }
@@ -130,7 +142,7 @@ export class Inference {
       total: endMs - startMs,
     };
     for (const { label, features } of rows) {
-      this.#deps.windows.answered(to.slot, { ...(label === undefined ? {} : { label }), features, stages });
+      this.#deps.windows.answered(to, { ...(label === undefined ? {} : { label }), features, stages });
     }
     return stages.total;
   }

@@ -1,26 +1,43 @@
 import { availableParallelism } from "node:os";
-import type { Log } from "@muster/shared";
-import { type Pipeline, pipelineOf } from "@muster/shared/inference";
+import { asMusterError, type Log, messageOf } from "@muster/shared";
+import { actualProvider, type Pipeline, pipelineOf } from "@muster/shared/inference";
 import type { BatchRule } from "../core/line.js";
 import type { Buffers } from "./buffers.js";
 import { EnginePool } from "./engine-pool.js";
 import { Lane } from "./lane.js";
 import { decryptionOf, verifyModelFile } from "./model-file.js";
-import type { Slot } from "./protocol.js";
+import type { RunnerStatus, Slot } from "./protocol.js";
+import type { SpareThreads } from "./spare-threads.js";
+import type { WorkMarks } from "./work-marks.js";
 
 export interface SlotOptions {
-  /** Engine threads per version. */
+  /** Engine threads per version, at most. */
   readonly workers: number;
   /** When inputs share a run, where the model's batch dimension is free. */
   readonly batch: BatchRule;
+  /** MB that this process may take; 0 for the budgets of the versions in it. */
+  readonly memoryMb: number;
+  /** How long an engine may work on one input. */
+  readonly runLimitMs: number;
+  readonly marks: WorkMarks;
+  readonly spares: SpareThreads;
+  /** An engine call of this version does not return. */
+  readonly onHang: (slot: Slot) => void;
   /** Where the memory of tensors comes from and goes to. */
   readonly buffers: Buffers;
   readonly log: Log;
 }
 
+/** Where a version was to run, where it runs, and why that is not the same. */
+export type Running = RunnerStatus["models"][number]["running"];
+
+/** The provider that is always there. */
+const everywhere = "cpu";
+
 /** A version in memory, with its engine threads and the inputs it has to answer. */
 export class LoadedSlot {
   readonly slot: Slot;
+  readonly running: Running;
   /** Decodes inputs on this thread; everything after that is the engine threads' work. */
   readonly pipeline: Pipeline;
   /** The way of inputs to the engines, for work that was admitted. */
@@ -30,26 +47,35 @@ export class LoadedSlot {
   readonly #drained: (() => void)[] = [];
   #admitted = 0;
 
-  private constructor(slot: Slot, pool: EnginePool, lane: Lane) {
+  private constructor(slot: Slot, running: Running, pool: EnginePool, lane: Lane) {
     this.slot = slot;
+    this.running = running;
     this.pipeline = pipelineOf(slot.manifest);
     this.lane = lane;
     this.#pool = pool;
   }
 
-  /** Verifies the model file, loads it in every thread and warms it up. Throws `artifact/…`, `engine/failed`. */
-  static async load(slot: Slot, { workers, batch, buffers, log }: SlotOptions): Promise<LoadedSlot> {
+  /**
+   * Verifies the model file, loads it in so many threads and warms it up; more threads come when inputs wait. What does
+   * not load on its provider any more, after an update of a driver for example, is loaded on the processor: slow answers
+   * are better than none, and {@link running} says so. Throws `artifact/…`, `engine/failed`.
+   */
+  static async load(slot: Slot, options: SlotOptions, atFirst = 1): Promise<LoadedSlot> {
+    const { workers, batch, buffers, log, marks, spares, runLimitMs, onHang } = options;
     await verifyModelFile(slot.modelPath, slot.artifact);
-    const { modelPath, provider, threads } = slot;
+    const { modelPath, provider, threads, cacheDir } = slot;
     const decryption = decryptionOf(slot.manifest, slot.artifact, slot.key);
-    const spec = { modelPath, decryption, provider, threads, manifest: slot.manifest };
+    const spec = { modelPath, decryption, provider, threads, cacheDir, manifest: slot.manifest };
+    const watch = () => ({ mark: marks.of(slot.manifestDigest), runLimitMs, spares, onHang: () => onHang(slot) });
     let lane: Lane | undefined;
     // In a task of its own, because a version that is given up frees one input after the other.
     const onFree = () => queueMicrotask(() => lane?.look());
-    const pool = await EnginePool.open({ spec, size: workers, log, buffers, onFree });
+    const pools = { size: workers, atFirst, watch, buffers };
+    const open = (on: string) => EnginePool.open({ spec: { ...spec, provider: on }, ...pools, log, onFree });
+    const { pool, running } = await openOrFallBack(slot, open, log);
     const decodedAhead = availableParallelism() + workers * batch.maxRows;
     lane = new Lane({ pool, tensors: slot.manifest.tensors, rule: batch, decodedAhead });
-    return new LoadedSlot(slot, pool, lane);
+    return new LoadedSlot(slot, running, pool, lane);
   }
 
   /** Inputs that were admitted and that no thread works on yet. */
@@ -57,9 +83,15 @@ export class LoadedSlot {
     return Math.max(0, this.#admitted - this.lane.running);
   }
 
+  /** Engine threads now. */
+  get threads(): number {
+    return this.#pool.threads;
+  }
+
   /** Does the work for one input; the slot is not released before the work has ended. */
   async admit<T>(work: () => Promise<T>): Promise<T> {
     this.#admitted += 1;
+    if (this.#admitted > this.#pool.threads) this.#pool.grow();
     try {
       return await work();
     } finally {
@@ -72,5 +104,24 @@ export class LoadedSlot {
   async release(): Promise<void> {
     if (this.#admitted > 0) await new Promise<void>((resolve) => this.#drained.push(resolve));
     await this.#pool.close();
+  }
+}
+
+/** The engines on the provider of the slot, or on the processor when they do not load there. */
+async function openOrFallBack(
+  { model, version, provider }: Slot,
+  open: (provider: string) => Promise<EnginePool>,
+  log: Log,
+): Promise<{ pool: EnginePool; running: Running }> {
+  try {
+    const pool = await open(provider);
+    const actual = actualProvider(provider, pool.placement ?? {});
+    const reason = `${provider} starts, but what it is given runs on ${actual}`;
+    return { pool, running: { requested: provider, actual, ...(actual === provider ? {} : { reason }) } };
+  } catch (error) {
+    if (provider === everywhere || asMusterError(error).code !== "engine/failed") throw error;
+    const reason = messageOf(error);
+    log.warn("runner.provider.fallback", { model, version, provider, reason });
+    return { pool: await open(everywhere), running: { requested: provider, actual: everywhere, reason } };
   }
 }

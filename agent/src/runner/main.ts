@@ -4,7 +4,7 @@
  */
 import { readFileSync } from "node:fs";
 import { MusterError } from "@muster/shared";
-import { installedProviders } from "@muster/shared/inference";
+import { installedProviders, runtimeBuild, runtimeVersion } from "@muster/shared/inference";
 import { systemClock } from "@muster/shared/node";
 import type { BrokerConnector, HttpCaller } from "../ports.js";
 import { Buffers } from "./buffers.js";
@@ -15,10 +15,13 @@ import { openApiRoute } from "./http/openapi.js";
 import { type HttpServer, serveHttp } from "./http/server.js";
 import { Traffic } from "./http/traffic.js";
 import { Inference } from "./inference.js";
-import { answerCalls, parentLog } from "./parent-link.js";
+import { answerCalls, parentLog, tellHang } from "./parent-link.js";
 import type { RunnerCall, RunnerSettings, RunnerStatus } from "./protocol.js";
+import { Shadows } from "./shadow.js";
 import { Slots } from "./slots.js";
+import { SpareThreads } from "./spare-threads.js";
 import { Windows } from "./windows.js";
+import { marksPath, WorkMarks } from "./work-marks.js";
 
 type Work = Exclude<RunnerCall, { do: "configure" }>;
 
@@ -36,6 +39,8 @@ const connectBroker: BrokerConnector = async (options) =>
 class Parts {
   readonly windows = new Windows(() => systemClock.now());
   readonly slots: Slots;
+  readonly shadows: Shadows;
+  readonly onnxruntime = { version: runtimeVersion(), build: runtimeBuild() };
   server: HttpServer | undefined;
   feeds: Feeds | undefined;
   readonly #settings: RunnerSettings;
@@ -44,8 +49,15 @@ class Parts {
 
   constructor(settings: RunnerSettings) {
     this.#settings = settings;
-    this.slots = new Slots({ workers: settings.workers, batch: settings.batch, buffers: this.#buffers, log });
-    this.#inference = new Inference({ slots: this.slots, windows: this.windows, maxQueue: settings.maxQueue });
+    const { workers, batch, memoryMb, runLimitMs, stateDir } = settings;
+    this.slots = new Slots({
+      ...{ workers, batch, buffers: this.#buffers, memoryMb, runLimitMs, log, onHang: tellHang },
+      marks: new WorkMarks(marksPath(stateDir)),
+      spares: new SpareThreads(workers),
+    });
+    const { slots, windows } = this;
+    this.shadows = new Shadows({ slots, windows, random: Math.random });
+    this.#inference = new Inference({ slots, windows, shadows: this.shadows, maxQueue: settings.maxQueue });
   }
 
   /** Throws `port/in-use`, `config/invalid`. */
@@ -74,12 +86,18 @@ class Parts {
         return slots.load(call.slot);
       case "activate":
         return slots.activate(call.manifestDigest);
+      case "shadow":
+        return this.shadows.begin(call.manifestDigest, call.plan);
+      case "pause-shadows":
+        return this.shadows.pause(call.paused);
       case "unload":
         return slots.unload(call.manifestDigest);
       case "take-windows":
         return windows.take(process.memoryUsage().rss);
       case "status":
         return this.#status();
+      case "pulse":
+        return slots.pulse(process.memoryUsage.rss());
     }
   }
 
@@ -90,8 +108,9 @@ class Parts {
   }
 
   #status(): RunnerStatus {
-    const { server, slots, feeds } = this;
+    const { server, slots, feeds, onnxruntime } = this;
     return {
+      onnxruntime,
       ...(server === undefined ? {} : { url: server.url }),
       providers: installedProviders(),
       models: slots.status(),

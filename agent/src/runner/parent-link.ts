@@ -1,5 +1,5 @@
 import { type Log, type LogFields, parseWith } from "@muster/shared";
-import { RunnerCall } from "./protocol.js";
+import { RunnerCall, type Slot } from "./protocol.js";
 import { toWire, type WireError } from "./wire-error.js";
 
 /** Agent to runner: one call, answered under the same number. */
@@ -12,6 +12,10 @@ export interface ToRunner {
 export type FromRunner =
   | { readonly kind: "answer"; readonly id: number; readonly value: unknown }
   | { readonly kind: "error"; readonly id: number; readonly error: WireError }
+  /** Its modules are loaded; it waits for its first call. */
+  | { readonly kind: "up" }
+  /** An engine call of this version does not return, and its thread cannot be ended. */
+  | { readonly kind: "hang"; readonly manifestDigest: string; readonly model: string; readonly version: string }
   | { readonly kind: "log"; readonly level: keyof Log; readonly event: string; readonly fields: LogFields };
 
 /** Answers the agent's calls. `end` is called once: when the agent asks for the end, or when it is gone. */
@@ -26,6 +30,12 @@ export function answerCalls(handle: (call: RunnerCall) => Promise<unknown>, end:
   };
   process.once("SIGTERM", endOnce);
   process.once("disconnect", endOnce);
+  say({ kind: "up" });
+}
+
+/** Tells the agent of a version that hangs; it ends this process. */
+export function tellHang({ manifestDigest, model, version }: Slot): void {
+  say({ kind: "hang", manifestDigest, model, version });
 }
 
 /** A log whose lines go to the agent, which writes them. */

@@ -1,6 +1,8 @@
+import { freemem, totalmem } from "node:os";
 import { MusterError } from "@muster/shared";
+import { isShort, memoryCapBytes } from "../core/memory-cap.js";
 import { LoadedSlot, type SlotOptions } from "./loaded-slot.js";
-import type { RunnerStatus, Slot } from "./protocol.js";
+import type { Pulse, RunnerStatus, Slot } from "./protocol.js";
 
 /** What is in service for one model, and what was before it. */
 interface Line {
@@ -36,10 +38,7 @@ export class Slots {
 
   /** Puts a loaded version in service; the one before finishes what it has and stays warm. Throws `model/unknown`. */
   activate(manifestDigest: string): void {
-    const next = this.#loaded.get(manifestDigest);
-    if (next === undefined) {
-      throw new MusterError("model/unknown", `no version with manifest ${manifestDigest} is loaded; load it first`);
-    }
+    const next = this.loaded(manifestDigest);
     const { model, version } = next.slot;
     const before = this.#lines.get(model) ?? { serving: undefined, previous: undefined };
     if (before.serving === next) return;
@@ -79,6 +78,13 @@ export class Slots {
     throw new MusterError("model/unknown", `version ${version} of ${model} is not loaded; loaded: ${loaded}`);
   }
 
+  /** A loaded version by its manifest. Throws `model/unknown`. */
+  loaded(manifestDigest: string): LoadedSlot {
+    const found = this.#loaded.get(manifestDigest);
+    if (found !== undefined) return found;
+    throw new MusterError("model/unknown", `no version with manifest ${manifestDigest} is loaded; load it first`);
+  }
+
   /** The loaded versions of a model. */
   versions(model: string): LoadedSlot[] {
     return [...this.#loaded.values()].filter(({ slot }) => slot.model === model);
@@ -97,8 +103,28 @@ export class Slots {
   status(): RunnerStatus["models"] {
     return [...this.#loaded.values()].map((loaded) => {
       const { model, version, manifestDigest } = loaded.slot;
-      return { model, version, manifestDigest, serving: this.serves(loaded), queued: loaded.queued };
+      const { queued, running } = loaded;
+      return { model, version, manifestDigest, serving: this.serves(loaded), queued, running };
     });
+  }
+
+  /** What the process takes, and may take. When memory is short, versions that are only kept warm go. */
+  pulse(rssBytes: number): Pulse {
+    const loaded = [...this.#loaded.values()].map(({ slot, threads }) => {
+      return { memoryMb: slot.manifest.budgets.memoryMb, threads };
+    });
+    const capBytes = memoryCapBytes(this.#options.memoryMb, loaded);
+    if (isShort({ rssBytes, capBytes }, { freeBytes: freemem(), totalBytes: totalmem() })) this.#coolDown();
+    return { rssBytes, ...(capBytes === undefined ? {} : { capBytes }) };
+  }
+
+  #coolDown(): void {
+    for (const { previous } of [...this.#lines.values()]) {
+      if (previous === undefined) continue;
+      const { model, version } = previous.slot;
+      this.#options.log.warn("runner.version.not-kept-warm", { model, version });
+      void this.#release(previous);
+    }
   }
 
   /** Frees all versions, each after it has answered what it has. */
@@ -106,12 +132,15 @@ export class Slots {
     await Promise.allSettled(this.#loading.values());
     for (const loaded of [...this.#loaded.values()]) void this.#release(loaded);
     await Promise.all(this.#leaving);
+    this.#options.spares.close();
   }
 
   async #load(slot: Slot): Promise<void> {
     const { model, version, manifestDigest, provider, threads } = slot;
+    // As many as the version that serves has needed, so that taking over from it under load is no step back.
+    const atFirst = this.#lines.get(model)?.serving?.threads ?? 1;
     try {
-      this.#loaded.set(manifestDigest, await LoadedSlot.load(slot, this.#options));
+      this.#loaded.set(manifestDigest, await LoadedSlot.load(slot, this.#options, atFirst));
       this.#options.log.info("runner.version.loaded", { model, version, provider, threads });
     } finally {
       this.#loading.delete(manifestDigest);

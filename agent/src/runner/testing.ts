@@ -47,6 +47,16 @@ export async function picture(seed = 1, format: "jpeg" | "png" | "webp" = "jpeg"
     .toBuffer();
 }
 
+/** A picture of one grey, 0 to 255; as PNG, so that every pixel stays the same. */
+export function flatPicture(grey: number): Promise<Buffer> {
+  const [width, height] = [192, 48];
+  const sharp = requireOfShared("sharp") as Sharp;
+  const raw = new Uint8Array(width * height * 3).fill(grey);
+  return sharp(raw, { raw: { width, height, channels: 3 } })
+    .png()
+    .toBuffer();
+}
+
 const postprocess = { labels: ["upright", "rotated-180"], topK: 2 };
 const preprocess = {
   resize: { width: 192, height: 48, mode: "fill" },
@@ -155,7 +165,16 @@ export function memoryLog(): Log & { readonly events: string[]; readonly lines: 
 /** What a runner is told in tests: any free port, and else what an agent's configuration says by default. */
 export const defaultSettings: RunnerSettings = {
   serving: { ...servingSettings(AgentConfig.parse({})), port: 0 },
-  ...{ workers: 2, maxQueue: 64, batch: { maxRows: 8, maxDelayMs: 0 }, stateDir: ".", sources: [], sinks: [] },
+  ...{
+    workers: 2,
+    memoryMb: 0,
+    runLimitMs: 60_000,
+    maxQueue: 64,
+    batch: { maxRows: 8, maxDelayMs: 0 },
+    stateDir: ".",
+    sources: [],
+    sinks: [],
+  },
 };
 
 /** A running runner in a process of its own, ended after the test. */

@@ -2,7 +2,7 @@
 import { type CandidateRequest, tryCandidate } from "./trial-run.js";
 
 process.once("message", (request: CandidateRequest) => {
-  void tryCandidate(request).then((trying) => process.send?.(trying, undefined, undefined, () => process.exit(0)));
+  void tryCandidate(request).then((tried) => process.send?.(tried, undefined, undefined, () => process.exit(0)));
 });
 // Whoever asked is gone, so nobody wants to know.
 process.once("disconnect", () => process.exit(1));

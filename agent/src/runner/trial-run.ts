@@ -6,15 +6,16 @@ import {
   type Manifest,
   messageOf,
   sha256,
+  type TriedCandidate as Tried,
 } from "@muster/shared";
-import { onlyInput, type Pipeline, pipelineOf, type Reading } from "@muster/shared/inference";
+import { actualProvider, onlyInput, type Pipeline, pipelineOf, type Reading } from "@muster/shared/inference";
 import { Engine } from "./engine.js";
 import { decryptionOf, verifyModelFile } from "./model-file.js";
 import type { TrialRequest } from "./protocol.js";
-import type { Proven, Tried, Trying } from "./trial-choice.js";
 
 /** A trial of one candidate. */
-export type CandidateRequest = Omit<TrialRequest, "candidates"> & {
+export type CandidateRequest = Omit<TrialRequest, "candidates" | "variants"> & {
+  readonly variant: TrialRequest["variants"][number];
   readonly candidate: TrialRequest["candidates"][number];
 };
 
@@ -26,42 +27,59 @@ const megabyte = 1_000_000;
  * Proves a version on one candidate: the right bytes, loads, gives the expected answers to the self-test,
  * keeps within its budgets. Meant for a process of its own: it blocks, and a broken model may end it.
  */
-export async function tryCandidate(request: CandidateRequest): Promise<Trying> {
-  const { provider, threads } = request.candidate;
-  const outcome = await prove(request).catch((error): Outcome => fault("E_INTERNAL", messageOf(error)));
-  if (!("code" in outcome)) return { kind: "proven", proven: { provider, threads, ...outcome } };
-  const { measured, ...rejected } = outcome;
-  const tried: Tried = { provider, threads, ...measured, rejected };
-  return { kind: "rejected", tried };
+export async function tryCandidate(request: CandidateRequest): Promise<Tried> {
+  const found = await prove(request).catch((error): Found => ({ rejected: fault("E_INTERNAL", messageOf(error)) }));
+  return { ...request.candidate, ...found };
 }
 
-type Times = Pick<Proven, "p50Ms" | "p95Ms">;
-type Outcome = Omit<Proven, "provider" | "threads"> | (DeviceError & { readonly measured?: Times });
+/** What was found out of a candidate: figures as far as it came, and why it is not taken. */
+type Found = Omit<Tried, "variant" | "provider" | "threads">;
 
-async function prove(request: CandidateRequest): Promise<Outcome> {
-  const { manifest, modelPath, artifact, key, candidate, samplePaths } = request;
+async function prove(request: CandidateRequest): Promise<Found> {
+  const { manifest, variant, candidate, samplePaths } = request;
+  const { provider, threads } = candidate;
+  const { modelPath, artifact, key, cacheDir } = variant;
   try {
     await verifyModelFile(modelPath, artifact);
   } catch (error) {
-    return fault("E_HASH", messageOf(error));
+    return { rejected: fault("E_HASH", messageOf(error)) };
   }
   let engine: Engine;
   try {
-    const decryption = decryptionOf(manifest, artifact, key);
-    engine = await Engine.open({ modelPath, decryption, ...candidate, manifest: { ...manifest, baseline: {} } });
+    const spec = { modelPath, decryption: decryptionOf(manifest, artifact, key), provider, threads, cacheDir };
+    engine = await Engine.open({ ...spec, manifest: { ...manifest, baseline: {} } });
   } catch (error) {
-    return fault("E_PROVIDER", messageOf(error));
+    return { rejected: fault("E_PROVIDER", messageOf(error)) };
+  }
+  const nodes = engine.placement;
+  const placed = nodes === undefined ? {} : { nodes: { ...nodes } };
+  const actual = actualProvider(provider, nodes ?? {});
+  if (actual !== provider) {
+    return { ...placed, rejected: fault("E_PROVIDER", `it starts, but every node of the model runs on ${actual}`) };
   }
   const samples = await Promise.all(samplePaths.map((path) => readFile(path)));
+  return { ...placed, ...(await judge(engine, request, samples)) };
+}
+
+/** Holds a loaded model against the self-test and its budgets. */
+async function judge(engine: Engine, request: CandidateRequest, samples: readonly Buffer[]): Promise<Found> {
+  const { manifest, measure: timed } = request;
   const damaged = manifest.selfTest.samples.findIndex(({ input }, at) => sha256(samples[at] ?? "") !== input.sha256);
-  if (damaged !== -1)
-    return fault("E_HASH", `the file of self-test sample ${damaged + 1} is not what the manifest says`);
+  if (damaged !== -1) {
+    return { rejected: fault("E_HASH", `the file of self-test sample ${damaged + 1} is not what the manifest says`) };
+  }
   const wrong = await selfTest(engine, manifest, samples);
-  if (wrong !== undefined) return wrong;
+  if (wrong !== undefined) return { rejected: wrong };
+  if (!timed) return {};
   const times = await timeOf(engine, manifest, samples);
   const rssBytes = process.memoryUsage().rss;
   const over = overBudget(manifest, times, rssBytes);
-  return over === undefined ? { ...times, rssBytes } : { ...over, measured: times };
+  return { ...times, rssBytes, ...(over === undefined ? {} : { rejected: over }) };
+}
+
+interface Times {
+  readonly p50Ms: number;
+  readonly p95Ms: number;
 }
 
 /** The first sample whose answer is not the expected one. */
@@ -100,7 +118,9 @@ async function timeOf(engine: Engine, manifest: Manifest, samples: readonly Buff
     timesMs.push(performance.now() - beganMs);
   }
   timesMs.sort((a, b) => a - b);
-  const at = (q: number) => timesMs[Math.min(timesMs.length - 1, Math.floor(q * timesMs.length))] ?? 0;
+  // Clocks are no finer than microseconds.
+  const at = (q: number) =>
+    Math.round(1000 * (timesMs[Math.min(timesMs.length - 1, Math.floor(q * timesMs.length))] ?? 0)) / 1000;
   return { p50Ms: at(0.5), p95Ms: at(0.95) };
 }
 

@@ -3,23 +3,27 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { pathToFileURL } from "node:url";
-import { type Manifest, sha256 } from "@muster/shared";
+import { type Manifest, sha256, type TriedCandidate } from "@muster/shared";
 import type { TrialRequest } from "./protocol.js";
 import { damagedModel, makeManifest, modelFile, picture, sampleOf, temporaryFolder } from "./testing.js";
 import { runTrial, trialBy } from "./trial.js";
-import { chooseCandidate, type Proven, type Trying } from "./trial-choice.js";
+import { chooseCandidate, fairShareMs } from "./trial-choice.js";
 
 const options = { timeoutMs: 60_000, signal: new AbortController().signal };
-const cpu = (threads: number) => ({ provider: "cpu", threads });
+const cpu = (threads: number) => ({ variant: "fp32", provider: "cpu", threads });
 
-async function request(changes: Partial<TrialRequest> = {}, manifest?: Manifest): Promise<TrialRequest> {
+async function request(
+  changes: Partial<TrialRequest & TrialRequest["variants"][number]> = {},
+  manifest?: Manifest,
+): Promise<TrialRequest> {
   const folder = await temporaryFolder();
   const samples = [await picture(1), await picture(2)];
   const samplePaths = samples.map((_, at) => join(folder, `sample-${at}`));
   for (const [at, path] of samplePaths.entries()) await writeFile(path, samples[at] ?? "");
   const proven = manifest ?? (await makeManifest(samples));
-  const artifact = proven.variants[0]?.artifact.sha256 ?? "";
-  return { manifest: proven, artifact, modelPath: modelFile, samplePaths, candidates: [cpu(1)], ...changes };
+  const { artifact = proven.variants[0]?.artifact.sha256 ?? "", modelPath = modelFile, ...others } = changes;
+  const variants = [{ name: "fp32", artifact, modelPath }];
+  return { manifest: proven, variants, samplePaths, candidates: [cpu(1)], machine: "this", measure: true, ...others };
 }
 
 async function script(text: string): Promise<URL> {
@@ -29,11 +33,18 @@ async function script(text: string): Promise<URL> {
 }
 
 test("a version that is as promised passes, with its latency and memory on every candidate", async () => {
-  const result = await runTrial(await request({ candidates: [cpu(1), cpu(2)] }), options);
+  const told: string[] = [];
+  const result = await runTrial(await request({ candidates: [cpu(1), cpu(2)] }), {
+    ...options,
+    onCandidate: ({ threads }, number, of) => told.push(`${number} of ${of}: ${threads}`),
+  });
+  assert.deepEqual(told, ["1 of 2: 1", "2 of 2: 2"]);
   assert.equal(result.kind, "passed");
   if (result.kind !== "passed") return;
   assert.equal(result.provider, "cpu");
-  assert.ok(result.p50Ms > 0 && result.p95Ms >= result.p50Ms && result.rssBytes > 20_000_000);
+  for (const { p50Ms = 0, p95Ms = 0, rssBytes = 0 } of result.tried) {
+    assert.ok(p50Ms > 0 && p95Ms >= p50Ms && rssBytes > 20_000_000);
+  }
   assert.deepEqual(
     result.tried.map(({ threads, rejected }) => [threads, rejected]),
     [
@@ -64,7 +75,7 @@ test("a model that ONNX Runtime cannot load is rejected with its words, and so i
   assert.equal(unloadable.error.code, "E_PROVIDER");
   assert.match(unloadable.error.detail, /cannot load the model on cpu: .+/);
 
-  const candidates = [{ provider: "abacus", threads: 1 }, cpu(1)];
+  const candidates = [{ ...cpu(1), provider: "abacus" }, cpu(1)];
   const result = await runTrial(await request({ candidates }), options);
   assert.ok(result.kind === "passed");
   assert.deepEqual([result.provider, result.tried[0]?.rejected?.code], ["cpu", "E_PROVIDER"]);
@@ -95,12 +106,12 @@ test("a version over its budgets is rejected with what it needs", async () => {
 
 test("a version that crashes its process is rejected with the signal, and the other candidates are tried", async () => {
   const crash = 'process.stderr.write("out of luck\\n", () => process.kill(process.pid, "SIGSEGV"))';
-  const proven = '{ kind: "proven", proven: { ...request.candidate, p50Ms: 1, p95Ms: 2, rssBytes: 3 } }';
-  const trial = trialBy(
-    await script(
+  const proven = "{ ...request.candidate, p50Ms: 1, p95Ms: 2, rssBytes: 3 }";
+  const trial = trialBy({
+    script: await script(
       `process.once("message", (request) => request.candidate.threads === 1 ? ${crash} : process.send(${proven}));`,
     ),
-  );
+  });
   const alone = await trial(await request(), options);
   assert.ok(alone.kind === "failed");
   assert.equal(alone.error.code, "E_CRASH");
@@ -111,7 +122,7 @@ test("a version that crashes its process is rejected with the signal, and the ot
 });
 
 test("a trial that hangs ends in time, and one that is cancelled at once", async () => {
-  const trial = trialBy(await script("process.once('message', () => { for (;;); });"));
+  const trial = trialBy({ script: await script("process.once('message', () => { for (;;); });") });
   const late = await trial(await request(), { timeoutMs: 300, signal: options.signal });
   assert.ok(late.kind === "failed");
   assert.equal(late.error.code, "E_TIMEOUT");
@@ -126,18 +137,48 @@ test("a trial that hangs ends in time, and one that is cancelled at once", async
   assert.deepEqual([result.error.code, result.tried.length], ["E_CANCEL", 1]);
 });
 
-test("the fastest candidate wins, fewer threads win a tie", () => {
-  const proven = (threads: number, p50Ms: number): Trying => {
-    const one: Proven = { provider: "cpu", threads, p50Ms, p95Ms: 2 * p50Ms, rssBytes: 1 };
-    return { kind: "proven", proven: one };
+test("the fastest candidate wins, fewer threads win a tie, and of the same threads the more promising", () => {
+  const proven = (threads: number, p50Ms: number, variant = "fp32"): TriedCandidate => {
+    return { variant, provider: "cpu", threads, p50Ms, p95Ms: 2 * p50Ms, rssBytes: 1 };
   };
-  const threads = (...tryings: Trying[]) => {
-    const result = chooseCandidate(tryings);
-    return result.kind === "passed" ? result.threads : result.error.code;
+  const chosen = (...tried: TriedCandidate[]) => {
+    const result = chooseCandidate(tried);
+    return result.kind === "passed" ? `${result.variant} ${result.threads}` : result.error.code;
   };
-  assert.equal(threads(proven(1, 10), proven(2, 5), proven(4, 7)), 2);
-  assert.equal(threads(proven(4, 10), proven(2, 10.4), proven(1, 11)), 2);
-  const rejected = { provider: "cuda", threads: 1, rejected: { code: "E_PROVIDER" as const, detail: "" } };
-  assert.equal(threads({ kind: "rejected", tried: rejected }), "E_PROVIDER");
-  assert.equal(threads({ kind: "rejected", tried: rejected }, proven(2, 1)), 2);
+  assert.equal(chosen(proven(1, 10), proven(2, 5), proven(4, 7)), "fp32 2");
+  assert.equal(chosen(proven(4, 10), proven(2, 10.4), proven(1, 11)), "fp32 2");
+  assert.equal(chosen(proven(1, 10), proven(1, 5, "int8")), "int8 1");
+  assert.equal(chosen(proven(1, 5.1, "int8"), proven(1, 5)), "int8 1");
+  const rejected = { ...cpu(1), provider: "cuda", rejected: { code: "E_PROVIDER" as const, detail: "" } };
+  assert.equal(chosen(rejected), "E_PROVIDER");
+  assert.equal(chosen(rejected, proven(2, 1)), "fp32 2");
+});
+
+test("the time left is shared fairly, and TensorRT, which builds an engine first, gets ten times as much", () => {
+  const on = (...providers: string[]) => providers.map((provider) => ({ provider }));
+  assert.equal(fairShareMs(1000, on("cpu", "cpu", "cpu", "cpu")), 250);
+  assert.equal(fairShareMs(1200, on("tensorrt", "cuda", "cpu")), 1000);
+  assert.equal(fairShareMs(1200, on("cpu")), 1200);
+  assert.equal(fairShareMs(-5, on("cpu")), 1);
+});
+
+test("a damaged file costs its own variant only", async () => {
+  const whole = await request();
+  const [variant] = whole.variants;
+  const bad = {
+    name: "int8",
+    artifact: variant?.artifact ?? "",
+    modelPath: await damagedModel(await temporaryFolder()),
+  };
+  const candidates = [{ ...cpu(1), variant: "int8" }, { ...cpu(2), variant: "int8" }, cpu(1)];
+  const result = await runTrial({ ...whole, variants: [bad, ...whole.variants], candidates }, options);
+  assert.ok(result.kind === "passed");
+  assert.equal(result.variant, "fp32");
+  assert.deepEqual(
+    result.tried.map((tried) => [tried.variant, tried.rejected?.code]),
+    [
+      ["int8", "E_HASH"],
+      ["fp32", undefined],
+    ],
+  );
 });

@@ -1,50 +1,60 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
-import type { DeviceError, DeviceErrorCode } from "@muster/shared";
+import type { DeviceErrorCode, TriedCandidate } from "@muster/shared";
 import type { RunTrial } from "../ports.js";
-import { chooseCandidate, type Trying } from "./trial-choice.js";
+import { chooseCandidate, fairShareMs } from "./trial-choice.js";
 import type { CandidateRequest } from "./trial-run.js";
 
 /** What the process said last is kept up to here; a crash is often explained there. */
 const tailLength = 500;
-/** With these nothing can become better by another candidate. */
-const final: readonly DeviceErrorCode[] = ["E_CANCEL", "E_HASH"];
-
 /** Proves a version in processes of its own, one per candidate: a provider that crashes takes no other with it. */
-export const runTrial: RunTrial = trialBy(new URL("./trial-main.js", import.meta.url));
+export const runTrial: RunTrial = trialBy({});
 
-/** A trial whose processes run another program. */
-export function trialBy(script: URL): RunTrial {
-  return async ({ candidates, ...request }, { timeoutMs, signal }) => {
+/** How the processes of a trial are started. */
+export interface TrialProcess {
+  /** The program. */
+  readonly script?: URL;
+  /** Its environment; the agent's own when it is not given. */
+  readonly env?: NodeJS.ProcessEnv;
+}
+
+/** A trial whose processes run another program, or in another environment. */
+export function trialBy(how: TrialProcess): RunTrial {
+  return async ({ candidates, variants, ...request }, { timeoutMs, signal, onCandidate }) => {
     const deadlineMs = performance.now() + timeoutMs;
-    const tryings: Trying[] = [];
+    const tried: TriedCandidate[] = [];
+    /** Variants whose file is damaged: no way to run them is worth a process. */
+    const damaged = new Set<string>();
     for (const [at, candidate] of candidates.entries()) {
-      // A fair share each, so that one that hangs does not use up the time of those behind it.
-      const limitMs = Math.max(1, (deadlineMs - performance.now()) / (candidates.length - at));
-      const trying = await tryApart(script, { ...request, candidate }, { limitMs, signal });
-      tryings.push(trying);
-      const error = trying.kind === "rejected" ? trying.tried.rejected : undefined;
-      if (error === undefined || !final.includes(error.code)) continue;
-      return { kind: "failed", error, tried: chooseCandidate(tryings).tried };
+      const variant = variants.find(({ name }) => name === candidate.variant);
+      if (variant === undefined || damaged.has(candidate.variant)) continue;
+      onCandidate?.(candidate, at + 1, candidates.length);
+      const limitMs = fairShareMs(deadlineMs - performance.now(), candidates.slice(at));
+      const one = await tryApart(how, { ...request, variant, candidate }, { limitMs, signal });
+      tried.push(one);
+      if (one.rejected?.code === "E_CANCEL") return { kind: "failed", error: one.rejected, tried };
+      if (one.rejected?.code === "E_HASH") damaged.add(candidate.variant);
     }
-    return chooseCandidate(tryings);
+    return chooseCandidate(tried);
   };
 }
 
 /** Tries one candidate in a process of its own, and always comes to an end. */
 async function tryApart(
-  script: URL,
+  { script = new URL("./trial-main.js", import.meta.url), env }: TrialProcess,
   request: CandidateRequest,
   { limitMs, signal }: { limitMs: number; signal: AbortSignal },
-): Promise<Trying> {
-  const { provider, threads } = request.candidate;
+): Promise<TriedCandidate> {
+  const { candidate } = request;
+  const { provider, threads } = candidate;
   const where = `on ${provider} with ${threads} thread${threads === 1 ? "" : "s"}`;
-  const rejected = (code: DeviceErrorCode, detail: string): Trying => {
-    const error: DeviceError = { code, detail: detail.slice(0, 2000) };
-    return { kind: "rejected", tried: { provider, threads, rejected: error } };
-  };
+  const rejected = (code: DeviceErrorCode, detail: string): TriedCandidate => ({
+    ...candidate,
+    rejected: { code, detail: detail.slice(0, 2000) },
+  });
   if (signal.aborted) return rejected("E_CANCEL", "the trial was cancelled");
   const child = fork(fileURLToPath(script), [], {
+    ...(env === undefined ? {} : { env }),
     serialization: "advanced",
     stdio: ["ignore", "ignore", "pipe", "ipc"],
   });
@@ -52,7 +62,7 @@ async function tryApart(
   const exited = new Promise((resolve) => child.once("exit", resolve));
   const settled = new AbortController();
   try {
-    return await new Promise<Trying>((resolve) => {
+    return await new Promise<TriedCandidate>((resolve) => {
       const timer = setTimeout(
         () => resolve(rejected("E_TIMEOUT", `no result ${where} within ${Math.round(limitMs)} ms`)),
         limitMs,
@@ -60,7 +70,7 @@ async function tryApart(
       settled.signal.addEventListener("abort", () => clearTimeout(timer));
       const cancel = () => resolve(rejected("E_CANCEL", "the trial was cancelled"));
       signal.addEventListener("abort", cancel, { once: true, signal: settled.signal });
-      child.once("message", (trying: Trying) => resolve(trying));
+      child.once("message", (tried: TriedCandidate) => resolve(tried));
       child.once("error", (error) => resolve(rejected("E_INTERNAL", `the trial cannot be started: ${error.message}`)));
       child.once("close", (code, ended) => {
         const how = ended ?? `exit code ${code}`;

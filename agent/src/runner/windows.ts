@@ -1,8 +1,9 @@
-import { type AnsweredInput, WindowFold } from "../core/window.js";
-import type { RunnerWindow, Slot } from "./protocol.js";
+import { type AnsweredInput, type ShadowCount, WindowFold } from "../core/window.js";
+import type { LoadedSlot } from "./loaded-slot.js";
+import type { RunnerWindow } from "./protocol.js";
 
 /** What names a window: the version and where it ran. */
-type Owner = Pick<Slot, "model" | "version" | "manifestDigest" | "provider" | "manifest">;
+type Owner = Pick<LoadedSlot, "slot" | "running">;
 
 /** What one version did since the runner started. */
 export interface Totals {
@@ -51,6 +52,11 @@ export class Windows {
     this.#totalsOf(owner).dropped += 1;
   }
 
+  /** An input that version `of` answered was given to this one, too, or was not because there was no room. */
+  shadowed(owner: Owner, of: string, how: ShadowCount): void {
+    this.#of(owner).shadowed(of, how);
+  }
+
   /** What every version did since the start; it does not end with a window. */
   totals(): readonly Totals[] {
     return [...this.#totals.values()];
@@ -62,12 +68,15 @@ export class Windows {
     const endMs = this.#now();
     this.#open = new Map();
     this.#sinceMs = endMs;
-    return ended.map(({ owner: { model, version, manifestDigest, provider }, fold }) =>
-      fold.end({ model, version, manifest: manifestDigest, provider, endMs, rssBytes }),
-    );
+    return ended.map(({ owner: { slot, running }, fold }) => {
+      const { model, version, manifestDigest: manifest } = slot;
+      const { requested, actual } = running;
+      const elsewhere = requested === actual ? {} : { requestedProvider: requested };
+      return fold.end({ model, version, manifest, provider: actual, ...elsewhere, endMs, rssBytes });
+    });
   }
 
-  #totalsOf({ manifestDigest, model, version }: Owner): Totals {
+  #totalsOf({ slot: { manifestDigest, model, version } }: Owner): Totals {
     const known = this.#totals.get(manifestDigest);
     if (known !== undefined) return known;
     const totals = { labels: { model, version }, inputs: 0, errors: 0, dropped: 0, totalMs: 0 };
@@ -78,10 +87,10 @@ export class Windows {
   }
 
   #of(owner: Owner): WindowFold {
-    const known = this.#open.get(owner.manifestDigest);
+    const known = this.#open.get(owner.slot.manifestDigest);
     if (known !== undefined) return known.fold;
-    const fold = new WindowFold(owner.manifest.baseline, this.#sinceMs);
-    this.#open.set(owner.manifestDigest, { owner, fold });
+    const fold = new WindowFold(owner.slot.manifest.baseline, this.#sinceMs);
+    this.#open.set(owner.slot.manifestDigest, { owner, fold });
     return fold;
   }
 }

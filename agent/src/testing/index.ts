@@ -3,8 +3,12 @@ export { FolderShelf } from "../adapters/folder-shelf.js";
 export { openMqttLink } from "../adapters/mqtt-link.js";
 export { RunnerHost } from "../runner/host.js";
 export { servingSettings } from "../runner/serving-settings.js";
+export { makeManifest, picture, slotOf } from "../runner/testing.js";
 export { Transfer } from "../transfer.js";
 export { Uplink } from "../uplink.js";
 export { MemorySpool } from "./memory-spool.js";
 export { SnapshotServer } from "./snapshot-server.js";
 export { WebhookServer } from "./webhook-server.js";
+
+/** The module that makes models dangerous when a process is started with `--import` of it. */
+export const dangerousModel = new URL("./dangerous-model.js", import.meta.url);

@@ -1,9 +1,11 @@
 import { type Device, formatBytes, type Reported } from "@muster/shared";
 import { counted } from "./counted.js";
 import { feedsText } from "./feed-view.js";
+import { hardwareFields } from "./hardware-view.js";
 import type { Session } from "./session.js";
 import { type Cell, fields, indented, orDash, table } from "./table.js";
 import { ago, lasting, localTime } from "./time.js";
+import { trialText } from "./trial-view.js";
 
 type View = Pick<Session, "style" | "nowMs">;
 type Certificate = NonNullable<Device["certificates"]>[number];
@@ -40,8 +42,7 @@ export function deviceText(device: Device, view: View): string {
       ["labels", orDash(labelsText(device.labels))],
       ...(device.certificates ?? []).map((each) => ["certificate", certificateText(each, view)] as [string, Cell]),
       ["agent", orDash(device.agentVersion)],
-      ["hardware", hardware && hardwareText(hardware)],
-      ["providers", hardware && orDash(hardware.providers.join(", "))],
+      ...(hardware === undefined ? [] : hardwareFields(hardware, style)),
       ["desired", `revision ${desired.revision}: ${orDash(desired.models.map(nameOf).join(", "))}`],
       ["reported", reported === undefined ? "nothing yet" : `revision ${reported.revision}, report ${reported.seq}`],
       ["refused", reported?.refusal === undefined ? undefined : { text: reported.refusal, paint: style.bad }],
@@ -54,12 +55,17 @@ export function deviceText(device: Device, view: View): string {
   return [about, ...models, ...feedsText(reported?.sources ?? [], reported?.sinks ?? [], style)].join("\n\n");
 }
 
-function modelText({ model, serving, committed, candidate, finished }: Model, { style, nowMs }: View): string {
+function modelText(
+  { model, serving, committed, candidate, finished, running, fallback, trial }: Model,
+  { style, nowMs }: View,
+): string {
   const latest = [...finished].sort((a, b) => b.atMs - a.atMs).slice(0, shownAttempts);
   const lines = fields(
     [
       ["serving", orDash(serving)],
       ["committed", committed === undefined ? "-" : committedText(committed)],
+      ["running on", running && runningText(running, style)],
+      ["fell back", fallback && { text: fallback.detail, paint: style.bad }],
       ["candidate", candidate && { text: candidateText(candidate), paint: style.warn }],
     ],
     style,
@@ -75,7 +81,9 @@ function modelText({ model, serving, committed, candidate, finished }: Model, { 
     style,
   );
   const parts = [style.bold(model), indented(lines)];
-  return [...parts, ...(latest.length === 0 ? [] : [indented(attempts)])].join("\n");
+  if (trial !== undefined) parts.push(indented(trialText(trial, style, nowMs)));
+  if (latest.length > 0) parts.push(indented(attempts));
+  return parts.join("\n");
 }
 
 function certificateText({ serial, expiresMs, revokedMs, reason }: Certificate, { style, nowMs }: View): Cell {
@@ -110,19 +118,6 @@ function nameOf({ model, version }: { model: string; version: string }): string 
   return `${model} ${version}`;
 }
 
-function hardwareText({
-  board,
-  platform,
-  arch,
-  cores,
-  cpu,
-  memoryBytes,
-  freeDiskBytes,
-}: NonNullable<Device["hardware"]>) {
-  const memory = `${formatBytes(memoryBytes)} memory, ${formatBytes(freeDiskBytes)} disk free`;
-  return `${board} (${platform} ${arch}), ${cores} cores ${cpu}, ${memory}`;
-}
-
 function runnerText({ runner }: Reported): string {
   return `${runner.state}${runner.url === undefined ? "" : ` at ${runner.url}`}, ${counted(runner.restarts, "restart")}`;
 }
@@ -136,9 +131,14 @@ function committedText({ version, release, variant, provider, threads }: NonNull
   return `${version} (release ${release}), ${variant} on ${provider} with ${threads} threads`;
 }
 
-function candidateText({ version, phase, doneBytes, totalBytes }: NonNullable<Model["candidate"]>): string {
+function runningText({ requested, actual, reason }: NonNullable<Model["running"]>, style: View["style"]): Cell {
+  if (requested === actual) return actual;
+  return { text: `${actual}, not ${requested}: ${reason ?? "no reason is known"}`, paint: style.bad };
+}
+
+function candidateText({ version, phase, doneBytes, totalBytes, doing }: NonNullable<Model["candidate"]>): string {
   const bytes = totalBytes === undefined ? "" : `, ${formatBytes(doneBytes ?? 0)} of ${formatBytes(totalBytes)}`;
-  return `${version} ${phase}${bytes}`;
+  return `${version} ${phase}${bytes}${doing === undefined ? "" : `, ${doing}`}`;
 }
 
 function paintedOutcome(outcome: Model["finished"][number]["outcome"], style: View["style"]): Cell {

@@ -26,7 +26,7 @@ export function latencyTable(rows: readonly LatencyRow[], everyStage: boolean, s
   return table(
     [
       once("device", ({ device }) => device ?? "all"),
-      once("model", ({ model, version }) => `${model} ${version}`),
+      once("model", ({ model, version, shadow }) => `${model} ${version}${shadowText(shadow)}`),
       once("provider", ({ provider }) => provider),
       once("inputs", ({ inputs }) => String(inputs), true),
       {
@@ -50,6 +50,12 @@ export function latencyTable(rows: readonly LatencyRow[], everyStage: boolean, s
     lines,
     style,
   );
+}
+
+function shadowText(shadow: LatencyRow["shadow"]): string {
+  if (shadow === undefined) return "";
+  const { compared, agreed } = shadow;
+  return ` (shadow: ${agreed} of ${compared} agree)`;
 }
 
 function classesText(classes: LatencyRow["classes"]): string {

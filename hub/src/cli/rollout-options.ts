@@ -9,10 +9,15 @@ export interface RolloutFlags {
   readonly soak?: number;
   readonly success?: number;
   readonly error?: number;
+  readonly fallback?: number;
   readonly minExecuted?: number;
   readonly timeout?: number;
   readonly retries?: number;
   readonly probation?: number;
+  readonly shadow?: number;
+  readonly shadowShare?: number;
+  readonly shadowCpu?: number;
+  readonly minAgreement?: number;
 }
 
 /** Adds the arguments and options that describe a rollout. What is not given, the hub decides. */
@@ -30,6 +35,11 @@ export function rolloutOptions(command: Command): Command {
     .option("--success <percent>", "a wave passes with so many of its started devices committed (default: 95)", percent)
     .option("--error <percent>", "the rollout halts with more of a wave's started devices failed (default: 5)", percent)
     .option(
+      "--fallback <percent>",
+      "the rollout halts with more of a wave's started devices on a slower execution provider (default: 5)",
+      percent,
+    )
+    .option(
       "--min-executed <n>",
       "the error share counts only from so many finished devices (default: 3)",
       integerOption,
@@ -44,21 +54,35 @@ export function rolloutOptions(command: Command): Command {
       "--probation <duration>",
       "how long a device watches the new version before it keeps it (default: 2min)",
       durationOption,
-    );
+    )
+    .option(
+      "--shadow <duration>",
+      "before that, run it beside the serving version for so long and compare answers (default: not)",
+      durationOption,
+    )
+    .option("--shadow-share <share>", "the share of the inputs that it gets then, 0 to 1 (default: 0.1)", share)
+    .option("--shadow-cpu <share>", "the share of one core's time that this may take (default: 0.2)", share)
+    .option("--min-agreement <share>", "refuse it when a smaller share of its answers agrees (default: 0)", share);
 }
 
 /** The rollout as the API takes it. Throws `usage/invalid`. */
 export function startRollout(model: string, version: string, flags: RolloutFlags): z.input<typeof StartRollout> {
-  const { waves, soak, success, error, minExecuted, timeout, retries, probation } = flags;
+  const { waves, soak, success, error, fallback, minExecuted, timeout, retries, probation } = flags;
+  const { shadow, shadowShare, shadowCpu, minAgreement } = flags;
   const settings: { [Key in keyof RolloutSettings]: RolloutSettings[Key] | undefined } = {
     waves,
     soakMs: soak,
     successPercent: success,
     errorPercent: error,
+    fallbackPercent: fallback,
     minExecuted,
     inProgressTimeoutMs: timeout,
     retries,
     probationMs: probation,
+    shadowMs: shadow,
+    shadowShare,
+    shadowCpuShare: shadowCpu,
+    minAgreement,
   };
   const given = Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined));
   const body = { model, version, selector: flags.selector ?? "", settings: given };
@@ -78,6 +102,12 @@ export function waves(text: string): WaveSize[] {
       `--waves: '${part}' is no wave; write a count or a share, as in 5,10%,50%,100%`,
     );
   });
+}
+
+function share(text: string): number {
+  const value = Number(text.trim() || Number.NaN);
+  if (value >= 0 && value <= 1) return value;
+  throw new MusterError("usage/invalid", `'${text}' is no share; give a number from 0 to 1`);
 }
 
 function percent(text: string): number {

@@ -137,12 +137,15 @@ function deviceTable(lines: readonly Line[], style: Style): string {
 }
 
 function settingsFields(settings: RolloutPlan["settings"]): [string, string][] {
-  const { successPercent, errorPercent, minExecuted, inProgressTimeoutMs, retries } = settings;
+  const { successPercent, errorPercent, fallbackPercent, minExecuted, inProgressTimeoutMs, retries } = settings;
   const limit = `${formatDuration(inProgressTimeoutMs)} per device, ${retries} retries`;
   return [
     ["waves", settings.waves.map(sizeText).join(", ")],
     ["passes", `with ${successPercent} % committed, after ${formatDuration(settings.soakMs)} of soaking`],
-    ["halts", `with more than ${errorPercent} % failed, from ${minExecuted} finished devices on`],
+    [
+      "halts",
+      `with more than ${errorPercent} % failed, or ${fallbackPercent} % on a slower provider, from ${minExecuted} finished devices on`,
+    ],
     ["limits", `${limit}, ${formatDuration(settings.probationMs)} of probation`],
   ];
 }

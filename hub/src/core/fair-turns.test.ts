@@ -59,3 +59,16 @@ test("who comes with many others is served within one round of them", () => {
   }
   assert.ok(rounds <= 500, `${rounds} others went first`);
 });
+
+test("of devices that have gone away nothing is remembered for long", () => {
+  const turns = new FairTurns(4);
+  for (let at = 0; at < 10_000; at += 1) {
+    turns.ask(`d${at}`, 100);
+    turns.next();
+    turns.done(`d${at}`);
+    turns.ask("stays", 100);
+    turns.next();
+    turns.done("stays");
+  }
+  assert.ok(turns.known < 20, `${turns.known} are remembered`);
+});

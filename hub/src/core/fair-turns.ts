@@ -24,6 +24,11 @@ export class FairTurns {
     return this.#waiting.size > 0;
   }
 
+  /** Devices that something is remembered of; never many more than want to go. */
+  get known(): number {
+    return this.#ends.size;
+  }
+
   /** A device wants to send so many bytes; it must not be waiting or going already. */
   ask(device: string, bytes: number): void {
     const startBytes = Math.max(this.#nowBytes, this.#ends.get(device) ?? 0);
@@ -48,6 +53,7 @@ export class FairTurns {
   /** A device has gone; the next may. */
   done(device: string): void {
     this.#going.delete(device);
+    if (this.#ends.size <= 2 * (this.#waiting.size + this.#going.size) + this.#atOnce) return;
     // Nobody who waits or comes can start before now, so that an end before it says nothing.
     for (const [other, endBytes] of this.#ends) if (endBytes <= this.#nowBytes) this.#ends.delete(other);
   }

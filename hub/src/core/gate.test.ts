@@ -2,13 +2,14 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type Evidence, judge } from "./gate.js";
 
-const limits = { successPercent: 95, errorPercent: 5, minExecuted: 3 };
+const limits = { successPercent: 95, errorPercent: 5, fallbackPercent: 5, minExecuted: 3 };
 const seen = (evidence: Partial<Evidence>): Evidence => ({
   devices: 0,
   laggards: 0,
   started: 0,
   committed: 0,
   failed: 0,
+  fellBack: 0,
   ...evidence,
 });
 
@@ -45,11 +46,21 @@ test("failures within the error share are forgiven from twenty devices on", () =
 });
 
 test("failure is tested before success", () => {
-  const lenient = { successPercent: 50, errorPercent: 10, minExecuted: 1 };
+  const lenient = { successPercent: 50, errorPercent: 10, fallbackPercent: 5, minExecuted: 1 };
   assert.equal(judge(lenient, seen({ devices: 4, started: 4, committed: 3, failed: 1 })).kind, "fail");
 });
 
 test("too few commits fail although errors are allowed", () => {
-  const odd = { successPercent: 95, errorPercent: 50, minExecuted: 1 };
+  const odd = { successPercent: 95, errorPercent: 50, fallbackPercent: 5, minExecuted: 1 };
   assert.equal(judge(odd, seen({ devices: 4, started: 4, committed: 3, failed: 1 })).kind, "fail");
+});
+
+test("devices that fell back to a slower provider halt a wave, before they have committed", () => {
+  const fallback = "jetson-1: 2 ran on cuda, 3 runs on cpu";
+  const fallen = seen({ devices: 5, started: 3, fellBack: 1, fallback });
+  const verdict = judge(limits, fallen);
+  assert.match(verdict.kind === "fail" ? verdict.reason : "", /1 of 3 started fell back: .*; jetson-1: 2 ran on cuda/);
+  assert.equal(judge(limits, { ...fallen, started: 2 }).kind, "wait", "two are too few to judge by");
+  assert.equal(judge({ ...limits, fallbackPercent: 40 }, fallen).kind, "wait");
+  assert.equal(judge(limits, seen({ devices: 1, started: 1, committed: 1, fellBack: 1 })).kind, "fail");
 });

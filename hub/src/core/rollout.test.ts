@@ -86,6 +86,15 @@ test("a version that fails while its wave is soaking halts the rollout", () => {
   assert.equal(fleet.rollout.state, "rolled-back");
 });
 
+test("a canary that falls back to a slower provider while it is on probation halts the rollout", () => {
+  const fleet = new Fleet([["a"], ["b"]]);
+  fleet.settle(0);
+  fleet.say("a", { attempt: "started", fellBack: "2 was to run on cuda and runs on cpu", restored: false });
+  fleet.settle(100);
+  assert.equal(fleet.rollout.state, "rolling-back");
+  assert.match(fleet.rollout.reason ?? "", /wave 1: 1 of 1 started fell back: .*a: 2 was to run on cuda/);
+});
+
 test("an unreachable device does not block its wave and is updated when it returns", () => {
   const fleet = new Fleet([["a", "b"]], { minExecuted: 1 });
   fleet.say("b", { online: false });
@@ -201,4 +210,50 @@ test("whatever devices say in whatever order, a rollout comes to rest and never 
       "a wave passed before the one in front of it",
     );
   }
+});
+
+test("a device whose disk is full is tried again only after a pause, longer each time, and its wave waits for it", () => {
+  const fleet = new Fleet([["a", "b"], ["c"]], { retries: 2, inProgressTimeoutMs: 86_400_000 });
+  const minute = 60_000;
+  const full: Partial<Sighting> = { attempt: "failed", error: { code: "E_DISK", detail: "no room" } };
+  fleet.settle(0);
+  fleet.say("b", { attempt: "committed" });
+  fleet.say("a", full);
+  fleet.settle(minute);
+  assert.deepEqual([fleet.progress[0]?.state, fleet.progress[0]?.tries], ["waiting", 1]);
+  assert.equal(fleet.progress[0]?.error?.code, "E_DISK");
+  fleet.say("a", {});
+  fleet.settle(6 * minute - 1);
+  assert.deepEqual(fleet.orders, ["offer a", "offer b"]);
+  fleet.settle(6 * minute);
+  assert.deepEqual(fleet.orders, ["offer a", "offer b", "offer a"]);
+  fleet.say("a", full);
+  fleet.settle(7 * minute);
+  fleet.say("a", {});
+  fleet.settle(27 * minute - 1);
+  assert.equal(fleet.progress[0]?.state, "waiting");
+  fleet.settle(27 * minute);
+  fleet.say("a", { attempt: "committed" });
+  fleet.settle(28 * minute);
+  assert.deepEqual([fleet.progress[0]?.state, fleet.progress[0]?.error], ["committed", undefined]);
+  assert.equal(fleet.rollout.waves[0]?.state, "soaking");
+});
+
+test("a device that waits for room gets its version taken back like any other, and fails when it had its tries", () => {
+  const full: Partial<Sighting> = { attempt: "failed", error: { code: "E_DISK", detail: "no room" } };
+  const halted = new Fleet([["a", "b"]], { retries: 1 });
+  halted.settle(0);
+  halted.say("a", full);
+  halted.settle(1);
+  halted.rollout = command(halted.rollout, "halt") ?? halted.rollout;
+  halted.settle(2);
+  assert.deepEqual(
+    halted.progress.map(({ state }) => state),
+    ["withdrawn", "withdrawn"],
+  );
+  const once = new Fleet([["a"]], { retries: 0 });
+  once.settle(0);
+  once.say("a", full);
+  once.settle(1);
+  assert.match(once.rollout.reason ?? "", /E_DISK no room/);
 });

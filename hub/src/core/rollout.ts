@@ -27,7 +27,7 @@ export interface Progress {
   readonly state: ProgressState;
   /** Attempts that have failed before this one. */
   readonly tries: number;
-  /** Since when the offer could have been taken up. */
+  /** Since when the offer could have been taken up; ahead of now for a device that is to wait so long before it is tried again. */
   readonly offeredMs?: number | undefined;
   readonly startedMs?: number | undefined;
   readonly error?: { readonly code: string; readonly detail: string } | undefined;
@@ -39,6 +39,8 @@ export interface Sighting {
   /** Of the present attempt. */
   readonly attempt: "unseen" | "started" | "committed" | "failed";
   readonly error?: { readonly code: string; readonly detail: string } | undefined;
+  /** Why the version of the present attempt runs on a slower provider than it was to; undefined when it does not. */
+  readonly fellBack?: string | undefined;
   /** Whether the device is back on what it had before the rollout. */
   readonly restored: boolean;
 }
@@ -79,13 +81,14 @@ export function advance(
   const orders: Order[] = [];
   const progress = before.map((device) => {
     const next = follow(device, seen(device.device), rollout, nowMs);
-    if (next.tries > device.tries) orders.push({ do: "offer", device: next.device, tries: next.tries });
+    if (next.tries > device.tries && next.state === "offered")
+      orders.push({ do: "offer", device: next.device, tries: next.tries });
     return next;
   });
   const at = rollout.waves.findIndex(({ state }) => state !== "passed");
   const wave = rollout.waves[at];
   if (wave === undefined) return { rollout: finished(rollout, progress), progress, orders };
-  const verdict = judge(rollout.settings, evidence(progress, at));
+  const verdict = judge(rollout.settings, evidence(progress, at, seen));
   if (verdict.kind === "fail" && wave.state !== "pending") {
     const waves = rollout.waves.with(at, { ...wave, state: "failed" });
     return {
@@ -104,9 +107,9 @@ export function advance(
     });
     return { rollout: { ...rollout, waves }, progress: offered, orders };
   }
-  // A device that joined late, into a wave that runs already.
+  // A device that joined late, into a wave that runs already, or one that has waited for room on its disk.
   const joined = progress.map((device): Progress => {
-    if (device.wave > at || device.state !== "waiting") return device;
+    if (device.wave > at || device.state !== "waiting" || (device.offeredMs ?? nowMs) > nowMs) return device;
     orders.push({ do: "offer", device: device.device, tries: device.tries });
     return { ...device, state: "offered", offeredMs: nowMs };
   });
@@ -147,10 +150,19 @@ function follow(device: Progress, sighting: Sighting, { settings }: RolloutRecor
     const tried = { ...device, error: sighting.error };
     const again = device.state !== "committed" && device.tries < settings.retries;
     if (!again) return { ...tried, state: "failed", startedMs: device.startedMs ?? nowMs };
-    return { ...tried, state: "offered", tries: device.tries + 1, offeredMs: nowMs, startedMs: undefined };
+    const next = { ...tried, tries: device.tries + 1, startedMs: undefined };
+    if (sighting.error?.code === "E_DISK")
+      return { ...next, state: "waiting", offeredMs: nowMs + diskPauseMs(device.tries) };
+    return { ...next, state: "offered", offeredMs: nowMs };
   }
   if (device.state === "committed" || (device.state === "laggard" && !sighting.online)) return device;
-  return underWay(device, sighting, settings.inProgressTimeoutMs, nowMs);
+  const { inProgressTimeoutMs, shadowMs = 0 } = settings;
+  return underWay(device, sighting, inProgressTimeoutMs + shadowMs, nowMs);
+}
+
+/** Trying again does not empty a disk: somebody, or time, has to make room. 5 min, 20 min, and an hour from then on. */
+function diskPauseMs(tries: number): number {
+  return Math.min(5 * 4 ** tries, 60) * 60_000;
 }
 
 /** A device that has not finished: how long it may take counts from its start, its offer, or its return. */
@@ -196,7 +208,8 @@ function finished(rollout: RolloutRecord, progress: readonly Progress[]): Rollou
 function rollBack(rollout: RolloutRecord, before: readonly Progress[], seen: (device: string) => Sighting): Advance {
   const orders: Order[] = [];
   const progress = before.map((device): Progress => {
-    if (device.state === "waiting" || device.state === "withdrawn") return device;
+    const untouched = device.state === "waiting" && device.tries === 0;
+    if (untouched || device.state === "withdrawn") return device;
     orders.push({ do: "withdraw", device: device.device });
     return { ...device, state: "withdrawn" };
   });
@@ -207,9 +220,13 @@ function rollBack(rollout: RolloutRecord, before: readonly Progress[], seen: (de
   return { rollout: state === rollout.state ? rollout : { ...rollout, state }, progress, orders };
 }
 
-function evidence(progress: readonly Progress[], wave: number): Evidence {
+function evidence(progress: readonly Progress[], wave: number, seen: (device: string) => Sighting): Evidence {
   const members = progress.filter((device) => device.wave === wave);
   const count = (...states: ProgressState[]) => members.filter(({ state }) => states.includes(state)).length;
+  const fallen = members.filter(
+    ({ device, state }) => (state === "started" || state === "committed") && seen(device).fellBack !== undefined,
+  );
+  const [fell] = fallen;
   const failure = members.find(({ state, error }) => state === "failed" && error !== undefined);
   return {
     devices: members.length,
@@ -217,6 +234,8 @@ function evidence(progress: readonly Progress[], wave: number): Evidence {
     started: count("started", "committed", "failed"),
     committed: count("committed"),
     failed: count("failed"),
+    fellBack: fallen.length,
+    ...(fell === undefined ? {} : { fallback: `${fell.device}: ${seen(fell.device).fellBack}` }),
     ...(failure?.error === undefined
       ? {}
       : { example: `${failure.device}: ${failure.error.code} ${failure.error.detail}` }),

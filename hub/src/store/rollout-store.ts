@@ -1,4 +1,4 @@
-import { MusterError, type Wanted } from "@muster/shared";
+import { MusterError, RolloutSettings, type Wanted } from "@muster/shared";
 import { activeStates, isActive, type Progress, type RolloutRecord } from "../core/rollout.js";
 import type { Database } from "./sql.js";
 import type { Tables } from "./tables.js";
@@ -172,7 +172,8 @@ function readRollout(row: Tables["rollouts"]): StoredRollout {
     selector: row.selector,
     state: row.state as StoredRollout["state"],
     ...(row.reason === null ? {} : { reason: row.reason }),
-    settings: JSON.parse(row.settings) as StoredRollout["settings"],
+    // A rollout of an older hub lacks the settings that came since.
+    settings: RolloutSettings.parse(JSON.parse(row.settings)),
     waves: JSON.parse(row.waves) as StoredRollout["waves"],
     createdMs: row.created_ms,
     changedMs: row.changed_ms,

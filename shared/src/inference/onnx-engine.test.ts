@@ -5,7 +5,8 @@ import { join } from "node:path";
 import { after, test } from "node:test";
 import type { TensorSpec, Tensors } from "../model/tensors.js";
 import type { NamedTensor } from "./named-tensor.js";
-import { compareTensors, installedProviders, OnnxSession } from "./onnx-engine.js";
+import { compareTensors, OnnxSession } from "./onnx-engine.js";
+import { installedProviders } from "./onnxruntime.js";
 
 const folder = await mkdtemp(join(tmpdir(), "muster-onnx-"));
 after(() => rm(folder, { recursive: true }));

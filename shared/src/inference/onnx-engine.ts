@@ -1,7 +1,9 @@
-import { env, InferenceSession, listSupportedBackends, Tensor } from "onnxruntime-node";
 import { MusterError, messageOf, type Problem } from "../errors.js";
 import { DataType, fits, type TensorSpec, type Tensors } from "../model/tensors.js";
 import { type NamedTensor, type TensorData, tensorDataOver } from "./named-tensor.js";
+import { type NodePlacement, ProfileFolder } from "./node-placement.js";
+import { type InferenceSession, ort } from "./onnxruntime.js";
+import { executionProviders } from "./session-options.js";
 
 /** Where and how wide a session runs. */
 export interface EngineOptions {
@@ -9,6 +11,8 @@ export interface EngineOptions {
   readonly provider: string;
   /** Threads inside one run. */
   readonly threads: number;
+  /** A folder where a provider may keep what took it long to make; see {@link executionProviders}. */
+  readonly cacheDir?: string | undefined;
 }
 
 /**
@@ -17,25 +21,32 @@ export interface EngineOptions {
  */
 export class OnnxSession {
   readonly #session: InferenceSession;
+  #profile: ProfileFolder | undefined;
 
-  private constructor(session: InferenceSession) {
+  private constructor(session: InferenceSession, profile: ProfileFolder | undefined) {
     this.#session = session;
+    this.#profile = profile;
   }
 
   /** Loads a model: a file by its path, or its bytes. Throws `engine/failed` with ONNX Runtime's own words. */
-  static async load(model: string | Uint8Array, { provider, threads }: EngineOptions): Promise<OnnxSession> {
-    const options: InferenceSession.SessionOptions = {
-      executionProviders: [provider],
+  static async load(model: string | Uint8Array, options: EngineOptions): Promise<OnnxSession> {
+    const { provider, threads, cacheDir } = options;
+    // On the processor there is nothing to fall back from, and a profile costs time and a file.
+    const profile = provider === "cpu" ? undefined : await ProfileFolder.make();
+    const settings: InferenceSession.SessionOptions = {
+      executionProviders: executionProviders(provider, cacheDir),
       intraOpNumThreads: threads,
       interOpNumThreads: 1,
       logSeverityLevel: 3,
+      ...(profile === undefined ? {} : { enableProfiling: true, profileFilePrefix: profile.prefix }),
     };
     try {
       const session = await (typeof model === "string"
-        ? InferenceSession.create(model, options)
-        : InferenceSession.create(model, options));
-      return new OnnxSession(session);
+        ? ort.InferenceSession.create(model, settings)
+        : ort.InferenceSession.create(model, settings));
+      return new OnnxSession(session, profile);
     } catch (cause) {
+      await profile?.remove();
       throw new MusterError("engine/failed", `ONNX Runtime cannot load the model on ${provider}: ${messageOf(cause)}`, {
         cause,
       });
@@ -58,7 +69,7 @@ export class OnnxSession {
   ): Promise<NamedTensor[]> {
     try {
       const feeds = Object.fromEntries(
-        inputs.map(({ name, dtype, shape, data }) => [name, new Tensor(dtype, data, shape)]),
+        inputs.map(({ name, dtype, shape, data }) => [name, new ort.Tensor(dtype, data, shape)]),
       );
       const results = await this.#session.run(feeds, outputs);
       return outputs.map((name) => toNamed(name, results[name]));
@@ -67,21 +78,22 @@ export class OnnxSession {
     }
   }
 
+  /**
+   * Where the model's nodes were run so far; call it once, after the first run. Undefined on the processor, where nothing
+   * can fall, and when it was called before.
+   */
+  async placement(): Promise<NodePlacement | undefined> {
+    const profile = this.#profile;
+    this.#profile = undefined;
+    if (profile === undefined) return undefined;
+    this.#session.endProfiling();
+    return profile.take();
+  }
+
   async close(): Promise<void> {
     await this.#session.release();
+    await this.#profile?.remove();
   }
-}
-
-/** The execution providers the installed ONNX Runtime brings along. */
-export function installedProviders(): string[] {
-  return listSupportedBackends()
-    .filter(({ bundled }) => bundled)
-    .map(({ name }) => name);
-}
-
-/** The version of the installed ONNX Runtime. */
-export function runtimeVersion(): string {
-  return env.versions.node ?? env.versions.common;
 }
 
 /** Where a bundle's tensors and those of its model file differ; empty when they agree. */
@@ -125,7 +137,7 @@ function compareSide(declared: readonly TensorSpec[], actual: readonly TensorSpe
   return [...missing, ...wrong];
 }
 
-function toNamed(name: string, tensor: Tensor | undefined): NamedTensor {
+function toNamed(name: string, tensor: InstanceType<typeof ort.Tensor> | undefined): NamedTensor {
   const dtype = DataType.safeParse(tensor?.type);
   if (tensor === undefined || !dtype.success) {
     throw new Error(`output ${name} is ${tensor?.type ?? "missing"}, which is not supported`);

@@ -38,7 +38,7 @@ const common = {
   /** Rises by one with every version of the model; a device never goes below what it has committed. */
   release: z.int().min(1),
   createdMs: z.int(),
-  /** In order of preference. */
+  /** In order of preference, where the hardware of a device does not decide. */
   variants: z.array(ManifestVariant).min(1),
   tensors: Tensors,
   budgets: Budgets,

@@ -169,9 +169,12 @@ test("a picture's size must be clear and fit the model's input", () => {
   only("image-classification", sized(image.resize, { dtype: "uint8" }), "tensors.inputs[0].dtype", /is float32/);
   const outside = { left: 0.5, top: 0, width: 0.6, height: 1 };
   only("image-classification", sized(image.resize, { region: outside }), "preprocess.region", /reaches beyond/);
-  const crop = { width: 700, height: 640 };
+  only("text-detection", sized({ maxSide: 960, mode: "contain" }), "preprocess.resize.mode", /goes with resize.width/);
+  const crop = { width: 640, height: 640 };
+  only("image-classification", sized(image.resize, { crop }), "preprocess.crop", /fill or cover/);
+  const large = { crop: { width: 700, height: 640 } };
   assert.deepEqual(
-    problems("image-classification", sized(image.resize, { crop })).map(({ field }) => field),
+    problems("image-classification", sized({ width: 640, height: 640 }, large)).map(({ field }) => field),
     ["preprocess.crop", "tensors.inputs[0].shape"],
   );
 });

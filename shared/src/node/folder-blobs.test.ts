@@ -88,3 +88,14 @@ test("an empty blob is a blob", async () => {
     assert.equal((await store.read(sha256(""), 0, 10)).length, 0);
   }
 });
+
+test("a blob that was damaged on the disk is whole once it is written again", async () => {
+  const folder = await newFolder();
+  const store = await FolderBlobs.open(folder);
+  const digest = sha256("hello");
+  await store.write(digest, pieces("hello"), 5);
+  await writeFile(join(folder, digest), "hellO");
+  assert.equal((await store.read(digest, 0, 5)).toString(), "hellO");
+  await store.write(digest, pieces("hello"), 5);
+  assert.equal((await store.read(digest, 0, 5)).toString(), "hello");
+});

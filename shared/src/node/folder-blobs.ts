@@ -75,6 +75,8 @@ export class FolderBlobs implements BlobStore {
         throw new MusterError("artifact/digest-mismatch", `bytes have digest ${blob.sha256}, expected ${expected}`);
       }
       await rename(temporary, this.path(blob.sha256));
+      // What was there before may have been damaged.
+      this.#files.close(this.path(blob.sha256));
       await syncFolder(this.#folder);
       return blob;
     } catch (error) {

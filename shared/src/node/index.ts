@@ -5,4 +5,5 @@ export * from "./json-log.js";
 export * from "./load-config.js";
 export * from "./lock-folder.js";
 export * from "./lowdb-doc.js";
+export * from "./runtime-variable.js";
 export * from "./system-clock.js";

@@ -23,6 +23,8 @@ export const RolloutSettings = z.strictObject({
   successPercent: z.number().min(0).max(100).default(95),
   /** The rollout halts with more than this share of a wave's started devices failed. */
   errorPercent: z.number().min(0).max(100).default(5),
+  /** The rollout halts with more than this share of a wave's started devices fallen to a slower execution provider. */
+  fallbackPercent: z.number().min(0).max(100).default(5),
   /** The error share counts only from so many finished devices on, or when the wave has no more. */
   minExecuted: z.int().min(1).default(3),
   /** A device that started and has not finished for so long has failed. */
@@ -34,6 +36,14 @@ export const RolloutSettings = z.strictObject({
   retries: z.int().min(0).max(20).default(2),
   /** How long a device watches the new version before it keeps it. */
   probationMs: z.int().min(0).default(120_000),
+  /** How long a device runs the new version beside the serving one before; 0 for not at all. */
+  shadowMs: z.int().min(0).default(0),
+  /** The share of the inputs that the new version gets meanwhile. */
+  shadowShare: z.number().gt(0).max(1).default(0.1),
+  /** The share of one core's time that this may take. */
+  shadowCpuShare: z.number().gt(0).max(1).default(0.2),
+  /** A device refuses the version when a smaller share of its answers agrees; 0 asks for none. */
+  minAgreement: z.number().min(0).max(1).default(0),
 });
 export type RolloutSettings = z.infer<typeof RolloutSettings>;
 

@@ -26,6 +26,8 @@ export const LatencyRow = z.object({
   /** Inputs per second while windows were open. */
   perSecond: z.number(),
   classes: z.record(z.string(), z.int()),
+  /** Of the inputs, those that the version got in the shadow of another: how many answers agreed, and what had no room. */
+  shadow: z.object({ compared: z.int(), agreed: z.int(), skipped: z.int() }).optional(),
   /** Milliseconds. */
   stages: z.partialRecord(z.enum(stages), z.object({ p50: z.number(), p95: z.number(), p99: z.number() })),
 });

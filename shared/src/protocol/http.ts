@@ -3,7 +3,8 @@ import { DeviceId, Digest, Labels, ModelName, VersionName } from "../ids.js";
 import { Manifest } from "../model/manifest.js";
 import { TransferHints } from "../signing/desired.js";
 import { Envelope } from "../signing/envelope.js";
-import { Hardware, Reported } from "./messages.js";
+import { Hardware } from "./hardware.js";
+import { Reported } from "./messages.js";
 
 /** The body of every failed request. */
 export const ApiError = z.object({

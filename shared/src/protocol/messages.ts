@@ -3,6 +3,7 @@ import { Digest, ModelName, VersionName } from "../ids.js";
 import { SealingKey } from "../signing/sealed-key.js";
 import { SketchData } from "../stats/sketch.js";
 import { maxFeeds, SinkReport, SourceReport } from "./feeds.js";
+import { Hardware } from "./hardware.js";
 
 /** Why a version did not stay on a device. */
 export const DeviceErrorCode = z.enum([
@@ -14,6 +15,7 @@ export const DeviceErrorCode = z.enum([
   "E_SELFTEST",
   "E_LATENCY",
   "E_MEMORY",
+  "E_SHADOW",
   "E_CRASH",
   "E_CANCEL",
   "E_TIMEOUT",
@@ -27,7 +29,7 @@ export const DeviceError = z.object({ code: DeviceErrorCode, detail: z.string().
 export type DeviceError = z.infer<typeof DeviceError>;
 
 /** Where a candidate stands on its way into service. */
-export const CandidatePhase = z.enum(["offered", "downloading", "verified", "trial", "proven", "probation"]);
+export const CandidatePhase = z.enum(["offered", "downloading", "verified", "trial", "proven", "shadow", "probation"]);
 export type CandidatePhase = z.infer<typeof CandidatePhase>;
 
 /** How an attempt to bring a version to a device ended. */
@@ -43,20 +45,6 @@ export const Outcome = z.enum([
   "rollback-failed",
 ]);
 export type Outcome = z.infer<typeof Outcome>;
-
-/** Facts of the machine an agent runs on. */
-export const Hardware = z.object({
-  platform: z.string(),
-  arch: z.string(),
-  board: z.string(),
-  cpu: z.string(),
-  cores: z.int(),
-  memoryBytes: z.int(),
-  freeDiskBytes: z.int(),
-  /** Execution providers of the installed ONNX Runtime. */
-  providers: z.array(z.string()),
-});
-export type Hardware = z.infer<typeof Hardware>;
 
 /** On every connect: who speaks, and what of the past it knows. */
 export const Hello = z.object({
@@ -85,6 +73,38 @@ export const FinishedAttempt = z.object({
 });
 export type FinishedAttempt = z.infer<typeof FinishedAttempt>;
 
+/** One way to run a version that a trial tried. */
+export const TriedCandidate = z.object({
+  variant: z.string(),
+  provider: z.string(),
+  threads: z.int(),
+  /** Milliseconds from bytes to answer; absent when it did not come so far. */
+  p50Ms: z.number().optional(),
+  p95Ms: z.number().optional(),
+  /** Resident memory of the process that ran it. */
+  rssBytes: z.int().optional(),
+  /** Nodes of the model per provider, where some may run elsewhere than was asked. */
+  nodes: z.record(z.string(), z.int()).optional(),
+  /** Why it is not the way to run the version; absent when it is correct. */
+  rejected: DeviceError.optional(),
+});
+export type TriedCandidate = z.infer<typeof TriedCandidate>;
+
+/** How the latest trial of a model went, whatever came of it. */
+export const TrialReport = z.object({
+  attempt: z.string(),
+  version: VersionName,
+  atMs: z.int(),
+  /** The fastest that is correct; absent when none is. */
+  chosen: z.object({ variant: z.string(), provider: z.string(), threads: z.int() }).optional(),
+  tried: z.array(TriedCandidate).max(64),
+  /** Variants that were not fetched, and why. */
+  skipped: z.array(z.object({ what: z.string(), reason: z.string() })).max(64),
+  /** The figures are those of an earlier trial of the same files on the same hardware; only the self-test was run again. */
+  remembered: z.boolean(),
+});
+export type TrialReport = z.infer<typeof TrialReport>;
+
 /** What a device says of one model. */
 export const ReportedModel = z.object({
   model: ModelName,
@@ -112,8 +132,15 @@ export const ReportedModel = z.object({
       totalBytes: z.int().optional(),
       /** Why nothing of it is fetched now. */
       paused: z.string().max(500).optional(),
+      /** What its trial is at. */
+      doing: z.string().max(500).optional(),
     })
     .optional(),
+  /** Where what serves was to run, where it runs, and why that is not the same. */
+  running: z.object({ requested: z.string(), actual: z.string(), reason: z.string().max(2000).optional() }).optional(),
+  /** The attempt because of which the model runs on a slower provider than before, or than was chosen. */
+  fallback: z.object({ attempt: z.string(), detail: z.string().max(2000) }).optional(),
+  trial: TrialReport.optional(),
   finished: z.array(FinishedAttempt).max(16),
 });
 export type ReportedModel = z.infer<typeof ReportedModel>;
@@ -126,7 +153,13 @@ export const Reported = z.object({
   /** The desired revision this state answers. */
   revision: z.int().min(0),
   models: z.array(ReportedModel).max(64),
-  runner: z.object({ state: z.enum(["starting", "serving", "down"]), restarts: z.int(), url: z.string().optional() }),
+  runner: z.object({
+    state: z.enum(["starting", "serving", "down"]),
+    restarts: z.int(),
+    /** The restarts by what ended the process: by itself, killed because it hung, killed because of its size. */
+    endings: z.object({ crash: z.int(), hang: z.int(), memory: z.int() }).optional(),
+    url: z.string().optional(),
+  }),
   /** Why the last desired document was refused, if it was. */
   refusal: z.string().max(2000).optional(),
   spool: z.object({ windows: z.int(), events: z.int(), dropped: z.int() }),
@@ -161,7 +194,10 @@ export const Window = z.object({
   model: ModelName,
   version: VersionName,
   manifest: Digest,
+  /** Where it ran. */
   provider: z.string(),
+  /** Where it was to run; absent when that is the same. */
+  requestedProvider: z.string().optional(),
   inputs: z.int().min(0),
   errors: z.int().min(0),
   /** Inputs refused because a queue was full. */
@@ -171,6 +207,10 @@ export const Window = z.object({
   stages: z.partialRecord(z.enum(stages), SketchData),
   /** Counts per feature, in the bins of the manifest's baseline. */
   features: z.record(z.string(), z.array(z.int().min(0)).max(1000)),
+  /** There when it ran in the shadow of the version that serves: how many of its answers agreed, and what had no room. */
+  shadow: z
+    .object({ of: VersionName, compared: z.int().min(0), agreed: z.int().min(0), skipped: z.int().min(0) })
+    .optional(),
   /** Resident memory of the runner. */
   rssBytes: z.int().min(0),
 });

@@ -25,6 +25,19 @@ export const TransferHints = z
   .max(64);
 export type TransferHint = z.infer<typeof TransferHints>[number];
 
+/** How a device runs a version beside the one that serves before it puts it in service. */
+export const ShadowPlan = z.object({
+  /** For so long. */
+  ms: z.int().min(1),
+  /** The share of the inputs that it gets, 0..1. */
+  share: z.number().gt(0).max(1),
+  /** The share of one core's time that it may take, 0..1. */
+  cpuShare: z.number().gt(0).max(1),
+  /** It is refused when a smaller share of its answers agrees with those of the serving version; 0 asks for none. */
+  minAgreement: z.number().min(0).max(1),
+});
+export type ShadowPlan = z.infer<typeof ShadowPlan>;
+
 /** A version a device is to run. */
 export const Wanted = z.object({
   model: ModelName,
@@ -35,6 +48,7 @@ export const Wanted = z.object({
   attempt: z.string().min(1).max(100),
   /** How long the version serves under watch before it is kept. */
   probationMs: z.int().min(0),
+  shadow: ShadowPlan.optional(),
   hints: TransferHints.optional(),
   /** The keys of its encrypted artifacts, wrapped for this device alone. */
   keys: z

@@ -6,17 +6,19 @@ import { performance } from "node:perf_hooks";
 import { systemClock } from "@muster/shared/node";
 import { ended, pushLarge, rollOut } from "../e2e/line.js";
 import { renderLabel } from "../fixtures/labels.js";
-import { AgentMachine, HubMachine } from "../fleet/fleet.js";
+import { AgentMachine, eventually, HubMachine } from "../fleet/fleet.js";
 import { median } from "./measure.js";
 
-const rounds = 5;
+const rounds = 7;
 const perSecond = 40;
-const idleMs = 6000;
+const idleMs = 4000;
+/** Shorter than the transfer takes. */
+const besideMs = 3000;
 
 /** How a transfer is held against the inference beside it. */
 const cases = [
-  { name: "full speed", deviceBytesPerSecond: 0, sizeBytes: 250_000_000 },
-  { name: "100 Mbit/s", deviceBytesPerSecond: 12_500_000, sizeBytes: 75_000_000 },
+  { name: "full speed", deviceBytesPerSecond: 0, sizeBytes: 500_000_000 },
+  { name: "100 Mbit/s", deviceBytesPerSecond: 12_500_000, sizeBytes: 100_000_000 },
 ];
 
 /** Latency of inference while the agent fetches a model, beside what it is without. */
@@ -45,18 +47,19 @@ async function benchCase(folder: string, { name, deviceBytesPerSecond, sizeBytes
     await agent.start();
     await pushLarge(hub, folder, "1.0.0", "fp32", 0);
     await ended(hub, (await rollOut(hub, "1.0.0")).id);
+    // Encrypted, so that it is fetched whole and as it is.
+    await pushLarge(hub, folder, "2.0.0", "fp32", sizeBytes, "--encrypt");
+    await rankLast(hub.program.pid);
     const load = new Load(agent, await renderLabel({ text: "MUSTER", rotated: false, seed: 1 }));
     const seen: Beside[] = [];
     for (let round = 0; round < rounds; round += 1) {
-      const version = `2.0.${round}`;
-      // Encrypted, so that it is fetched whole and as it is.
-      await pushLarge(hub, folder, version, "fp32", sizeBytes, "--encrypt");
-      await rankLast(hub.program.pid);
       const idle = await load.during(nothing);
-      const { id } = await rollOut(hub, version);
-      const beside = await load.during(() => transferOf(agent, sizeBytes, round));
-      seen.push({ idle: idle.latencies, beside: beside.latencies, mbPerSecond: sizeBytes / 1000 / beside.ms });
-      await ended(hub, id, 180_000);
+      const { id } = await rollOut(hub, "2.0.0");
+      const beside = await load.during(() => transferOf(agent));
+      const mbPerSecond = beside.bytes / 1000 / beside.ms;
+      seen.push({ idle: idle.latencies, beside: beside.latencies, mbPerSecond });
+      await hub.operator.run("rollout", "halt", id);
+      await eventually("it is gone", async () => ((await partialBytes(agent)) === 0 ? true : undefined));
     }
     return textOf(name, seen);
   } finally {
@@ -95,7 +98,7 @@ class Load {
   }
 
   /** Latencies, in milliseconds, of what was due while the work went on. */
-  async during(work: () => Promise<Span>): Promise<{ latencies: number[]; ms: number }> {
+  async during(work: () => Promise<Span>): Promise<{ latencies: number[]; ms: number; bytes: number }> {
     const beginMs = performance.now();
     const answers: Promise<{ dueMs: number; ms: number }>[] = [];
     let over = false;
@@ -108,9 +111,9 @@ class Load {
       if (waitMs > 0) await systemClock.sleep(waitMs);
       answers.push(this.#ask(dueMs));
     }
-    const { fromMs, toMs } = await span;
+    const { fromMs, toMs, bytes } = await span;
     const within = (await Promise.all(answers)).filter(({ dueMs }) => dueMs >= fromMs && dueMs < toMs);
-    return { latencies: within.map(({ ms }) => ms), ms: toMs - fromMs };
+    return { latencies: within.map(({ ms }) => ms), ms: toMs - fromMs, bytes };
   }
 
   async #ask(dueMs: number): Promise<{ dueMs: number; ms: number }> {
@@ -125,32 +128,33 @@ class Load {
 interface Span {
   readonly fromMs: number;
   readonly toMs: number;
+  readonly bytes: number;
 }
 
 async function nothing(): Promise<Span> {
   const fromMs = performance.now();
   await systemClock.sleep(idleMs);
-  return { fromMs, toMs: performance.now() };
+  return { fromMs, toMs: performance.now(), bytes: 0 };
 }
 
-/** The time in which the agent fetches an artifact of about this size, the `done`th of them. */
-async function transferOf(agent: AgentMachine, sizeBytes: number, done: number): Promise<Span> {
+/** Some seconds in which the agent fetches, from when it has begun. */
+async function transferOf(agent: AgentMachine): Promise<Span> {
+  await eventually("bytes arrive", async () => ((await partialBytes(agent)) > 2_000_000 ? true : undefined));
+  const [fromMs, fromBytes] = [performance.now(), await partialBytes(agent)];
+  await systemClock.sleep(besideMs);
+  return { fromMs, toMs: performance.now(), bytes: (await partialBytes(agent)) - fromBytes };
+}
+
+/** What the disk holds of what is being fetched. */
+async function partialBytes(agent: AgentMachine): Promise<number> {
   const folder = join(agent.dataDir, "models", "partials");
-  const begun = async () => {
-    for (const file of await readdir(folder)) {
-      const { size } = await stat(join(folder, file)).catch(() => ({ size: 0 }));
-      if (size >= sizeBytes) return true;
-    }
-    return false;
-  };
-  while (!(await begun())) await systemClock.sleep(20);
-  const fromMs = performance.now();
-  const completed = () =>
-    agent.program.log.filter(
-      ({ event, totalBytes }) => event === "transfer.completed" && Number(totalBytes) >= sizeBytes,
-    ).length;
-  while (completed() <= done) await systemClock.sleep(10);
-  return { fromMs, toMs: performance.now() };
+  const sizes = (await readdir(folder)).map(async (file) => (await stat(join(folder, file)).catch(gone)).blocks * 512);
+  return (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0);
+}
+
+/** A partial file is given its name at its end. */
+function gone(): { blocks: number } {
+  return { blocks: 0 };
 }
 
 /** Lets everything else on this machine go before a process, with all threads it has. */

@@ -6,7 +6,9 @@ import { benchInference } from "./inference.js";
 import { benchLatency, benchSaturation } from "./inference-speed.js";
 import { benchLarge } from "./large.js";
 import { benchLinks } from "./links.js";
+import { benchMemory } from "./memory.js";
 import { benchPreprocess } from "./preprocess.js";
+import { benchSwaps } from "./swaps.js";
 import { benchMosquitto } from "./transfer-mosquitto.js";
 import { benchFanOut, benchTransfers } from "./transfers.js";
 import { benchEncryption, benchIndex } from "./trust.js";
@@ -17,6 +19,8 @@ const benches: Readonly<Record<string, readonly (() => Promise<string>)[]>> = {
   "transfer-4gb": [benchLarge],
   inference: [benchLatency, benchSaturation, benchPreprocess, benchInference],
   security: [benchConnects, benchIndex, benchEncryption],
+  memory: [benchMemory],
+  swaps: [benchSwaps],
 };
 
 const asked = process.argv.slice(2);

@@ -26,6 +26,7 @@ test("the API describes itself: every route, with schemas of what it takes and g
     "put /v1/uploads/{digest}",
     "post /v1/models",
     "get /v1/models/{model}/versions/{version}",
+    "delete /v1/models/{model}/versions/{version}",
     "post /v1/rollouts/plan",
     "post /v1/rollouts",
     "post /v1/rollouts/{id}/{action}",

@@ -1,8 +1,9 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { writeFile } from "node:fs/promises";
 import { connect } from "node:net";
 import { userInfo } from "node:os";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { debianTool } from "./debian-tool.js";
 import { eventually, freePort } from "./fleet.js";
 import { OpensslCa } from "./openssl-ca.js";
@@ -29,8 +30,10 @@ export class LocalBroker {
     const { certificate, key } = await ca.issue("broker", { names: "DNS:localhost,IP:127.0.0.1" });
     const [port, config, passwords] = [await freePort(), join(folder, "mosquitto.conf"), join(folder, "passwords")];
     const broker = new LocalBroker(port, ca.certificate, config);
-    const { code, stderr } = await runTool("mosquitto_passwd", ["-c", "-b", passwords, broker.user, broker.password]);
-    if (code !== 0) throw new Error(`mosquitto_passwd: ${stderr}`);
+    // Of the package with the server, which is unpacked and never installed: that would start it.
+    const tool = await debianTool("mosquitto_passwd", "mosquitto", true);
+    const args = ["-c", "-b", passwords, broker.user, broker.password];
+    await promisify(execFile)(tool.path, args, { env: { ...process.env, ...tool.env } });
     const lines = [
       // Started by root it would become another user, who cannot read the folders of a test.
       `user ${userInfo().username}`,
@@ -49,7 +52,7 @@ export class LocalBroker {
   }
 
   async restart(): Promise<void> {
-    const { path, env } = await debianTool("mosquitto", "mosquitto");
+    const { path, env } = await debianTool("mosquitto", "mosquitto", true);
     this.#child = spawn(path, ["-c", this.#config], { env: { ...process.env, ...env }, stdio: "ignore" });
     await eventually("mosquitto listens", async () => ((await listens(this.port)) ? true : undefined));
   }

@@ -83,6 +83,8 @@ export class Mosquitto {
     if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
     const ended = new Promise((resolve) => child.once("exit", resolve));
     child.kill(signal);
+    // A test may have had it stand still.
+    child.kill("SIGCONT");
     await ended;
   }
 

@@ -23,7 +23,8 @@ export async function serveModel(
   const stateDir = await mkdtemp(join(tmpdir(), "muster-bench-"));
   const full = AgentConfig.parse({ inferencePort: 0, ...config });
   const batch = { maxRows: full.maxBatch, maxDelayMs: full.batchDelayMs };
-  const settings = { serving: servingSettings(full), maxQueue: full.maxQueue, workers, batch, stateDir };
+  const watch = { memoryMb: full.runnerMemoryMb, runLimitMs: full.engineTimeoutMs };
+  const settings = { serving: servingSettings(full), maxQueue: full.maxQueue, workers, batch, stateDir, ...watch };
   const host = new RunnerHost({ settings: { ...settings, sources: [], sinks: [] }, log: quiet });
   await host.start();
   const { model, version, variants } = manifest;

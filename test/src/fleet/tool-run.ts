@@ -5,7 +5,6 @@ import { debianTool } from "./debian-tool.js";
 /** The packages of the tools that tests call. */
 const packages = {
   ffmpeg: "ffmpeg",
-  mosquitto_passwd: "mosquitto",
   mosquitto_pub: "mosquitto-clients",
   mosquitto_sub: "mosquitto-clients",
   openssl: "openssl",

@@ -46,12 +46,54 @@ test("what a device says cannot command the terminal", async (t) => {
 test("a device is shown with hardware, candidate, last attempts, spool and refusal", async (t) => {
   const hub = await startFakeHub(t, { "GET /v1/devices/cam-1": () => sampleDevice("cam-1") });
   const { out } = await runCliHere(["device", "show", "cam-1", "--hub", hub.url]);
-  assert.match(out, /hardware +Raspberry Pi 5 \(linux arm64\), 4 cores Cortex-A76, 8\.0 GB memory, 12\.0 GB disk free/);
+  assert.match(out, /hardware +Raspberry Pi 5 \(linux arm64\), 8\.0 GB memory, 12\.0 GB disk free/);
+  assert.match(out, /processor +4 cores Cortex-A76\n/);
   assert.match(out, /refused +revision 6 is older than 7/);
   assert.match(out, /spool +2 windows and 1 event wait/);
   assert.match(out, /committed +1\.0\.0 \(release 1\), int8 on cpu with 4 threads/);
   assert.match(out, /candidate +1\.1\.0 downloading, 1\.0 MB of 4\.0 MB/);
   assert.match(out, /1\.1\.0 +rejected +2 min ago +E_SELFTEST sample 2 says ok, expected scratch/);
+});
+
+test("of a device are shown what holds it back, the ways its trial tried, and that it fell to a slower provider", async (t) => {
+  const device = sampleDevice("cam-1");
+  const { hardware, reported } = device;
+  assert.ok(hardware !== undefined && reported !== undefined);
+  const way = { variant: "int8", provider: "cpu", threads: 2, p50Ms: 1.234, p95Ms: 2, rssBytes: 90_000_000 };
+  const rejected = { code: "E_PROVIDER", detail: "no \u001b[2Jdriver" } as const;
+  const models = reported.models.map((model) => ({
+    ...model,
+    running: { requested: "cuda", actual: "cpu", reason: "no driver" },
+    fallback: { attempt: "r-1/0", detail: "1.0.0 was to run on cuda and runs on cpu: no driver" },
+    trial: {
+      ...{ attempt: "r-1/0", version: "1.0.0", atMs: nowMs - 60_000, remembered: false },
+      chosen: { variant: "int8", provider: "cpu", threads: 2 },
+      tried: [{ variant: "int8", provider: "cuda", threads: 1, rejected }, way, { ...way, threads: 4, p50Ms: 2 }],
+      skipped: [{ what: "fp32", reason: "the disk has 1.0 MB free" }],
+    },
+  }));
+  const jetson = {
+    ...hardware,
+    jetson: { module: "p3768", l4t: "36.4.3", jetpack: "6.2" },
+    clusters: [{ cores: 6, cpu: "Cortex-A78AE", maxMhz: 1510 }],
+    gpus: [{ name: "NVIDIA GPU of the Jetson module", shared: true }],
+    throttling: ["heat slows down cpufreq-cpu0 (step 2)"],
+    power: { mode: "7W" },
+  };
+  const hub = await startFakeHub(t, {
+    "GET /v1/devices/cam-1": () => ({ ...device, hardware: jetson, reported: { ...reported, models } }),
+  });
+  const { out } = await runCliHere(["device", "show", "cam-1", "--hub", hub.url]);
+  assert.match(out, /jetson +module p3768, L4T 36\.4\.3, JetPack 6\.2/);
+  assert.match(out, /processor +4 cores Cortex-A76, 6 × Cortex-A78AE at 1510 MHz/);
+  assert.match(out, /gpu +NVIDIA GPU of the Jetson module \(shares the memory\)/);
+  assert.match(out, /held back +heat slows down cpufreq-cpu0/);
+  assert.match(out, /running on +cpu, not cuda: no driver/);
+  assert.match(out, /fell back +1\.0\.0 was to run on cuda/);
+  assert.match(out, /int8 +cuda +1 +E_PROVIDER no \[2Jdriver/);
+  assert.match(out, /int8 +cpu +2 +1\.23 +2\.00 +90\.0 MB +chosen 1 min ago/);
+  assert.match(out, /int8 +cpu +4 +2\.00 +2\.00 +90\.0 MB +correct/);
+  assert.match(out, /fp32 +not fetched: the disk has 1\.0 MB free/);
 });
 
 test("a device is shown with where its inputs come from and its answers go to", async (t) => {

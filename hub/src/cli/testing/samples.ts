@@ -83,6 +83,7 @@ export function sampleRollout(state: RolloutState, ...states: readonly string[])
       soakMs: 1_800_000,
       successPercent: 95,
       errorPercent: 5,
+      fallbackPercent: 5,
       minExecuted: 3,
       inProgressTimeoutMs: 3_600_000,
       retries: 2,

@@ -1,6 +1,7 @@
 import { MusterError } from "../../errors.js";
 import type { AudioPreprocess } from "../../model/preprocess/audio.js";
 import type { Tensors } from "../../model/tensors.js";
+import type { AudioInput } from "../decoded-input.js";
 import { type NamedTensor, newTensorData, sizeOf } from "../named-tensor.js";
 import type { InputSide } from "../pipeline.js";
 import { audioFeatureNames, audioFeatures } from "./audio-features.js";
@@ -8,8 +9,9 @@ import { expectInput } from "./input-kind.js";
 import { resample } from "./resample.js";
 import { readWav } from "./wav.js";
 
-/** A recording that takes more runs of the model would hold up everybody else. */
-const maxFrames = 100_000;
+/** The most runs of the model a recording may take, and the most numbers of its frames together: it holds up everybody else. */
+const maxFrames = 20_000;
+const maxNumbers = 30_000_000;
 
 /** Recordings as inputs; the model runs frame by frame. */
 export function audioInput(spec: AudioPreprocess, tensors: Tensors): InputSide {
@@ -17,6 +19,13 @@ export function audioInput(spec: AudioPreprocess, tensors: Tensors): InputSide {
   const samplesName = spec.input ?? tensors.inputs[0]?.name ?? "";
   const rank = tensors.inputs.find(({ name }) => name === samplesName)?.shape.length ?? 2;
   const constants = spec.constants.map(({ input, value }) => constant(tensors, input, value));
+  // Runs and features want the same samples, and to convert them is most of the work.
+  const converted = new WeakMap<AudioInput, Float32Array>();
+  const atRate = (input: AudioInput) => {
+    const samples = converted.get(input) ?? resample(input.data, input.rate, rate);
+    converted.set(input, samples);
+    return samples;
+  };
   const tensorOf = (data: Float32Array<ArrayBuffer>): NamedTensor => {
     const shape = [...new Array<number>(Math.max(0, rank - 1)).fill(1), data.length];
     return { name: samplesName, dtype: "float32", shape, data };
@@ -27,24 +36,23 @@ export function audioInput(spec: AudioPreprocess, tensors: Tensors): InputSide {
     featureKinds: Object.fromEntries(audioFeatureNames.map((feature) => [feature, "number"])),
     async decode(bytes) {
       const { data, rate: recorded } = readWav(bytes);
-      const frames = frame === undefined ? 1 : ((data.length / recorded) * rate) / (frame.hop ?? frame.samples);
-      if (frames > maxFrames) {
+      const samples = (data.length / recorded) * rate;
+      const frames = frame === undefined ? 1 : samples / (frame.hop ?? frame.samples);
+      const numbers = frame === undefined ? samples : Math.max(samples, frames * (frame.samples + frame.context));
+      if (frames > maxFrames || numbers > maxNumbers) {
+        const seconds = (data.length / recorded).toFixed(0);
         throw new MusterError(
           "input/too-large",
-          `the recording makes more than the ${maxFrames} frames that are taken; send a shorter one`,
+          `the recording of ${seconds} s makes ${Math.ceil(frames)} frames, more than are taken at a time; send a shorter one`,
         );
       }
       return { inputs: [{ kind: "audio", data, rate: recorded }], list: false };
     },
     toRuns(input) {
-      const { data, rate: recorded } = expectInput(input, "audio");
-      const samples = scaled(resample(data, recorded, rate), scale);
+      const samples = scaled(atRate(expectInput(input, "audio")), scale);
       return framesOf(samples, frame).map((one) => [tensorOf(one), ...constants]);
     },
-    features(input) {
-      const { data, rate: recorded } = expectInput(input, "audio");
-      return audioFeatures(resample(data, recorded, rate), rate);
-    },
+    features: (input) => audioFeatures(atRate(expectInput(input, "audio")), rate),
     blank: () => ({ kind: "audio", data: new Float32Array(frame?.samples ?? rate), rate }),
   };
 }

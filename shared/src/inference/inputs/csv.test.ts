@@ -23,3 +23,8 @@ test("what does not fit is told with its row", () => {
   refused('a,b\n1,2"3"', /row 1 of the CSV has 3 fields|quote/);
   refused("a\n1\n2\n3", /more than the 2 rows/, "input/too-large");
 });
+
+test("one quoted field may be as large as a body", () => {
+  const field = 'a""b,\n'.repeat(1_000_000);
+  assert.equal(readCsv(`x\n"${field}"`, 10).rows[0]?.[0]?.length, 5_000_000);
+});

@@ -30,7 +30,7 @@ export function readCsv(text: string, maxRows: number): CsvTable {
 
 function recordsOf(text: string, separator: string, most: number): string[][] {
   // One field: quoted, with its quotes doubled, or up to the next separator or line break; then what ends it.
-  const field = new RegExp(`(?:"((?:[^"]|"")*)"|([^"${separator}\\r\\n]*))(${separator}|\\r\\n|\\n|\\r|$)`, "y");
+  const field = new RegExp(`(?:"([^"]*(?:""[^"]*)*)"|([^"${separator}\\r\\n]*))(${separator}|\\r\\n|\\n|\\r|$)`, "y");
   const records: string[][] = [];
   let record: string[] = [];
   while (field.lastIndex < text.length || record.length > 0) {

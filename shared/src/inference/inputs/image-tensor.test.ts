@@ -61,6 +61,8 @@ test("whole numbers are rounded and kept within their type, half precision is st
     return Array.from(imageTensor(pixels, ImagePreprocess.parse({ resize, ...more })) as Uint16Array);
   };
   assert.deepEqual(made({ dtype: "uint8", scale: 1 }), [0, 128, 255]);
+  const asIs = ImagePreprocess.parse({ resize: { width: 1, height: 1 }, dtype: "uint8", scale: 1, layout: "nhwc" });
+  assert.equal(imageTensor(pixels, asIs), pixels.data, "a picture that is the tensor already is not copied");
   assert.deepEqual(made({ dtype: "uint8", scale: 2, mean: [1, 1, 1] }), [0, 255, 255]);
   assert.deepEqual(made({ dtype: "int8", scale: 1, mean: [128, 128, 128] }), [-128, 0, 127]);
   assert.deepEqual(made({ dtype: "float16", scale: 1 / 255, colour: "bgr" }), [0x3c00, 0x3804, 0]);

@@ -12,6 +12,7 @@ export function imageShape({ layout, colour }: ImagePreprocess, { width, height 
 /** The picture as the model's input: colour order, scale, mean, std, layout and type of the pipeline. */
 export function imageTensor({ data, width, height }: Pixels, spec: ImagePreprocess): TensorData {
   const pixels = width * height;
+  if (isPixels(spec)) return data;
   if (spec.colour === "gray") return grayTensor(data, pixels, spec);
   const [step, plane] = spec.layout === "nchw" ? [1, pixels] : [3, 1];
   // Where the red, green and blue byte of a pixel go, and with which channel's mean and std.
@@ -19,6 +20,12 @@ export function imageTensor({ data, width, height }: Pixels, spec: ImagePreproce
   const channels: Places = spec.colour === "rgb" ? [0, 1, 2] : [2, 1, 0];
   if (spec.dtype === "float32") return floatTensor(data, pixels, { spec, step, places, channels });
   return tableTensor(data, pixels, { spec, step, places, channels });
+}
+
+/** Whether the tensor is the picture as it lies. */
+function isPixels({ colour, layout, dtype, scale, mean, std }: ImagePreprocess): boolean {
+  const asIs = scale === 1 && mean.every((value) => value === 0) && std.every((value) => value === 1);
+  return asIs && colour === "rgb" && layout === "nhwc" && dtype === "uint8";
 }
 
 type Places = readonly [red: number, green: number, blue: number];

@@ -119,3 +119,17 @@ test("a series is cut into windows by its stride, rows or columns first", async 
   const features = short.features({ kind: "rows", data: Float64Array.of(1, 2, 3, Number.NaN), rows: 2 });
   assert.deepEqual(features, { "column.a": 2 });
 });
+
+test("what would fill the memory is refused", async () => {
+  const columns = Array.from({ length: 100 }, (_, at) => ({ name: `c${at}`, missing: 0 }));
+  const refused = (spec: object, body: string, message: RegExp) => {
+    const one = tableInput(
+      TablePreprocess.parse({ decode: "table", columns, ...spec }),
+      tensors(["x", "float32", ["n"]]),
+    );
+    return assert.rejects(one.decode(Buffer.from(body)), { code: "input/too-large", message });
+  };
+  await refused({}, `[${"{},".repeat(40_000)}{}]`, /40001 rows, at most 40000/);
+  await refused({}, `[${"{},".repeat(2000)}{}]`, /makes 2001 inputs/);
+  await refused({ window: { rows: 1000, stride: 1 } }, `[${"{},".repeat(1040)}{}]`, /makes 42 inputs of 1000 rows/);
+});

@@ -5,11 +5,11 @@ import type { RowsInput } from "../decoded-input.js";
 import type { FeatureValues } from "../features.js";
 import type { InputSide } from "../pipeline.js";
 import { expectInput } from "./input-kind.js";
-import { readRows } from "./table-rows.js";
+import { readRows, tableLimits } from "./table-rows.js";
 import { rowsTensor } from "./table-tensor.js";
 
-/** The most inputs one body may hold. */
-const maxInputs = 10_000;
+/** The most inputs one body may hold; they share a run, and a run holds up everybody else. */
+const maxInputs = 2000;
 
 /** Rows of a table as inputs, or windows of a time series. */
 export function tableInput(spec: TablePreprocess, tensors: Tensors): InputSide {
@@ -32,10 +32,10 @@ export function tableInput(spec: TablePreprocess, tensors: Tensors): InputSide {
         throw new MusterError("input/invalid", `the series has ${rows} rows, the model looks at ${size}; send more`);
       }
       const count = Math.floor((rows - size) / stride) + 1;
-      if (count > maxInputs) {
+      if (count > Math.min(maxInputs, tableLimits.maxNumbers / (size * columns.length))) {
         throw new MusterError(
           "input/too-large",
-          `the table makes ${count} inputs, at most ${maxInputs} are taken; send fewer rows`,
+          `the table makes ${count} inputs of ${size} rows, which are more than are taken at a time; send fewer rows`,
         );
       }
       const cut = (at: number) => data.slice(at * stride * columns.length, (at * stride + size) * columns.length);

@@ -1,7 +1,21 @@
 import { MusterError } from "../../errors.js";
+import { floatsOf, type NamedTensor } from "../named-tensor.js";
+
+/**
+ * The numbers of an output. Throws `engine/failed` when the first is NaN: a provider that breaks gives nothing else, and to
+ * find nothing in that would look like an empty picture.
+ */
+export function soundFloats(outputs: readonly NamedTensor[], name: string): Float32Array {
+  const data = floatsOf(outputs, name);
+  return Number.isNaN(data[0]) ? floatsAreBroken() : data;
+}
 
 /** The number, which a sound model gives. Throws `engine/failed` for NaN and infinities. */
 export function checkNumber(value: number): number {
   if (Number.isFinite(value)) return value;
+  return floatsAreBroken();
+}
+
+function floatsAreBroken(): never {
   throw new MusterError("engine/failed", "the model's output is not a number; its weights or this provider are broken");
 }

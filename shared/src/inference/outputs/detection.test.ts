@@ -97,3 +97,8 @@ test("a picture of nothing has the class none, and a client's own tensor keeps i
   });
   assert.deepEqual(rounded(own), [["nut", 80, 40, 45, 20, 10]]);
 });
+
+test("a broken provider is no empty picture", () => {
+  const broken = tensor("y", [1, 1, 6], new Array<number>(6).fill(Number.NaN));
+  assert.throws(() => read({ format: "end-to-end" }, [broken]), { code: "engine/failed", message: /not a number/ });
+});

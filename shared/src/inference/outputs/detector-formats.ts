@@ -1,8 +1,9 @@
 import type { DetectionPostprocess } from "../../model/postprocess/detection.js";
 import { outputOf } from "../../model/postprocess/output.js";
 import type { Tensors } from "../../model/tensors.js";
-import { floatsOf, type NamedTensor } from "../named-tensor.js";
+import type { NamedTensor } from "../named-tensor.js";
 import type { Edges } from "./boxes.js";
+import { soundFloats } from "./check-number.js";
 import type { Candidate } from "./suppress.js";
 
 interface Size {
@@ -18,9 +19,9 @@ export function detectorFormat(spec: DetectionPostprocess, tensors: Tensors): Re
   const name = outputOf(tensors, spec.output)?.name ?? "";
   const { format, labels, threshold } = spec;
   if (format === "ssd") return ssdReader(spec);
-  if (format === "end-to-end") return (outputs) => endToEnd(floatsOf(outputs, name), threshold, labels.length);
+  if (format === "end-to-end") return (outputs) => endToEnd(soundFloats(outputs, name), threshold, labels.length);
   const layout = format === "yolo-v8" ? anchorsLast : anchorsFirst;
-  return (outputs) => layout(floatsOf(outputs, name), labels.length, threshold);
+  return (outputs) => layout(soundFloats(outputs, name), labels.length, threshold);
 }
 
 /** `[4 + classes, anchors]`: one row per quantity, so the best class is looked for row by row. */
@@ -79,9 +80,9 @@ function ssdReader({ ssd, labels, threshold }: DetectionPostprocess): ReadCandid
   if (ssd === undefined) return () => [];
   const count = labels.length;
   return (outputs, tensor) => {
-    const boxes = floatsOf(outputs, ssd.boxes);
-    const scores = floatsOf(outputs, ssd.scores);
-    const numbers = ssd.classes === undefined ? undefined : floatsOf(outputs, ssd.classes);
+    const boxes = soundFloats(outputs, ssd.boxes);
+    const scores = soundFloats(outputs, ssd.scores);
+    const numbers = ssd.classes === undefined ? undefined : soundFloats(outputs, ssd.classes);
     const width = count + ssd.firstClass;
     const [sx, sy] = ssd.relative ? [tensor.width, tensor.height] : [1, 1];
     const found: Candidate[] = [];

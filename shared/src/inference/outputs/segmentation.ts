@@ -3,9 +3,9 @@ import type { Mask, MaskExpectation, SegmentationPostprocess } from "../../model
 import type { Tensors } from "../../model/tensors.js";
 import type { MaskAnswer } from "../answer.js";
 import type { DecodedInput } from "../decoded-input.js";
-import { floatsOf, type NamedTensor } from "../named-tensor.js";
+import type { NamedTensor } from "../named-tensor.js";
 import type { OutputSide } from "../pipeline.js";
-import { checkNumber } from "./check-number.js";
+import { soundFloats } from "./check-number.js";
 import type { OverlapLimits } from "./detection.js";
 import { classesFromRuns, type Grid, maskOverlap, runsOf, within } from "./mask.js";
 
@@ -43,13 +43,12 @@ export function segmentationOutput(
 
 /** The class of every pixel of the model's map. */
 function classGrid(outputs: readonly NamedTensor[], name: string, spec: SegmentationPostprocess): Grid {
-  const data = floatsOf(outputs, name);
+  const data = soundFloats(outputs, name);
   const shape = outputs.find((one) => one.name === name)?.shape ?? [];
   const channelsLast = spec.layout === "nhwc" && shape.length === 4;
   const [height = 1, width = 1] = channelsLast ? shape.slice(1, 3) : shape.slice(-2);
   const pixels = width * height;
   const classes = new Uint8Array(pixels);
-  checkNumber(data[0] ?? Number.NaN);
   if (spec.format === "best-class") {
     const count = spec.labels.length;
     const [step, plane] = channelsLast ? [count, 1] : [1, pixels];

@@ -3,9 +3,10 @@ import type { BoxesExpectation, TextDetectionPostprocess } from "../../model/pos
 import type { Tensors } from "../../model/tensors.js";
 import type { TextBoxesAnswer } from "../answer.js";
 import type { DecodedInput } from "../decoded-input.js";
-import { floatsOf, type NamedTensor } from "../named-tensor.js";
+import type { NamedTensor } from "../named-tensor.js";
 import type { OutputSide } from "../pipeline.js";
 import { boxesFault, inPicture } from "./boxes.js";
+import { soundFloats } from "./check-number.js";
 import { meanConfidence, type OverlapLimits } from "./detection.js";
 import { type MapSize, regionsOf } from "./regions.js";
 import { cornersOf, grown, type Point, smallestRectangle } from "./turned-rectangle.js";
@@ -21,7 +22,7 @@ export function textDetectionOutput(
   return {
     featureKinds: { objects: "number", confidence: "number" },
     read([outputs = []], input) {
-      const boxes = textBoxes(floatsOf(outputs, name), mapSize(outputs, name), input, spec);
+      const boxes = textBoxes(soundFloats(outputs, name), mapSize(outputs, name), input, spec);
       return {
         answer: { boxes },
         features: { objects: boxes.length, confidence: meanConfidence(boxes) },

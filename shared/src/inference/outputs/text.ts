@@ -2,9 +2,8 @@ import { outputOf } from "../../model/postprocess/output.js";
 import { type TextExpectation, type TextPostprocess, textClasses } from "../../model/postprocess/text.js";
 import type { Tensors } from "../../model/tensors.js";
 import type { TextAnswer } from "../answer.js";
-import { floatsOf } from "../named-tensor.js";
 import type { OutputSide } from "../pipeline.js";
-import { checkNumber } from "./check-number.js";
+import { checkNumber, soundFloats } from "./check-number.js";
 
 /** Text read step by step: the best class of each, repetitions joined, blanks dropped. */
 export function textOutput(spec: TextPostprocess, tensors: Tensors): OutputSide<TextExpectation> {
@@ -13,7 +12,7 @@ export function textOutput(spec: TextPostprocess, tensors: Tensors): OutputSide<
   return {
     featureKinds: { confidence: "number", characters: "number" },
     read([outputs = []]) {
-      const answer = readText(floatsOf(outputs, name), classes, spec);
+      const answer = readText(soundFloats(outputs, name), classes, spec);
       const { text, confidence } = answer;
       return {
         answer,

@@ -103,7 +103,7 @@ function imageDimensions({ layout, colour, crop }: ImagePreprocess, rule: SizeRu
   return layout === "nchw" ? [channels, height, width] : [height, width, channels];
 }
 
-function cropProblems({ crop, region }: ImagePreprocess, rule: SizeRule): Problem[] {
+function cropProblems({ crop, region, resize }: ImagePreprocess, rule: SizeRule): Problem[] {
   const problems: Problem[] = [];
   if (region !== undefined && (region.left + region.width > 1 || region.top + region.height > 1)) {
     problems.push({
@@ -111,9 +111,17 @@ function cropProblems({ crop, region }: ImagePreprocess, rule: SizeRule): Proble
       message: "reaches beyond the picture; left + width and top + height are at most 1",
     });
   }
+  if (resize.mode !== "fill" && rule.by !== "fixed") {
+    problems.push({
+      field: "preprocess.resize.mode",
+      message: "goes with resize.width and resize.height; the ratio is kept anyway",
+    });
+  }
   if (crop === undefined) return problems;
   if (rule.by !== "fixed") {
     problems.push({ field: "preprocess.crop", message: "needs resize.width and resize.height" });
+  } else if (resize.mode === "contain") {
+    problems.push({ field: "preprocess.crop", message: "goes with resize.mode fill or cover" });
   } else if (crop.width > rule.width || crop.height > rule.height) {
     problems.push({
       field: "preprocess.crop",
