@@ -43,7 +43,7 @@ async function run({ url, requests, clients, count }: Load): Promise<LoadResult>
       const askedMs = performance.now();
       const answer = await client.ask(request);
       timesMs.push(performance.now() - askedMs);
-      if (!answer.toString("latin1", 0, 12).endsWith("200")) throw new Error(answer.toString("utf8"));
+      if (!answer.toString("latin1", 0, 12).endsWith("200")) throw new Error(answer.toString("latin1", 0, 500));
     }
   };
   await Promise.all(open.map(work));

@@ -54,7 +54,7 @@ export class RawClient {
       const head = this.#parts.length === 1 ? part : Buffer.concat(this.#parts);
       const end = head.indexOf(headEnd);
       if (end === -1) return;
-      const length = /content-length: (\d+)/i.exec(head.toString("latin1", 0, end))?.[1];
+      const length = /\r\ncontent-length: (\d+)/i.exec(head.toString("latin1", 0, end))?.[1];
       this.#wanted = end + headEnd.length + Number(length);
     }
     if (this.#bytes < this.#wanted) return;
