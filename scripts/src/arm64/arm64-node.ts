@@ -3,8 +3,8 @@ import { createHash } from "node:crypto";
 import { readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import { CannotFetch } from "../fetch/cannot-fetch.js";
 import { npm } from "../pack/npm.js";
-import { CannotFetch } from "./cannot-fetch.js";
 
 /** The oldest Node that Muster supports, as the npm registry has it for Linux on arm64. */
 export const nodeVersion = "20.19.0";

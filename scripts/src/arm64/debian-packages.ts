@@ -1,11 +1,6 @@
-import { execFile } from "node:child_process";
 import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { promisify } from "node:util";
-import { CannotFetch } from "./cannot-fetch.js";
-
-const run = promisify(execFile);
-const downloadMs = 300_000;
+import { debianCommand, privateApt } from "../fetch/private-apt.js";
 
 /** Where the packages were unpacked: those of this machine's architecture, and those of arm64. */
 export interface Unpacked {
@@ -14,8 +9,8 @@ export interface Unpacked {
 }
 
 /**
- * Unpacks Debian packages of this machine's release below a folder, without root and without installing anything: apt
- * works with lists of its own there, and verifies them with the machine's keys. Throws {@link CannotFetch}.
+ * Unpacks Debian packages of this machine's release below a folder, without root and without installing anything. Throws
+ * `CannotFetch`.
  */
 export async function unpackDebian(
   folder: string,
@@ -23,35 +18,14 @@ export async function unpackDebian(
 ): Promise<Unpacked> {
   const to = { ours: join(folder, "ours"), arm64: join(folder, "arm64") };
   const downloads = join(folder, "downloads");
-  const lists = join(folder, "lists");
-  for (const made of [to.ours, to.arm64, downloads, join(lists, "partial"), join(folder, "archives", "partial")]) {
-    await mkdir(made, { recursive: true });
-  }
-  const architecture = await command("dpkg", ["--print-architecture"]);
-  const settings = {
-    "APT::Architectures::": "arm64",
-    "Acquire::Languages": "none",
-    "Dir::State::lists": lists,
-    "Dir::State::status": "/dev/null",
-    "Dir::Cache": folder,
-    // Root's apt would else download as a user who may not write here.
-    "APT::Sandbox::User": "root",
-  };
-  const options = Object.entries(settings).flatMap(([name, value]) => ["-o", `${name}=${value}`]);
-  await command("apt-get", [...options, "update"]);
+  for (const made of [to.ours, to.arm64, downloads]) await mkdir(made, { recursive: true });
+  const architecture = await debianCommand("dpkg", ["--print-architecture"]);
+  const apt = await privateApt(folder, { "APT::Architectures::": "arm64", "Dir::State::status": "/dev/null" });
   const wanted = [...ours.map((name) => `${name}:${architecture}`), ...arm64.map((name) => `${name}:arm64`)];
-  await command("apt-get", [...options, "download", ...wanted], downloads);
+  await apt(["download", ...wanted], downloads);
   for (const file of await readdir(downloads)) {
-    await run("dpkg-deb", ["-x", join(downloads, file), file.endsWith("_arm64.deb") ? to.arm64 : to.ours]);
+    const target = file.endsWith("_arm64.deb") ? to.arm64 : to.ours;
+    await debianCommand("dpkg-deb", ["-x", join(downloads, file), target]);
   }
   return to;
-}
-
-async function command(name: string, args: readonly string[], cwd?: string): Promise<string> {
-  try {
-    const { stdout } = await run(name, args, { cwd, timeout: downloadMs, maxBuffer: 16 * 1024 ** 2 });
-    return stdout.trim();
-  } catch (error) {
-    throw new CannotFetch("packages of Debian", error);
-  }
 }

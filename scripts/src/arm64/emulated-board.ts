@@ -1,9 +1,9 @@
 import { chmod, cp, mkdir, rename, rm, writeFile } from "node:fs/promises";
 import { cpus } from "node:os";
 import { join } from "node:path";
+import { madeOnce } from "../fetch/made-once.js";
 import { fetchNode, nodeVersion } from "./arm64-node.js";
 import { unpackDebian } from "./debian-packages.js";
-import { madeOnce } from "./made-once.js";
 import { boardModel, cpuInfo } from "./raspberry-pi.js";
 
 /** Raised with every change that makes another board of the same packages. */

@@ -5,8 +5,8 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { messageOf } from "@muster/shared";
+import { CannotFetch } from "../fetch/cannot-fetch.js";
 import { packAgent } from "../pack/pack-agent.js";
-import { CannotFetch } from "./cannot-fetch.js";
 import { emulatedBoard } from "./emulated-board.js";
 
 const usage = `npm run test:arm64 [-- --or-skip]

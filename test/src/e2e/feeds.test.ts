@@ -6,7 +6,6 @@ import { SnapshotServer, WebhookServer } from "@muster/agent/testing";
 import type { SinkReport, SourceReport } from "@muster/shared";
 import { labelText, renderLabel } from "../fixtures/labels.js";
 import { programs, runCommand } from "../fleet/cli.js";
-import { debianTool } from "../fleet/debian-tool.js";
 import { AgentMachine, eventually, type HubMachine } from "../fleet/fleet.js";
 import { LocalBroker } from "../fleet/local-broker.js";
 import { runTool } from "../fleet/tool-run.js";
@@ -128,8 +127,6 @@ async function publishing(broker: LocalBroker, file: string, until: Promise<stri
 }
 
 test("a video is looked at as far as the model can, and doctor says whether ffmpeg is there", async (t) => {
-  const tool = await debianTool("ffmpeg", "ffmpeg").catch((error: Error) => error);
-  if (tool instanceof Error) return t.skip(`no video here: ${tool.message.split("\n")[0]}`);
   const { hub, folder } = await startHub(t);
   const [input, made] = [join(folder, "video.mp4"), join(folder, "made.mp4")];
   const pattern = ["-f", "lavfi", "-i", "testsrc=size=640x160:rate=25:duration=2"];
@@ -137,10 +134,8 @@ test("a video is looked at as far as the model can, and doctor says whether ffmp
     timeoutMs: 60_000,
   });
   assert.equal(code, 0, stderr);
-  // Unpacked by hand it needs to be told where its libraries are.
-  Object.assign(process.env, tool.env);
   const { config, status } = await line(t, hub, folder, {
-    sources: [{ type: "video", input, model, framesPerSecond: 25, repeat: true, ffmpeg: tool.path }],
+    sources: [{ type: "video", input, model, framesPerSecond: 25, repeat: true }],
     sinks: [{ type: "jsonl", path: join(folder, "answers.jsonl") }],
   });
   // Only now, so that a machine with much to do does not take the version for a slow one.

@@ -4,9 +4,9 @@ import { connect } from "node:net";
 import { userInfo } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { debianTool } from "./debian-tool.js";
 import { eventually, freePort } from "./fleet.js";
 import { OpensslCa } from "./openssl-ca.js";
+import { toolPath } from "./tool.js";
 import { runTool } from "./tool-run.js";
 
 /** A Mosquitto of a site, with TLS and a password, as cameras and lines talk to it; nothing to do with the hub. */
@@ -30,10 +30,8 @@ export class LocalBroker {
     const { certificate, key } = await ca.issue("broker", { names: "DNS:localhost,IP:127.0.0.1" });
     const [port, config, passwords] = [await freePort(), join(folder, "mosquitto.conf"), join(folder, "passwords")];
     const broker = new LocalBroker(port, ca.certificate, config);
-    // Of the package with the server, which is unpacked and never installed: that would start it.
-    const tool = await debianTool("mosquitto_passwd", "mosquitto", true);
     const args = ["-c", "-b", passwords, broker.user, broker.password];
-    await promisify(execFile)(tool.path, args, { env: { ...process.env, ...tool.env } });
+    await promisify(execFile)(await toolPath("mosquitto_passwd"), args);
     const lines = [
       // Started by root it would become another user, who cannot read the folders of a test.
       `user ${userInfo().username}`,
@@ -52,8 +50,7 @@ export class LocalBroker {
   }
 
   async restart(): Promise<void> {
-    const { path, env } = await debianTool("mosquitto", "mosquitto", true);
-    this.#child = spawn(path, ["-c", this.#config], { env: { ...process.env, ...env }, stdio: "ignore" });
+    this.#child = spawn(await toolPath("mosquitto"), ["-c", this.#config], { stdio: "ignore" });
     await eventually("mosquitto listens", async () => ((await listens(this.port)) ? true : undefined));
   }
 

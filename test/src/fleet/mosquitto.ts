@@ -4,7 +4,7 @@ import { readFile, watch, writeFile } from "node:fs/promises";
 import { connect } from "node:net";
 import { userInfo } from "node:os";
 import { basename, dirname, join } from "node:path";
-import { debianTool } from "./debian-tool.js";
+import { toolPath } from "./tool.js";
 
 const startMs = 20_000;
 
@@ -50,12 +50,11 @@ export class Mosquitto {
 
   /** Starts it again on the same port. */
   async restart(): Promise<void> {
-    const { path, env } = await debianTool("mosquitto", "mosquitto", true);
     const config = join(this.#folder, "as-tester.conf");
     // Started by root it would become another user, who cannot read the folders of a test.
     const written = await readFile(join(this.#folder, "mosquitto.conf"), "utf8");
     await writeFile(config, `user ${userInfo().username}\n${written}`);
-    const child = spawn(path, ["-c", config], { env: { ...process.env, ...env }, stdio: ["ignore", "pipe", "pipe"] });
+    const child = spawn(await toolPath("mosquitto"), ["-c", config], { stdio: ["ignore", "pipe", "pipe"] });
     this.#child = child;
     const log = createWriteStream(join(this.#folder, "mosquitto.log"), { flags: "a" });
     child.stderr?.pipe(log);

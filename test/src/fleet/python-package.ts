@@ -3,7 +3,7 @@ import { access, mkdir, rename, rm } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { debianTool } from "./debian-tool.js";
+import { toolPath } from "./tool.js";
 
 const run = promisify(execFile);
 const installMs = 300_000;
@@ -21,12 +21,12 @@ export async function pythonWith(requirement: string): Promise<PythonWith> {
   const folder = join(cache, requirement.replace(/[^\w.-]+/g, "-"));
   const python = join(folder, "bin", "python");
   if (await exists(python)) return { python };
-  const { path, env } = await debianTool("python3", "python3");
+  const path = await toolPath("python3");
   // Complete or not at all: it is renamed into its place only when the package is in it.
   const building = `${folder}.${process.pid}`;
   await mkdir(cache, { recursive: true });
   try {
-    const options = { env: { ...process.env, ...env }, timeout: installMs };
+    const options = { timeout: installMs };
     await run(path, ["-m", "venv", building], options);
     const pip = [join(building, "bin", "python"), "-m", "pip", "--disable-pip-version-check"] as const;
     try {

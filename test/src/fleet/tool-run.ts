@@ -1,26 +1,16 @@
 import { spawn } from "node:child_process";
 import type { CliResult } from "./cli.js";
-import { debianTool } from "./debian-tool.js";
-
-/** The packages of the tools that tests call. */
-const packages = {
-  ffmpeg: "ffmpeg",
-  mosquitto_pub: "mosquitto-clients",
-  mosquitto_sub: "mosquitto-clients",
-  openssl: "openssl",
-  curl: "curl",
-} as const;
+import { toolPath } from "./tool.js";
 
 /** Runs a tool of the system to its end; it is ended after `timeoutMs`, and then has the code -1. */
 export async function runTool(
-  name: keyof typeof packages,
+  name: "curl" | "ffmpeg" | "mosquitto_pub" | "mosquitto_sub" | "openssl",
   args: readonly string[],
   { input = "", timeoutMs = 10_000, cwd }: { input?: string | Buffer; timeoutMs?: number; cwd?: string } = {},
 ): Promise<CliResult> {
-  const { path, env } = await debianTool(name, packages[name]);
+  const path = await toolPath(name);
   return new Promise((resolve, reject) => {
     const child = spawn(path, args, {
-      env: { ...process.env, ...env },
       stdio: "pipe",
       ...(cwd === undefined ? {} : { cwd }),
     });
