@@ -15,7 +15,7 @@ export const windowLimits = { startBytes: 512 * 1024, maxBytes: 4 * 1024 * 1024 
 const maxRangesPerRequest = 128;
 const minTimeoutMs = 2000;
 /** Beyond the round trip, so much of what the link carries is kept in flight: for what a hub and a disk are late. */
-const spare = { share: 0.1, ms: 10 };
+const spare = { share: 0.3, minMs: 10 };
 /** What comes in this time is asked for in one request, so that a fast link does not mean many of them. */
 const batchMs = 10;
 /** The link is sounded again after so long, or so many round trips: each time costs one of them. */
@@ -160,7 +160,8 @@ export class TransferWindow {
     if (waitedMs > 1.6 * roundTripMs) this.#starting = false;
     // A window that was too small for a while has made the mean small as well; what was sounded gets it out of that.
     const fullBytesPerMs = Math.max(bytesPerMs, soundedBytesPerMs);
-    const enough = (roundTripMs * (1 + spare.share) + spare.ms) * fullBytesPerMs + 2 * unevenMs * bytesPerMs;
+    const enough =
+      (roundTripMs + Math.max(roundTripMs * spare.share, spare.minMs)) * fullBytesPerMs + 2 * unevenMs * bytesPerMs;
     const wanted = this.#starting ? windowLimits.maxBytes : Math.min(enough, windowLimits.maxBytes);
     this.#low = Math.min(wanted, this.#low + length);
     this.#high = Math.min(windowLimits.maxBytes, this.#low + batchMs * bytesPerMs);

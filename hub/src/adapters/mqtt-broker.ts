@@ -56,8 +56,8 @@ class MqttBroker implements DeviceLink {
   readonly #loop: Promise<void>;
   readonly #sends = new Turns(maxOutstanding);
   readonly #evictions = new Turns(evictions.atOnce);
-  /** Devices whose connection is being taken over, or was a moment ago. */
-  readonly #evicted = new Set<string>();
+  /** Devices whose connection is being taken over, or was a moment ago, and whether they have spoken again since. */
+  readonly #evicted = new Map<string, { spoke: boolean }>();
   /** Devices that were let through; those of them that are shut out later are ended. */
   readonly #heard = new Set<string>();
   readonly #counters = new Map<string, number>();
@@ -169,7 +169,8 @@ class MqttBroker implements DeviceLink {
     if (refusal !== undefined) {
       this.#count(refusal.count);
       this.#warn("broker.message.refused", { device, kind, reason: refusal.reason });
-      void this.#evict(device);
+      // A last will says that the connection has ended already.
+      if (kind !== "will") this.#evictAgain(device);
       return;
     }
     // A last will comes after the end, and is no sign of life.
@@ -195,7 +196,8 @@ class MqttBroker implements DeviceLink {
       return;
     }
     if (this.#evicted.has(device)) return;
-    this.#evicted.add(device);
+    const eviction = { spoke: false };
+    this.#evicted.set(device, eviction);
     try {
       await this.#evictions.run(async () => {
         const { signal } = this.#stop;
@@ -207,7 +209,17 @@ class MqttBroker implements DeviceLink {
     } catch (error) {
       this.#warn("broker.kick.failed", { device, reason: messageOf(error) });
     }
-    setTimeout(() => this.#evicted.delete(device), evictions.pauseMs).unref();
+    setTimeout(() => {
+      this.#evicted.delete(device);
+      if (eviction.spoke && !this.#stop.signal.aborted) void this.#evict(device);
+    }, evictions.pauseMs).unref();
+  }
+
+  /** A device that came back before the broker refuses it may say a single word, so that word is not forgotten. */
+  #evictAgain(device: string): void {
+    const eviction = this.#evicted.get(device);
+    if (eviction === undefined) void this.#evict(device);
+    else eviction.spoke = true;
   }
 
   #count(name: string): void {
