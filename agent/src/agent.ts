@@ -1,17 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
-import {
-  type DeviceEvent,
-  type Hello,
-  type Log,
-  MusterError,
-  messageOf,
-  parseWith,
-  type Reported,
-  sealingPublicKey,
-  type Window,
-} from "@muster/shared";
+import { type DeviceEvent, type Log, MusterError, messageOf, parseWith, type Window } from "@muster/shared";
 import { LowdbDoc, lockFolder, systemClock } from "@muster/shared/node";
 import { childEnv } from "./adapters/child-env.js";
 import { serveStatus } from "./adapters/control-socket.js";
@@ -29,15 +19,14 @@ import { FallbackWatch } from "./fallback-watch.js";
 import { FeedWatch } from "./feed-watch.js";
 import { readHardware } from "./hardware.js";
 import { watchHeat } from "./heat-watch.js";
-import { loadIdentity, readCertificate, readIdentity, replaceIdentity, sweepKeys } from "./identity-store.js";
+import { loadIdentity, readIdentity, replaceIdentity, sweepKeys } from "./identity-store.js";
 import { Reconciler } from "./reconciler.js";
 import { Renewal } from "./renewal.js";
-import { withServing } from "./report-model.js";
 import { RunnerHost } from "./runner/host.js";
-import { servingSettings } from "./runner/serving-settings.js";
 import { trialBy } from "./runner/trial.js";
-import { AgentState, emptyModel, initialState } from "./state.js";
-import type { AgentStatus } from "./status.js";
+import { runnerSettings } from "./runner-settings.js";
+import { SelfReport } from "./self-report.js";
+import { AgentState, initialState } from "./state.js";
 import { Steps } from "./steps.js";
 import { RunnerSupervisor } from "./supervisor.js";
 import { Telemetry } from "./telemetry.js";
@@ -95,17 +84,7 @@ export async function startAgent(options: Partial<AgentConfig>, log: Log): Promi
     const windows = await FolderSpool.open<Window>(join(dataDir, "spool", "windows"), spoolOptions);
 
     const runnerProcess = new RunnerHost({
-      settings: {
-        serving: servingSettings(config),
-        workers: config.workers === 0 ? Math.min(2, availableParallelism()) : config.workers,
-        memoryMb: config.runnerMemoryMb,
-        runLimitMs: config.engineTimeoutMs,
-        maxQueue: config.maxQueue,
-        batch: { maxRows: config.maxBatch, maxDelayMs: config.batchDelayMs },
-        stateDir: join(dataDir, "sources"),
-        sources: config.sources,
-        sinks: config.sinks,
-      },
+      settings: runnerSettings(config, availableParallelism()),
       ...{ env, log },
     });
     const runner: RunnerSupervisor = new RunnerSupervisor({
@@ -188,43 +167,12 @@ export async function startAgent(options: Partial<AgentConfig>, log: Log): Promi
       onDamaged: (model, installed) => void reconciler.damaged(model, installed).catch(unspooled),
     });
 
-    const fallbacks = new FallbackWatch((fields) => void tell("provider-fallback", fields).catch(unspooled));
-    let seq = 0;
-    const reported = async (): Promise<Reported> => {
-      seq += 1;
-      const status = await runner.status().catch(() => undefined);
-      const models = reconciler
-        .report()
-        .map((model) => withServing(model, reconciler.state.models[model.model] ?? emptyModel, status));
-      fallbacks.look(models);
-      const state: Reported = {
-        seq,
-        bootId,
-        revision: reconciler.state.revision,
-        models,
-        runner: {
-          state: runner.state,
-          restarts: Object.values(runner.endings).reduce((a, b) => a + b, 0),
-          endings: runner.endings,
-          ...(status?.url === undefined ? {} : { url: status.url }),
-        },
-        ...(reconciler.refusal === undefined ? {} : { refusal: reconciler.refusal }),
-        spool: {
-          windows: windows.counts().waiting,
-          events: events.counts().waiting,
-          dropped: windows.counts().dropped + events.counts().dropped,
-        },
-        ...(status === undefined ? {} : { sources: status.sources, sinks: status.sinks }),
-      };
-      return state;
-    };
-    const hello = async (): Promise<Hello> => ({
-      ...{ agentVersion, bootId, revision: reconciler.state.revision, rootVersion: reconciler.root.version },
-      sealingKey: sealingPublicKey(credentials.sealingKey),
-      hardware: await hardware(),
-      clockMs: clock.now(),
+    const self = new SelfReport({
+      agent: { version: agentVersion, ...{ bootId, startedMs, dataDir, credentials } },
+      ...{ runner, reconciler, spools: { events, windows } },
+      fallbacks: new FallbackWatch((fields) => void tell("provider-fallback", fields).catch(unspooled)),
+      now: () => clock.now(),
     });
-
     const uplink: Uplink = new Uplink({
       open: (handlers) =>
         openMqttLink({
@@ -233,7 +181,8 @@ export async function startAgent(options: Partial<AgentConfig>, log: Log): Promi
         }),
       ...{ events, windows, clock, log },
       say: {
-        ...{ hello, reported },
+        hello: () => self.hello(),
+        reported: () => self.reported(),
         desired: (message) => void reconciler.take(message),
         renewal: (answer) => renewal.take(answer),
       },
@@ -250,23 +199,11 @@ export async function startAgent(options: Partial<AgentConfig>, log: Log): Promi
       newKeyAndRequest: async (device) => (await import("./adapters/x509-csr.js")).newKeyAndRequest(device),
       ...{ link: uplink, clock, log, tell },
     });
-    const status = async (): Promise<AgentStatus> => ({
-      ...{ device: credentials.device, version: agentVersion, pid: process.pid, startedMs },
-      hub: { url: credentials.mqttUrl, connected: uplink.connected },
-      certificate: await loadIdentity(dataDir).then(
-        ({ certificate }) => readCertificate(certificate),
-        () => undefined,
-      ),
-      hardware: await hardware(),
-      reported: await reported(),
-      runner: await runner.status(),
-    });
-
     closers.push(() => uplink.close());
     closers.push(() => renewal.close());
     closers.push(() => runner.close());
     await runner.start();
-    closers.push(await serveStatus(dataDir, status));
+    closers.push(await serveStatus(dataDir, () => self.status(uplink.connected)));
     closers.push(watchHeat({ runner, tell, clock, log }));
     const telemetry = new Telemetry({
       ...{ runner, spool: windows, clock, log, windowMs: config.windowMs },
