@@ -52,6 +52,7 @@ function isOpen(part: string): boolean {
 }
 
 function decoded(part: string): string {
+  if (!part.includes("%")) return part;
   try {
     return decodeURIComponent(part);
   } catch (cause) {
