@@ -15,7 +15,7 @@ export const windowLimits = { startBytes: 512 * 1024, maxBytes: 4 * 1024 * 1024 
 const maxRangesPerRequest = 128;
 const minTimeoutMs = 2000;
 /** Beyond the round trip, so much of what the link carries is kept in flight: for what a hub and a disk are late. */
-const spare = { share: 0.3, minMs: 10 };
+const spare = { share: 0.25, minMs: 10 };
 /** What comes in this time is asked for in one request, so that a fast link does not mean many of them. */
 const batchMs = 10;
 /** The link is sounded again after so long, or so many round trips: each time costs one of them. */
