@@ -23,6 +23,7 @@ import { loadIdentity, readIdentity, replaceIdentity, sweepKeys } from "./identi
 import { Reconciler } from "./reconciler.js";
 import { Renewal } from "./renewal.js";
 import { RunnerHost } from "./runner/host.js";
+import type { RunnerStatus } from "./runner/protocol.js";
 import { trialBy } from "./runner/trial.js";
 import { runnerSettings } from "./runner-settings.js";
 import { SelfReport } from "./self-report.js";
@@ -115,7 +116,13 @@ export async function startAgent(options: Partial<AgentConfig>, log: Log): Promi
       clock,
       log,
     });
-    const hardware = async () => readHardware({ dataDir, runtime: await runner.status() });
+    let runtime: RunnerStatus | undefined;
+    // A runner that is down brings the same ONNX Runtime along when it is back: what may mend it must not wait for it.
+    const hardware = async () => {
+      const known = await runner.status().catch((error) => runtime ?? Promise.reject(error));
+      runtime = known;
+      return readHardware({ dataDir, runtime: known });
+    };
 
     const unspooled = (error: unknown) => log.error("event.unspooled", { error });
     // Uplink, transfer and reconciler need each other; nothing is called before all three are there.

@@ -119,11 +119,11 @@ export class Reconciler {
     }
   }
 
-  /** The runner serves again after it had ended; of shadows it knows nothing. */
+  /** The runner serves again after it had ended: what was committed, and nothing that was still to prove itself. */
   runnerRestored(): void {
     for (const [model, { candidate }] of Object.entries(this.#state.models)) {
-      if (candidate?.phase !== "shadow") continue;
-      this.#watch(model).shadowLost = true;
+      if (candidate?.phase !== "shadow" && candidate?.phase !== "probation") continue;
+      this.#watch(model).lost = true;
       this.#kick(model);
     }
   }
@@ -216,7 +216,7 @@ export class Reconciler {
       try {
         await this.#store(model, state, await steps.run(step, { model, state, signal, onProgress }), watch);
         watch.failures = 0;
-        if (step.do === "begin-shadow") watch.shadowLost = false;
+        if (step.do === "begin-shadow" || step.do === "activate") watch.lost = false;
         if (step.do === "repair") await this.#mended(model, watch, step.installed);
       } catch (error) {
         if (this.#stop.signal.aborted) throw error;

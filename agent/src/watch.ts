@@ -22,9 +22,10 @@ export class Watch {
   again = false;
   progress: Progress | undefined;
   probation: { fault?: DeviceError; inputs: number; errors: number } = { inputs: 0, errors: 0 };
-  /** What the version in the shadow said, and whether the runner has forgotten that it is there. */
+  /** What the version in the shadow said. */
   shadow = { compared: 0, agreed: 0 };
-  shadowLost = false;
+  /** The runner has forgotten the version that was in the shadow or on probation. */
+  lost = false;
   /** How the runner ended because of the committed version, and when. */
   faults: Fault[] = [];
   /** Manifests of installed versions of which a file is not on the disk as it should be. */
@@ -41,10 +42,10 @@ export class Watch {
 
   /** What can be seen of the candidate and the committed version now. */
   facts(candidate: Candidate | undefined, clock: Clock): Omit<Facts, "expired"> {
-    const { probation, damaged, shadow, shadowLost } = this;
+    const { probation, damaged, shadow, lost } = this;
     const recent = this.faults.filter(({ atMs }) => clock.steady() - atMs <= crashLoopMs);
     const recentFaults = recent.map(({ error }) => error);
-    return { phaseMs: this.phaseMs(candidate, clock), probation, damaged, shadow, shadowLost, recentFaults };
+    return { phaseMs: this.phaseMs(candidate, clock), probation, damaged, shadow, lost, recentFaults };
   }
 
   /** What the candidate did in a window. */

@@ -192,7 +192,8 @@ export class Encodings {
       }
     };
     const data = await artifacts.add(pieces(), artifact.sizeBytes);
-    if (hopeless || sentBytes > artifact.sizeBytes * worthwhile) return artifacts.delete(data.sha256);
+    // What is not kept is left to the sweep: chunks of another artifact may be these very bytes.
+    if (hopeless || sentBytes > artifact.sizeBytes * worthwhile) return;
     const index = await storeBytes(
       artifacts,
       writeTable(

@@ -244,7 +244,7 @@ export async function startHub(options: Partial<HubConfig>, log: Log): Promise<H
     trustRoutes(app, trust, desired, audit);
     accessRoutes(app, access, audit);
     deviceRoutes(app, devices, enrolment, audit);
-    const removal = new Removal({ catalog, devices, garbage, publishing, rollouts });
+    const removal = new Removal({ catalog, devices, garbage, publishing, rollouts, log });
     modelRoutes(app, { catalog, publishing, encodings, removal, audit }, maxArtifactBytes);
     rolloutRoutes(app, rollouts, audit);
     telemetryRoutes(app, { telemetry, events, drift, devices });

@@ -64,7 +64,7 @@ export class Ingest implements LinkListener {
 
   onGone(device: string): void {
     this.#deps.transfers.forget(device);
-    this.#enqueue(device, () => this.#deps.devices.gone(device));
+    this.#enqueue(device, () => this.#guarded(device, "will", () => this.#deps.devices.gone(device)));
   }
 
   onMessage(device: string, kind: UpKind, payload: Buffer): void {

@@ -29,6 +29,7 @@ async function bench() {
   const removal = new Removal({
     ...{ catalog, devices, rollouts, garbage: { sweep } },
     publishing: { whileStill: (work) => work() },
+    log: silent,
   });
   let seq = 0;
   const report = async (device: string, said: Partial<ReportedModel>) => {

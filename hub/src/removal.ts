@@ -1,4 +1,4 @@
-import { MusterError, type VersionView } from "@muster/shared";
+import { type Log, MusterError, type VersionView } from "@muster/shared";
 import type { Catalog } from "./catalog.js";
 import { coveredBy, inScope } from "./core/permission.js";
 import type { DeviceRecord, Devices } from "./devices.js";
@@ -12,6 +12,7 @@ export interface RemovalDeps {
   readonly garbage: Pick<Garbage, "sweep">;
   readonly publishing: Pick<Publishing, "whileStill">;
   readonly rollouts: Pick<Rollouts, "whileStill" | "naming">;
+  readonly log: Log;
 }
 
 /** So many of those who need a version are named; the others are counted. */
@@ -30,7 +31,7 @@ export class Removal {
    * it, or while a rollout that has not ended brings it or would go back to it. Who lies beyond `scope` is only counted.
    */
   async remove(model: string, version: string, scope = ""): Promise<void> {
-    const { catalog, garbage, publishing, rollouts } = this.#deps;
+    const { catalog, garbage, publishing, rollouts, log } = this.#deps;
     // Neither a push nor a rollout comes between the look and the removal.
     const whileStill = (work: () => Promise<void>) => publishing.whileStill(() => rollouts.whileStill(work));
     await whileStill(async () => {
@@ -40,7 +41,8 @@ export class Removal {
       const who = `${users.slice(0, maxNamed).join("; ")}${more}`;
       throw new MusterError("model/in-use", `${model} ${version} is still needed: ${who}`);
     });
-    await garbage.sweep();
+    // The version is gone, whether or not its bytes can be removed now; the next sweep tries again.
+    await garbage.sweep().catch((error) => log.error("garbage.sweep.failed", { error }));
   }
 
   async #users(version: VersionView, scope: string): Promise<string[]> {

@@ -8,7 +8,7 @@ export interface RevocationListDeps {
   readonly certificates: Pick<Certificates, "revoked">;
   readonly authority: Pick<CertificateAuthority, "issueCrl">;
   readonly link: Pick<DeviceLink, "kick">;
-  readonly clock: Pick<Clock, "now">;
+  readonly clock: Pick<Clock, "steady">;
   /** The file, PEM, that the broker reads. */
   readonly path: string;
   readonly log: Log;
@@ -48,7 +48,7 @@ export class RevocationList {
   /** Writes the list when it has changed; a while later, ends connections that were opened with what is on it since. */
   async refresh(): Promise<void> {
     const { certificates, authority, link, clock, path, log } = this.#deps;
-    const nowMs = clock.now();
+    const nowMs = clock.steady();
     if (nowMs - this.#writtenMs >= readMs) for (const device of this.#toEnd.splice(0)) link.kick(device);
     const revoked = new Map(certificates.revoked().map((entry) => [entry.serial, entry]));
     const before = this.#listed;

@@ -90,10 +90,32 @@ test("a device that asks faster than it is answered is told to come back", async
   await desired.want("a", "m", want("1", sha256(secret)));
   const before = transfers.refused;
   const requests = Array.from({ length: 40 }, (_, request) =>
-    transfers.answer("a", { transfer: 1, request, blob: sha256(secret), ranges: [[0, 1]] }),
+    transfers.answer("a", { transfer: request, request, blob: sha256(secret), ranges: [[0, 1]] }),
   );
   await Promise.all(requests);
   assert.equal(transfers.refused - before, 40 - 17);
+});
+
+test("what a device asks for again while it still waits is sent once", async () => {
+  const { desired, want, transfers, link } = await bench();
+  await desired.want("a", "m", want("1", sha256(secret)));
+  link.sent.length = 0;
+  const ask = (request: number, ...offsets: number[]) => {
+    const ranges = offsets.map((offset): [number, number] => [offset, 2]);
+    return transfers.answer("a", { transfer: 1, request, blob: sha256(secret), ranges });
+  };
+  // The first is being answered when the others come.
+  await Promise.all([ask(1, 0), ask(2, 2, 4), ask(3, 4, 6), ask(4, 2)]);
+  const sent = link.sent.filter(({ kind }) => kind === "chunk").map(({ payload }) => decodeFrame(payload));
+  assert.deepEqual(
+    sent.map(({ request, offset }) => [request, offset]),
+    [
+      [1, 0],
+      [3, 4],
+      [3, 6],
+      [4, 2],
+    ],
+  );
 });
 
 test("a time of day that is set back or forward neither holds a paced device nor lets it keep what was withdrawn", async () => {

@@ -109,6 +109,7 @@ export class Transfers {
   async answer(device: string, request: ChunkRequest): Promise<void> {
     const line = this.#lines.get(device);
     if (line !== undefined) {
+      dropAskedAgain(line, request);
       if (line.length < maxWaiting) line.push(request);
       else await this.#reply(device, request, "busy", busyRetryMs);
       return;
@@ -254,4 +255,15 @@ export class Transfers {
 function quietly<T>(pending: Promise<T>): Promise<T> {
   pending.catch(() => undefined);
   return pending;
+}
+
+/** A device asks again for what took too long. Sent twice it would take longer still, for this device and all others. */
+function dropAskedAgain(line: ChunkRequest[], { transfer, blob, ranges }: ChunkRequest): void {
+  const again = new Set(ranges.map(([offset]) => offset));
+  const left = line.flatMap((waiting): ChunkRequest[] => {
+    if (waiting.transfer !== transfer || waiting.blob !== blob) return [waiting];
+    const others = waiting.ranges.filter(([offset]) => !again.has(offset));
+    return others.length === 0 ? [] : [{ ...waiting, ranges: others }];
+  });
+  line.splice(0, line.length, ...left);
 }

@@ -22,7 +22,7 @@ const facts = (over: Partial<Facts> = {}): Facts => ({
   phaseMs: 0,
   probation: { inputs: 0, errors: 0 },
   shadow: { compared: 0, agreed: 0 },
-  shadowLost: false,
+  lost: false,
   recentFaults: [],
   expired: false,
   damaged: new Set(),
@@ -172,5 +172,11 @@ test("a crash in the shadow refuses the version, and a shadow that the runner lo
   const inShadow = candidate("shadow", { shadow });
   const crashed = nextStep(wanted, inShadow, facts({ probation: { fault: crash, inputs: 0, errors: 0 } }));
   assert.ok(crashed?.do === "give-up" && crashed.outcome === "rejected" && crashed.error.code === "E_CRASH");
-  assert.equal(did(inShadow, wanted, { shadowLost: true }), "begin-shadow");
+  assert.equal(did(inShadow, wanted, { lost: true }), "begin-shadow");
+});
+
+test("a version on probation that the runner lost is activated again instead of passing without having run", () => {
+  assert.equal(did(candidate("probation"), wanted, { lost: true, phaseMs: 1000 }), "activate");
+  const crashed = { lost: true, probation: { fault: crash, inputs: 0, errors: 0 } };
+  assert.equal(did(candidate("probation"), wanted, crashed), "give-up");
 });

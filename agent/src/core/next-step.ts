@@ -10,8 +10,8 @@ export interface Facts {
   readonly probation: { readonly fault?: DeviceError; readonly inputs: number; readonly errors: number };
   /** What the version in the shadow said beside the one that serves. */
   readonly shadow: Agreement;
-  /** The runner was started again since, and shadows nothing now. */
-  readonly shadowLost: boolean;
+  /** The runner was started again since, and knows nothing of the version in the shadow or on probation. */
+  readonly lost: boolean;
   /** How the runner ended because of the committed version in the last {@link crashLoopMs}, oldest first. */
   readonly recentFaults: readonly DeviceError[];
   /** What is wanted is too old to act on: what serves goes on, and nothing new begins. */
@@ -113,6 +113,8 @@ function candidateStep(
   if (wanted.attempt !== candidate.attempt)
     return giveUp("superseded", "E_CANCEL", `superseded by ${wanted.version} (${wanted.attempt})`);
   if (phase === "probation") {
+    // The committed version serves after a restart; probation begins anew, or a version would pass without having run.
+    if (facts.lost) return { do: "activate" };
     return phaseMs < candidate.probationMs ? undefined : { do: "commit" };
   }
   if (phase === "shadow") return shadowStep(candidate, facts);
@@ -137,9 +139,9 @@ function candidateStep(
   }
 }
 
-function shadowStep({ shadow }: Candidate, { phaseMs, shadow: seen, shadowLost }: Facts): Step | undefined {
+function shadowStep({ shadow }: Candidate, { phaseMs, shadow: seen, lost }: Facts): Step | undefined {
   if (shadow === undefined) return { do: "activate" };
-  if (shadowLost) return { do: "begin-shadow" };
+  if (lost) return { do: "begin-shadow" };
   const verdict = judgeShadow(shadow, seen, phaseMs);
   if (verdict.kind === "fail") return giveUp("rejected", "E_SHADOW", verdict.reason);
   if (verdict.kind === "pass") return { do: "activate" };

@@ -82,10 +82,18 @@ export class Engine {
     return this.#placement;
   }
 
-  /** Answers a batch of decoded inputs, in one run where the model allows it. Throws `engine/failed`, `tensor/invalid`. */
+  /**
+   * Answers a batch of decoded inputs, in one run where the model allows it. Throws `engine/failed`, `tensor/invalid`, and
+   * `input/invalid` when tensors that a client made are at fault.
+   */
   async inputs(inputs: readonly DecodedInput[]): Promise<EngineAnswer> {
-    const { readings, times } = await this.read(inputs);
-    return this.#counted(readings, times);
+    try {
+      const { readings, times } = await this.read(inputs);
+      return this.#counted(readings, times);
+    } catch (error) {
+      const sent = inputs.flatMap((input) => (input.kind === "tensors" ? input.tensors : []));
+      throw sent.length === 0 ? error : blame(error, sent, this.#manifest.tensors);
+    }
   }
 
   /** What {@link inputs} makes its rows of. Throws like it. */

@@ -1,7 +1,7 @@
 import { mkdir, open, rename } from "node:fs/promises";
 import { dirname } from "node:path";
 import { type Clock, type Log, MusterError, messageOf, type SinkReport } from "@muster/shared";
-import { isMissing } from "@muster/shared/node";
+import { isMissing, syncFolder } from "@muster/shared/node";
 import type { JsonLinesSink } from "./feed-settings.js";
 import { GroupWrite } from "./group-write.js";
 import type { Sink, SinkRecord } from "./sink.js";
@@ -83,6 +83,8 @@ export class JsonlSink implements Sink {
     try {
       let { size } = await file.stat();
       if (size > 0 && size + Buffer.byteLength(text) > maxBytes) {
+        // Lines before these were perhaps written without; whoever waits for these waits for those too.
+        if (durably) await file.sync();
         await file.close();
         await this.#rotate();
         file = await open(path, "a", 0o600);
@@ -91,6 +93,7 @@ export class JsonlSink implements Sink {
       try {
         await file.appendFile(text);
         if (durably) await file.sync();
+        if (durably && size === 0) await syncFolder(dirname(path));
       } catch (error) {
         await file.truncate(size).catch(() => undefined);
         throw error;

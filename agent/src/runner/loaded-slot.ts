@@ -1,5 +1,5 @@
 import { availableParallelism } from "node:os";
-import { asMusterError, type Log, messageOf } from "@muster/shared";
+import { asMusterError, type Log, MusterError, messageOf } from "@muster/shared";
 import { actualProvider, type Pipeline, pipelineOf } from "@muster/shared/inference";
 import type { BatchRule } from "../core/line.js";
 import type { Buffers } from "./buffers.js";
@@ -46,6 +46,7 @@ export class LoadedSlot {
   /** Whoever waits until no input is left. */
   readonly #drained: (() => void)[] = [];
   #admitted = 0;
+  #released = false;
 
   private constructor(slot: Slot, running: Running, pool: EnginePool, lane: Lane) {
     this.slot = slot;
@@ -88,8 +89,12 @@ export class LoadedSlot {
     return this.#pool.threads;
   }
 
-  /** Does the work for one input; the slot is not released before the work has ended. */
+  /** Does the work for one input; the slot is not released before the work has ended. Throws `runner/not-serving` after that. */
   async admit<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#released) {
+      const { model, version } = this.slot;
+      throw new MusterError("runner/not-serving", `version ${version} of ${model} has just been replaced; try again`);
+    }
     this.#admitted += 1;
     if (this.#admitted > this.#pool.threads) this.#pool.grow();
     try {
@@ -100,8 +105,9 @@ export class LoadedSlot {
     }
   }
 
-  /** Answers what was admitted, then frees everything. Nothing may be admitted after it is called. */
+  /** Answers what was admitted, then frees everything; nothing more is admitted. */
   async release(): Promise<void> {
+    this.#released = true;
     if (this.#admitted > 0) await new Promise<void>((resolve) => this.#drained.push(resolve));
     await this.#pool.close();
   }

@@ -148,7 +148,8 @@ function withFfmpeg(): void {
     await until("frames are answered", async () => ((await host.status()).sources[0]?.taken ?? 0) > 0);
     const ffmpegs = async () => {
       const { stdout } = await run("ps", ["-ww", "-eo", "args="]);
-      return stdout.split("\n").filter((line) => line.startsWith("ffmpeg ") && line.includes(input)).length;
+      // Unpacked for tests it has a path before its name.
+      return stdout.split("\n").filter((line) => /^(?:\S*\/)?ffmpeg /.test(line) && line.includes(input)).length;
     };
     assert.equal(await ffmpegs(), 1);
     process.kill(host.pid ?? 0, "SIGKILL");

@@ -257,3 +257,16 @@ test("a device that waits for room gets its version taken back like any other, a
   once.settle(1);
   assert.match(once.rollout.reason ?? "", /E_DISK no room/);
 });
+
+test("a wave that all its devices have left is filled from the next one, or passes when there is none", () => {
+  const fleet = new Fleet([["a"], ["b", "c"]]);
+  fleet.progress = fleet.progress.filter(({ device }) => device !== "a");
+  fleet.settle(0);
+  assert.deepEqual(fleet.orders, ["offer b"]);
+  fleet.say("b", { attempt: "committed" });
+  fleet.settle(100);
+  fleet.progress = fleet.progress.filter(({ device }) => device !== "c");
+  fleet.settle(2000);
+  fleet.settle(4000);
+  assert.equal(fleet.rollout.state, "completed");
+});

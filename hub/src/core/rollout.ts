@@ -88,6 +88,8 @@ export function advance(
   const at = rollout.waves.findIndex(({ state }) => state !== "passed");
   const wave = rollout.waves[at];
   if (wave === undefined) return { rollout: finished(rollout, progress), progress, orders };
+  if (rollout.state === "running" && progress.length > 0 && !progress.some((device) => device.wave === at))
+    return withoutMembers(rollout, wave, at, progress);
   const verdict = judge(rollout.settings, evidence(progress, at, seen));
   if (verdict.kind === "fail" && wave.state !== "pending") {
     const waves = rollout.waves.with(at, { ...wave, state: "failed" });
@@ -114,6 +116,26 @@ export function advance(
     return { ...device, state: "offered", offeredMs: nowMs };
   });
   return { rollout: moveOn(rollout, wave, at, verdict.kind === "pass", nowMs), progress: joined, orders };
+}
+
+/**
+ * A wave whose devices have all left the fleet or the selection: the next device takes their place, so that what they were to
+ * show is shown; behind the last one there is nothing to show.
+ */
+function withoutMembers(rollout: RolloutRecord, wave: WaveRecord, at: number, progress: readonly Progress[]): Advance {
+  const next = progress.reduce<Progress | undefined>(
+    (first, device) => (device.wave > at && device.wave < (first?.wave ?? Number.POSITIVE_INFINITY) ? device : first),
+    undefined,
+  );
+  if (next === undefined) {
+    return {
+      rollout: { ...rollout, waves: rollout.waves.with(at, { ...wave, state: "passed" }) },
+      progress,
+      orders: [],
+    };
+  }
+  const moved = progress.map((device) => (device === next ? { ...device, wave: at } : device));
+  return { rollout, progress: moved, orders: [] };
 }
 
 /** The rollout as the operator wants it; undefined when it cannot do that in its present state. */

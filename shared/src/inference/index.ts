@@ -1,6 +1,7 @@
 export * from "./answer.js";
 export * from "./decoded-input.js";
 export * from "./features.js";
+export { isJsonBomb, maxJsonNodes } from "./inputs/bounded-json.js";
 export * from "./inputs/image-features.js";
 export * from "./inputs/image-placement.js";
 export * from "./inputs/image-tensor.js";

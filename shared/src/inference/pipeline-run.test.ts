@@ -75,3 +75,12 @@ test("a batch is free only when its dimension has the same name everywhere", () 
   assert.ok(!hasFreeBatch({ ...free, outputs: [spec("boxes", ["found", 7])] }));
   assert.ok(!hasFreeBatch({ ...free, inputs: [spec("x", [1, 2])] }));
 });
+
+test("inputs of several rows share no run, in which one would get a row of the other", async () => {
+  const rows = (...numbers: number[]): DecodedInput => {
+    const tensor: NamedTensor = { name: "x", dtype: "float32", shape: [2, 2], data: Float32Array.from(numbers) };
+    return { kind: "tensors", tensors: [tensor] };
+  };
+  const both = await answers(free, [rows(1, 2, 3, 4), rows(10, 20, 30, 40)]);
+  assert.deepEqual(both, { answers: [[3], [30]], batches: [2, 2] });
+});

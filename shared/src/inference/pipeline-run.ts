@@ -54,6 +54,8 @@ export function hasFreeBatch({ inputs, outputs }: Tensors): boolean {
 
 function canStack(tensors: Tensors, runs: readonly NamedTensor[][][]): boolean {
   if (runs.length < 2 || !hasFreeBatch(tensors)) return false;
+  // An input of several rows would get a row of its neighbour.
+  if (!runs.every((one) => one.every((run) => run.every(({ shape }) => shape[0] === 1)))) return false;
   const shapes = runs.map((one) => (one.length === 1 ? JSON.stringify(one[0]?.map(({ shape }) => shape)) : undefined));
   return shapes[0] !== undefined && shapes.every((shape) => shape === shapes[0]);
 }

@@ -33,6 +33,9 @@ export class Exchange {
     this.#response = response;
     this.#limits = limits;
     response.once("close", this.#closed);
+    // Of requests that wait behind another on their connection, Node tells no end when that is cut.
+    request.socket.setMaxListeners(0);
+    request.socket.once("close", this.#closed);
   }
 
   /** What the headers wish. Throws `request/invalid`. */
@@ -66,6 +69,7 @@ export class Exchange {
   }
 
   readonly #closed = (): void => {
+    this.request.socket.removeListener("close", this.#closed);
     this.#limits.budget.give(this.#heldBytes);
     this.#heldBytes = 0;
     for (const ticket of this.#tickets) {

@@ -14,14 +14,17 @@ const untold = ["", "application/octet-stream"];
 
 /**
  * Answers what a client sends to a model: tensors by the Open Inference Protocol, an input as the model's pipeline takes it,
- * or several in a form.
+ * or several in a form. `inService` gives the version that is to answer now; it throws when there is none.
  */
-export async function infer(exchange: Exchange, inference: Inference, to: LoadedSlot): Promise<Reply> {
+export async function infer(exchange: Exchange, inference: Inference, inService: () => LoadedSlot): Promise<Reply> {
   const { mediaType, request } = exchange;
   const { priority } = exchange.wishes();
-  refuseType(exchange, to);
-  inference.refuseWhenFull(to, priority ?? "normal");
+  const before = inService();
+  refuseType(exchange, before);
+  inference.refuseWhenFull(before, priority ?? "normal");
   const body = await exchange.body();
+  // While a body arrives, another version may have come in service and this one been released.
+  const to = inService();
   if (mediaType === "multipart/form-data") return answerForm(exchange, inference, to, body);
   const headerLength = request.headers["inference-header-content-length"];
   if (headerLength !== undefined) return answerTensors(exchange, inference, to, body, lengthOf(headerLength));

@@ -39,7 +39,7 @@ export function modelRoutes({ slots, inference, version }: ModelRoutesDeps): Rou
       {
         method: "POST",
         path: `${path}/infer`,
-        answer: (exchange) => infer(exchange, inference, inService(slots, exchange)),
+        answer: (exchange) => infer(exchange, inference, () => inService(slots, exchange)),
       },
     ]),
   ];

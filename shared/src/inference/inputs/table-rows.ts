@@ -1,5 +1,6 @@
-import { MusterError, messageOf } from "../../errors.js";
+import { MusterError } from "../../errors.js";
 import type { Column } from "../../model/preprocess/table.js";
+import { parseInputJson } from "./bounded-json.js";
 import { readCsv } from "./csv.js";
 
 /** The most a table may cost. */
@@ -24,7 +25,7 @@ export function readRows(bytes: Uint8Array, columns: readonly Column[]): TableRo
   }
   const text = new TextDecoder().decode(bytes);
   const { cells, count, single } = /^\s*[[{]/.test(text)
-    ? fromJson(text, columns, maxRows)
+    ? fromJson(bytes, columns, maxRows)
     : fromCsv(text, columns, maxRows);
   if (count === 0) throw new MusterError("input/invalid", "the table has no rows");
   const data = new Float64Array(count * columns.length);
@@ -50,13 +51,8 @@ function fromCsv(text: string, columns: readonly Column[], maxRows: number) {
   return { cells, count: rows.length, single: false };
 }
 
-function fromJson(text: string, columns: readonly Column[], maxRows: number) {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (cause) {
-    throw new MusterError("input/invalid", `the JSON cannot be read: ${messageOf(cause)}`, { cause });
-  }
+function fromJson(bytes: Uint8Array, columns: readonly Column[], maxRows: number) {
+  const value = parseInputJson(bytes);
   const single = !Array.isArray(value);
   const rows: readonly unknown[] = Array.isArray(value) ? value : [value];
   if (rows.length > maxRows) {

@@ -1,18 +1,14 @@
-import { invalid, MusterError, messageOf, type Problem } from "../../errors.js";
+import { invalid, type Problem } from "../../errors.js";
 import type { TensorSpec } from "../../model/tensors.js";
 import { floatToHalf, type NamedTensor, newTensorData, sizeOf } from "../named-tensor.js";
+import { parseInputJson } from "./bounded-json.js";
 
 /**
  * Reads the tensors of a body as the Open Inference Protocol writes them: `{"inputs": [{"name", "shape", "data"}]}`, data flat or
  * nested. Throws `input/invalid` with every field that does not fit.
  */
 export function readTensorJson(bytes: Uint8Array, specs: readonly TensorSpec[]): NamedTensor[] {
-  let body: unknown;
-  try {
-    body = JSON.parse(new TextDecoder().decode(bytes));
-  } catch (cause) {
-    throw new MusterError("input/invalid", `the JSON cannot be read: ${messageOf(cause)}`, { cause });
-  }
+  const body = parseInputJson(bytes);
   const given = (body as { inputs?: unknown } | null)?.inputs;
   if (!Array.isArray(given))
     throw invalid("input/invalid", "the body", [{ field: "inputs", message: "must be an array of tensors" }]);

@@ -48,7 +48,7 @@ function named(bytes: Uint8Array, inputs: readonly TensorSpec[]): NamedTensor {
 }
 
 function checkShape(tensor: NamedTensor | undefined, { name, shape }: TensorSpec): void {
-  if (tensor !== undefined && fits(tensor.shape, shape)) return;
+  if (tensor !== undefined && fits(tensor.shape, shape) && tensor.shape.every((size) => size >= 1)) return;
   throw new MusterError(
     "input/invalid",
     `'${name}' is [${tensor?.shape.join(", ")}], the model takes [${shape.join(", ")}]`,
