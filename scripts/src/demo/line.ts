@@ -96,12 +96,12 @@ export class Line {
   }
 
   /** What a device has answered so far, as its sink wrote it. */
-  async answers(agent: AgentMachine): Promise<{ file: string; label: string; version: string }[]> {
+  async answers(agent: AgentMachine): Promise<{ input: string; label: string; version: string }[]> {
     const text = await readFile(agent.answers, "utf8").catch(() => "");
     return text
       .split("\n")
       .slice(0, -1)
-      .map((line) => JSON.parse(line) as { file: string; label: string; version: string });
+      .map((line) => JSON.parse(line) as { input: string; label: string; version: string });
   }
 
   /** Waits until every device has answered so many more pictures. */

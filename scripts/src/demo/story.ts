@@ -85,8 +85,8 @@ export async function atWork(line: Line, cameras: Cameras): Promise<void> {
   tell.step("The devices classify what their cameras see");
   await line.untilAnswered(60);
   for (const agent of line.agents) {
-    const known = (await line.answers(agent)).flatMap(({ file, label }) => {
-      const truth = cameras.truth(file.split("/").at(-1) ?? "");
+    const known = (await line.answers(agent)).flatMap(({ input, label }) => {
+      const truth = cameras.truth(input.split("/").at(-1) ?? "");
       return truth === undefined ? [] : [truth === label];
     });
     const right = known.filter(Boolean).length;
