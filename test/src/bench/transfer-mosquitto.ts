@@ -17,7 +17,7 @@ const rounds = 5;
 /** One device, one file, through a Mosquitto with mutual TLS on both ways, beside one HTTPS download from the hub's process. */
 export async function benchMosquitto(): Promise<string> {
   const texts: string[] = [];
-  for (const sizeMb of [20, 100]) {
+  for (const sizeMb of [1, 20, 100, 1000]) {
     const folder = await mkdtemp(join(tmpdir(), "muster-bench-"));
     try {
       const place = await prepare(folder, sizeMb * megabyte);
