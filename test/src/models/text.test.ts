@@ -1,48 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import {
-  compareTensors,
-  OnnxSession,
-  type PipelineSpec,
-  pipelineOf,
-  runInputs,
-  type TextAnswer,
-  type TextBoxesAnswer,
-} from "@muster/shared/inference";
-import sharp from "sharp";
-import { fontFamily, useBundledFonts, xmlText } from "../fixtures/fonts.js";
+import type { TextAnswer, TextBoxesAnswer } from "@muster/shared/inference";
 import { labelText } from "../fixtures/labels.js";
 import { textDetector, textDetectorFile, textReader, textReaderFile } from "../fixtures/ocr-models.js";
-
-interface Line {
-  readonly text: string;
-  readonly x: number;
-  readonly y: number;
-  readonly size: number;
-  readonly turn?: number;
-}
-
-/** A grey page with lines of text on it, as PNG. */
-async function page(width: number, height: number, lines: readonly Line[]): Promise<Buffer> {
-  await useBundledFonts();
-  const texts = lines.map(
-    ({ text, x, y, size, turn = 0 }) =>
-      `<text x="${x}" y="${y}" font-family="${fontFamily}" font-size="${size}" fill="#222" transform="rotate(${turn} ${x} ${y})">${xmlText(text)}</text>`,
-  );
-  const svg = `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}"><rect width="100%" height="100%" fill="#e8e8e4"/>${texts.join("")}</svg>`;
-  return sharp(Buffer.from(svg)).png().toBuffer();
-}
-
-async function ask(file: string, spec: PipelineSpec, pictures: readonly Buffer[]) {
-  const session = await OnnxSession.load(file, { provider: "cpu", threads: 1 });
-  assert.deepEqual(compareTensors(spec.tensors, session.tensors()), []);
-  const pipeline = pipelineOf(spec);
-  const bodies = await Promise.all(pictures.map((bytes) => pipeline.decode(bytes)));
-  const inputs = bodies.flatMap((body) => body.inputs);
-  const { readings } = await runInputs(session, pipeline, spec.tensors, inputs);
-  await session.close();
-  return readings;
-}
+import { ask } from "./ask.js";
+import { type Line, page } from "./page.js";
 
 test("lines of text are found where they were printed, small, large and turned", async () => {
   const lines: Line[] = [
