@@ -11,6 +11,7 @@ export * from "./node-placement.js";
 export * from "./onnx-engine.js";
 export { installedProviders, knownProviders, runtimeBuild, runtimeVersion } from "./onnxruntime.js";
 export * from "./outputs/classification.js";
+export { classesFromRuns } from "./outputs/mask.js";
 export * from "./pipeline.js";
 export * from "./pipeline-run.js";
 export * from "./pipelines.js";
