@@ -131,6 +131,7 @@ export class BundleIntake {
       postprocess: bundle.postprocess,
       selfTest: { ...bundle.selfTest, samples },
       budgets: bundle.budgets,
+      ...(bundle.batching === undefined ? {} : { batching: bundle.batching }),
       requires: bundle.requires,
       baseline,
       ...(bundle.licence === undefined ? {} : { licence: bundle.licence }),

@@ -1,6 +1,7 @@
 export * from "./backoff.js";
 export * from "./errors.js";
 export * from "./ids.js";
+export * from "./model/batching.js";
 export * from "./model/bundle.js";
 export * from "./model/chunk-index.js";
 export * from "./model/delta.js";

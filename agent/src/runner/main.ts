@@ -49,9 +49,9 @@ class Parts {
 
   constructor(settings: RunnerSettings) {
     this.#settings = settings;
-    const { workers, batch, memoryMb, runLimitMs, stateDir } = settings;
+    const { workers, batch, batchLimit, memoryMb, runLimitMs, stateDir } = settings;
     this.slots = new Slots({
-      ...{ workers, batch, buffers: this.#buffers, memoryMb, runLimitMs, log, onHang: tellHang },
+      ...{ workers, batch, batchLimit, buffers: this.#buffers, memoryMb, runLimitMs, log, onHang: tellHang },
       marks: new WorkMarks(marksPath(stateDir)),
       spares: new SpareThreads(workers),
     });

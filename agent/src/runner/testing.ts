@@ -171,6 +171,7 @@ export const defaultSettings: RunnerSettings = {
     runLimitMs: 60_000,
     maxQueue: 64,
     batch: { maxRows: 8, maxDelayMs: 0 },
+    batchLimit: { maxRows: 64, maxDelayMs: 1000 },
     stateDir: ".",
     sources: [],
     sinks: [],

@@ -2,7 +2,7 @@
 export { FolderShelf } from "../adapters/folder-shelf.js";
 export { openMqttLink } from "../adapters/mqtt-link.js";
 export { RunnerHost } from "../runner/host.js";
-export { servingSettings } from "../runner/serving-settings.js";
+export { batchSettings, servingSettings } from "../runner/serving-settings.js";
 export { makeManifest, picture, slotOf } from "../runner/testing.js";
 export { Transfer } from "../transfer.js";
 export { Uplink } from "../uplink.js";

@@ -51,6 +51,7 @@ export function versionText(view: VersionView, { style }: View): string {
         : []),
       ["self-test", `${selfTest.samples.length} samples, tolerance ${selfTest.tolerance}`],
       ["budgets", budgetsText(view)],
+      ["batching", batchingText(view)],
       ["baseline", orDash(Object.keys(baseline).join(", "))],
       ["licence", manifest.licence],
       ...Object.entries(metadata).map(([key, value]) => [key, String(value)] as const),
@@ -67,6 +68,14 @@ function tensorText({ name, dtype, shape }: VersionView["manifest"]["tensors"]["
 function labelsText(labels: readonly string[]): string {
   const shown = labels.slice(0, 10).join(", ");
   return labels.length <= 10 ? shown : `${shown} and ${labels.length - 10} more`;
+}
+
+function batchingText({ manifest: { batching } }: VersionView): string {
+  if (batching === undefined) return "as each device is configured";
+  const { maxRows, maxDelayMs } = batching;
+  if (maxRows === 1) return "none, each input runs alone";
+  const wait = maxDelayMs === 0 ? "none waits for others" : `each waits up to ${formatDuration(maxDelayMs)} for others`;
+  return `up to ${maxRows} inputs a run, ${wait}`;
 }
 
 function budgetsText({ manifest: { budgets } }: VersionView): string {

@@ -113,7 +113,16 @@ export function differences(manifest: Manifest, { bundle: text, files, encrypt }
   same("model", manifest.model, bundle.name);
   same("version", manifest.version, bundle.version);
   same("task", manifest.task, bundle.task);
-  for (const field of ["tensors", "preprocess", "postprocess", "budgets", "requires", "licence", "metadata"] as const) {
+  for (const field of [
+    "tensors",
+    "preprocess",
+    "postprocess",
+    "budgets",
+    "batching",
+    "requires",
+    "licence",
+    "metadata",
+  ] as const) {
     same(field, manifest[field], bundle[field]);
   }
   const variants = manifest.variants.map(({ name, precision, artifact }) => {

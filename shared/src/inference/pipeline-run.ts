@@ -1,7 +1,9 @@
-import type { Tensors } from "../model/tensors.js";
+import { hasFreeBatch, type Tensors } from "../model/tensors.js";
 import type { DecodedInput } from "./decoded-input.js";
 import { type NamedTensor, newTensorData, rowsOf, sizeOf, stackTensors } from "./named-tensor.js";
 import type { Pipeline, Reading } from "./pipeline.js";
+
+export { hasFreeBatch };
 
 /** What runs tensors: a loaded session. */
 export interface TensorRunner {
@@ -41,15 +43,6 @@ export async function runInputs(
   const readings = inputs.map((input, at) => pipeline.read(outputs[at] ?? [], input));
   const times = { preMs: readyMs - startMs, runMs: ranMs - readyMs, postMs: performance.now() - ranMs };
   return { readings, times };
-}
-
-/**
- * Whether several inputs may share one run: the first dimension of every input and output is free and has the same name
- * everywhere, so that row i of each output belongs to row i of the input.
- */
-export function hasFreeBatch({ inputs, outputs }: Tensors): boolean {
-  const firsts = [...inputs, ...outputs].map(({ shape }) => shape[0]);
-  return typeof firsts[0] === "string" && firsts.every((first) => first === firsts[0]);
 }
 
 function canStack(tensors: Tensors, runs: readonly NamedTensor[][][]): boolean {

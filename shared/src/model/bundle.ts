@@ -3,6 +3,7 @@ import { invalid, type Problem } from "../errors.js";
 import { ModelName, VersionName } from "../ids.js";
 import { problemsOf } from "../schema.js";
 import { readYaml } from "../yaml-text.js";
+import { Batching, batchingProblems } from "./batching.js";
 import { Budgets, Precision, Requirements } from "./promises.js";
 import { taskProblems } from "./task-problems.js";
 import { type TaskSchema, taskNames, tasks } from "./tasks.js";
@@ -31,6 +32,7 @@ const common = {
   variants: z.array(Variant).min(1, "needs at least one variant"),
   tensors: Tensors,
   budgets: Budgets.default({}),
+  batching: Batching.optional(),
   requires: Requirements.default({}),
   baseline: z
     .strictObject({
@@ -124,7 +126,7 @@ function allProblems(error: z.ZodError, value: unknown): Problem[] {
 
 /** What the shape of single fields cannot say: fields that must agree with each other. */
 function crossChecks(bundle: Bundle): Problem[] {
-  return [...repeatedVariants(bundle), ...oneReference(bundle), ...taskProblems(bundle)];
+  return [...repeatedVariants(bundle), ...oneReference(bundle), ...batchingProblems(bundle), ...taskProblems(bundle)];
 }
 
 function repeatedVariants({ variants }: Bundle): Problem[] {

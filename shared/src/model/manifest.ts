@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { Digest, ModelName, VersionName } from "../ids.js";
 import { Feature } from "../stats/histogram.js";
+import { Batching } from "./batching.js";
 import { Budgets, Precision, Requirements } from "./promises.js";
 import { type TaskSchema, tasks } from "./tasks.js";
 import { Tensors } from "./tensors.js";
@@ -42,6 +43,7 @@ const common = {
   variants: z.array(ManifestVariant).min(1),
   tensors: Tensors,
   budgets: Budgets,
+  batching: Batching.optional(),
   requires: Requirements.default({}),
   /** The reference distribution of every feature; empty when the bundle has no baseline. */
   baseline: z.record(z.string(), Feature),

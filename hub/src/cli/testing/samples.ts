@@ -167,6 +167,7 @@ export function samplePushed(created: boolean): PushedVersion {
       postprocess: { labels: ["ok", "scratch"], softmax: false, topK: 1 },
       selfTest: { tolerance: 0.05, samples: [{ input: { sha256: digest, sizeBytes: 10 }, label: "ok" }] },
       budgets: { p95LatencyMs: 50 },
+      batching: { maxRows: 16, maxDelayMs: 4 },
       requires: {},
       baseline: {},
       metadata: {},
