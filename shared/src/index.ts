@@ -5,6 +5,7 @@ export * from "./model/batching.js";
 export * from "./model/bundle.js";
 export * from "./model/chunk-index.js";
 export * from "./model/delta.js";
+export * from "./model/label-file.js";
 export * from "./model/manifest.js";
 export * from "./model/postprocess/anomaly.js";
 export * from "./model/postprocess/classification.js";

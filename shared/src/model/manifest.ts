@@ -49,6 +49,8 @@ const common = {
   baseline: z.record(z.string(), Feature),
   licence: z.string().optional(),
   metadata: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])),
+  /** Files of the bundle that the pipeline reads, such as its labels, by the path that names them. */
+  files: z.array(BlobRef.extend({ path: z.string().min(1) })).optional(),
 };
 
 function manifestOf<
@@ -85,5 +87,6 @@ export function blobsOf(manifest: Manifest): BlobRef[] {
   return [
     ...manifest.variants.flatMap(({ artifact }) => [artifact, artifact.index]),
     ...manifest.selfTest.samples.map(({ input }) => input),
+    ...(manifest.files ?? []),
   ];
 }

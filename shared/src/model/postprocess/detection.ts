@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { Problem } from "../../errors.js";
 import { TensorName, type Tensors } from "../tensors.js";
-import { ClassLabels } from "./classification.js";
+import { ClassLabels, labelsFile } from "./classification.js";
 import { outputProblems, unknownLabel } from "./output.js";
 
 /** How outputs become objects with boxes. */
@@ -17,7 +17,8 @@ export const DetectionPostprocess = z.strictObject({
    */
   format: z.enum(["yolo-v8", "yolo-v5", "yolox", "end-to-end", "ssd"]),
   /** One name per class, in the order of the model's output. */
-  labels: ClassLabels.min(1, "needs at least one label"),
+  labels: ClassLabels.min(1, "needs at least one label").default([]),
+  labelsFile,
   /** Objects with less confidence are left out. */
   threshold: z.number().min(0).max(1).default(0.25),
   /** Of two boxes of a class that overlap by more than this share (intersection over union) the better one stays. */
