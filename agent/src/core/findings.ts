@@ -118,10 +118,9 @@ function isNvidia(provider: string): boolean {
   return provider === "cuda" || provider === "tensorrt";
 }
 
-/** Libraries tell source files, addresses and more; what matters stands at the end of one line. */
 function firstLine(text: string): string {
   const [line = ""] = text.split("\n");
-  return line.replace(/\/\S+\.(?:cc|h):\d+ .*? was false\. /, "").slice(0, 400);
+  return line.slice(0, 400);
 }
 
 /** What bounds the time: a signed document was made before now, a certificate is valid now. */
