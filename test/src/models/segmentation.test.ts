@@ -9,10 +9,10 @@ import { ImagePreprocess, SegmentationPostprocess, type Tensors } from "@muster/
 import type { MaskAnswer, SpecOf } from "@muster/shared/inference";
 import { extendModel } from "../fixtures/extend-model.js";
 import { textDetectorFile } from "../fixtures/ocr-models.js";
+import { printedPage } from "../fixtures/printed-page.js";
 import { signPackage } from "../fixtures/sign-detector.js";
 import { pythonWith } from "../fleet/python-package.js";
 import { ask } from "./ask.js";
-import { page } from "./page.js";
 import { referenceVision } from "./reference-vision.js";
 
 const run = promisify(execFile);
@@ -90,7 +90,7 @@ function pixelsOf({ mask }: MaskAnswer): Uint8Array {
 
 test("a real map is the same mask by every format, and lies over what was printed", async (t) => {
   const file = await textMapFile(await folderOf(t));
-  const picture = await page(1000, 600, lines);
+  const picture = await printedPage(1000, 600, lines);
   const formats = [
     { format: "threshold", threshold: 0.3, output: map },
     { format: "best-class", output: "both" },
@@ -125,8 +125,8 @@ test("a mask is the one that OpenCV and ONNX Runtime for Python make", async (t)
   if ("unreachable" in installed) return t.skip(installed.unreachable);
   const folder = await folderOf(t);
   const pictures = [
-    await page(1000, 600, lines),
-    await page(500, 800, [{ text: "SN 00412", x: 60, y: 300, size: 70 }]),
+    await printedPage(1000, 600, lines),
+    await printedPage(500, 800, [{ text: "SN 00412", x: 60, y: 300, size: 70 }]),
   ];
   const paths = pictures.map((_, at) => join(folder, `${at}.png`));
   for (const [at, path] of paths.entries()) await writeFile(path, pictures[at] ?? "");

@@ -3,16 +3,16 @@ import { test } from "node:test";
 import type { TextAnswer, TextBoxesAnswer } from "@muster/shared/inference";
 import { labelText } from "../fixtures/labels.js";
 import { textDetector, textDetectorFile, textReader, textReaderFile } from "../fixtures/ocr-models.js";
+import { type PrintedLine, printedPage } from "../fixtures/printed-page.js";
 import { ask } from "./ask.js";
-import { type Line, page } from "./page.js";
 
 test("lines of text are found where they were printed, small, large and turned", async () => {
-  const lines: Line[] = [
+  const lines: PrintedLine[] = [
     { text: "LOT 4821-C", x: 100, y: 120, size: 48 },
     { text: "EXP 2027-03-14", x: 800, y: 400, size: 60 },
     { text: "SN 00412377", x: 300, y: 800, size: 64, turn: -12 },
   ];
-  const [reading] = await ask(textDetectorFile, textDetector, [await page(1600, 1000, lines)]);
+  const [reading] = await ask(textDetectorFile, textDetector, [await printedPage(1600, 1000, lines)]);
   assert.ok(reading !== undefined);
   const { boxes } = reading.answer as TextBoxesAnswer;
   assert.equal(boxes.length, 3, JSON.stringify(boxes));
@@ -36,14 +36,14 @@ test("lines of text are found where they were printed, small, large and turned",
 });
 
 test("an empty page has no lines", async () => {
-  const [reading] = await ask(textDetectorFile, textDetector, [await page(640, 480, [])]);
+  const [reading] = await ask(textDetectorFile, textDetector, [await printedPage(640, 480, [])]);
   assert.deepEqual(reading?.answer, { boxes: [] });
 });
 
 test("printed labels are read to the letter, each in a tensor as wide as its text", async () => {
   const texts = Array.from({ length: 12 }, (_, at) => labelText(at + 1));
   const pictures = await Promise.all(
-    texts.map((text) => page(text.length * 25 + 20, 60, [{ text, x: 10, y: 45, size: 38 }])),
+    texts.map((text) => printedPage(text.length * 25 + 20, 60, [{ text, x: 10, y: 45, size: 38 }])),
   );
   const readings = await ask(textReaderFile, textReader(), pictures);
   assert.deepEqual(
@@ -57,7 +57,7 @@ test("printed labels are read to the letter, each in a tensor as wide as its tex
 
 test("lines of one width share a run and read the same as alone", async () => {
   const pictures = await Promise.all(
-    ["ABC 123", "XYZ 789"].map((text) => page(200, 60, [{ text, x: 10, y: 45, size: 38 }])),
+    ["ABC 123", "XYZ 789"].map((text) => printedPage(200, 60, [{ text, x: 10, y: 45, size: 38 }])),
   );
   const together = await ask(textReaderFile, textReader(), pictures);
   const alone = (await Promise.all(pictures.map((one) => ask(textReaderFile, textReader(), [one])))).flat();
