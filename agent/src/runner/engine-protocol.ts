@@ -13,9 +13,14 @@ export type EngineJob =
   /** A batch of decoded inputs of the task; answered by as many rows. */
   | { readonly kind: "inputs"; readonly inputs: readonly DecodedInput[] }
   /** Tensors as a client sent them; answered by the outputs of these names, or all. */
-  | { readonly kind: "tensors"; readonly inputs: readonly NamedTensor[]; readonly outputs?: readonly string[] };
+  | { readonly kind: "tensors"; readonly inputs: readonly NamedTensor[]; readonly outputs?: readonly string[] }
+  /** The whole frames of a piece of a stream, and the states of the piece before; answered by scores and states. */
+  | { readonly kind: "frames"; readonly samples: Float32Array<ArrayBuffer>; readonly states: readonly NamedTensor[] };
 
-/** What came out; `outputs` are those of a tensor job. */
+/** The name of the scores among the outputs of frames, `[frames, labels]`; the others are the states. */
+export const scoresName = "scores of frames";
+
+/** What came out; `outputs` are those of a tensor job, or scores and states of frames. */
 export interface EngineResult extends EngineAnswer {
   readonly outputs?: readonly NamedTensor[];
 }
@@ -46,19 +51,28 @@ export type FromEngine =
 
 /** The memory that goes with a job to the engine thread and is gone here. */
 export function bytesOfJob(job: EngineJob): ArrayBuffer[] {
-  return job.kind === "tensors" ? bytesOfTensors(job.inputs) : [...new Set(job.inputs.flatMap(bytesOfInput))];
+  switch (job.kind) {
+    case "tensors":
+      return bytesOfTensors(job.inputs);
+    case "frames":
+      return [job.samples.buffer, ...bytesOfTensors(job.states)];
+    case "inputs":
+      return [...new Set(job.inputs.flatMap(bytesOfInput))];
+  }
 }
 
 /** Inputs in a job: rows of the batch for tensors. */
 export function rowsOfJob(job: EngineJob): number {
+  if (job.kind === "frames") return 1;
   return job.kind === "inputs" ? job.inputs.length : (job.inputs[0]?.shape[0] ?? 1);
 }
 
 /**
  * What jobs have in common that may share a run of a model whose batch dimension is free: that they are decoded inputs,
- * or tensors of the same names, types and row shapes.
+ * or tensors of the same names, types and row shapes. Frames run alone.
  */
-export function batchKeyOf(job: EngineJob): string {
+export function batchKeyOf(job: EngineJob): string | undefined {
+  if (job.kind === "frames") return undefined;
   if (job.kind === "inputs") return "inputs";
   return job.inputs.map(({ name, dtype, shape }) => `${name} ${dtype} ${shape.slice(1).join("x")}`).join();
 }

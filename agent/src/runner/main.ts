@@ -7,6 +7,7 @@ import { MusterError } from "@muster/shared";
 import { installedProviders, runtimeBuild, runtimeVersion } from "@muster/shared/inference";
 import { systemClock } from "@muster/shared/node";
 import type { BrokerConnector, HttpCaller } from "../ports.js";
+import { AudioStream } from "./audio-stream.js";
 import { Buffers } from "./buffers.js";
 import { Feeds } from "./feeds.js";
 import { metricsRoute } from "./http/metrics.js";
@@ -75,6 +76,7 @@ class Parts {
         state: (model) => inference.state(model),
         answer: async (model, bytes, contentType) => inference.input(slots.serving(model), bytes, contentType),
       },
+      openStream: (model, everyPiece) => new AudioStream({ slots, inference }, model, everyPiece),
       ...{ outside: { call: callHttp, connect: connectBroker, env: process.env }, clock: systemClock, log },
     });
   }

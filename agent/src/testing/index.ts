@@ -12,3 +12,4 @@ export { WebhookServer } from "./webhook-server.js";
 
 /** The module that makes models dangerous when a process is started with `--import` of it. */
 export const dangerousModel = new URL("./dangerous-model.js", import.meta.url);
+export { AudioStream, type StreamAnswer, type StreamDeps } from "../runner/audio-stream.js";
