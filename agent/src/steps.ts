@@ -2,7 +2,6 @@ import {
   type DeviceError,
   type Hardware,
   type Manifest,
-  MusterError,
   type Outcome,
   type Root,
   verifyManifest,
@@ -14,7 +13,7 @@ import type { Step } from "./core/next-step.js";
 import { planTrial } from "./core/provider-plan.js";
 import { planVariants, type VariantBudget, type VariantPlan } from "./core/variant-plan.js";
 import type { EngineCache } from "./engine-cache.js";
-import { DeviceFault, outcomeOf } from "./faults.js";
+import { DeviceFault, isRunnerCrash, outcomeOf } from "./faults.js";
 import { fetchVersion } from "./fetch-version.js";
 import { candidateOf, commit, installedOf, offered, variantOf, variantsOf, withCandidate } from "./installed.js";
 import type { BlobShelf, Runner, RunTrial } from "./ports.js";
@@ -56,7 +55,11 @@ export interface StepContext {
   readonly onProgress: (progress: Progress) => void;
 }
 
-/** Carries out one step and returns the state it leads to. A step that fails ends the attempt; only an abort, and what keeps a repair from being done, is thrown. */
+/**
+ * Carries out one step and returns the state it leads to. A step that fails ends the attempt; only an abort, and what keeps a
+ * repair from being done, is thrown. The very same state comes back when the runner ended meanwhile: whether that speaks
+ * against the version is not for the step to say.
+ */
 export class Steps {
   readonly #deps: StepDeps;
 
@@ -70,6 +73,7 @@ export class Steps {
     } catch (error) {
       // A repair is no attempt that could end.
       if (context.signal.aborted || step.do === "repair") throw error;
+      if ((step.do === "activate" || step.do === "begin-shadow") && isRunnerCrash(error)) return context.state;
       return this.#giveUp(context.model, context.state, ...outcomeOf(error));
     }
   }
@@ -274,7 +278,7 @@ export class Steps {
       return true;
     } catch (error) {
       // A crashed runner comes back with the committed version by itself.
-      return error instanceof MusterError && error.code === "runner/crashed";
+      return isRunnerCrash(error);
     }
   }
 

@@ -41,7 +41,7 @@ export class Watch {
   }
 
   /** What can be seen of the candidate and the committed version now. */
-  facts(candidate: Candidate | undefined, clock: Clock): Omit<Facts, "expired"> {
+  facts(candidate: Candidate | undefined, clock: Clock): Omit<Facts, "expired" | "runnerDown"> {
     const { probation, damaged, shadow, lost } = this;
     const recent = this.faults.filter(({ atMs }) => clock.steady() - atMs <= crashLoopMs);
     const recentFaults = recent.map(({ error }) => error);

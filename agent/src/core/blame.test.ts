@@ -30,6 +30,19 @@ test("when nobody was at work, or somebody unknown, all that are in service are 
   assert.deepEqual(blamed({ fault: "crash", suspects: ["gone"] }, models), all);
 });
 
+test("a version that is being activated is blamed for its own work only", () => {
+  const { cups } = models;
+  assert.ok(cups !== undefined);
+  const activating = { cups: { ...cups, candidate: candidate("cups-2", "proven") } };
+  const committed = [{ model: "cups", version: "committed" }];
+  assert.deepEqual(blamed({ fault: "crash", suspects: [] }, activating), committed);
+  assert.deepEqual(blamed({ fault: "memory", suspects: ["cups-1"] }, activating), committed);
+  for (const fault of ["crash", "hang", "memory"] as const) {
+    const ending = { fault, suspects: ["cups-2"] };
+    assert.deepEqual(blamed(ending, activating), [{ model: "cups", version: "candidate" }]);
+  }
+});
+
 test("memory speaks against a candidate first", () => {
   assert.deepEqual(blamed({ fault: "memory", suspects: ["lids-1"] }, models), [
     { model: "cups", version: "candidate" },

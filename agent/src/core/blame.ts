@@ -20,18 +20,19 @@ export function faultOf({ fault, detail }: Pick<RunnerEnding, "fault" | "detail"
 }
 
 /**
- * The versions that a runner's end speaks against: those an engine was at work on, and when nobody knows, all that were in
- * service. Memory is taken by whoever came last, so there a candidate is blamed before any committed version.
+ * The versions that a runner's end speaks against: those an engine was at work on, be it to load them, and when nobody
+ * knows, all that were in service. Memory is taken by whoever came last, so there a candidate is blamed before any committed version.
  */
 export function blamed(
   { fault, suspects }: Pick<RunnerEnding, "fault" | "suspects">,
   models: Readonly<Record<string, ModelState>>,
 ): Blamed[] {
   const inService = Object.entries(models).flatMap(([model, { candidate, committed }]): (Blamed & Named)[] => {
-    // A version being activated counts too: the end may come before its probation is on disk.
-    const loaded = candidate !== undefined && ["proven", "shadow", "probation"].includes(candidate.phase);
+    // One that is being activated may not even be loaded: only its own work speaks against it.
+    const loaded = candidate?.phase === "proven" && suspects.includes(candidate.manifest.sha256);
+    const ran = loaded || candidate?.phase === "shadow" || candidate?.phase === "probation";
     return [
-      ...(loaded ? [{ model, version: "candidate" as const, manifest: candidate.manifest.sha256 }] : []),
+      ...(ran ? [{ model, version: "candidate" as const, manifest: candidate.manifest.sha256 }] : []),
       ...(committed === undefined ? [] : [{ model, version: "committed" as const, manifest: committed.manifest }]),
     ];
   });

@@ -12,6 +12,8 @@ export interface Facts {
   readonly shadow: Agreement;
   /** The runner was started again since, and knows nothing of the version in the shadow or on probation. */
   readonly lost: boolean;
+  /** The runner does not serve now: for how long, and how often it ended since it last did. */
+  readonly runnerDown: { readonly ms: number; readonly ends: number } | undefined;
   /** How the runner ended because of the committed version in the last {@link crashLoopMs}, oldest first. */
   readonly recentFaults: readonly DeviceError[];
   /** What is wanted is too old to act on: what serves goes on, and nothing new begins. */
@@ -49,6 +51,8 @@ export const phaseLimitMs: Readonly<Record<Exclude<Candidate["phase"], "shadow" 
   trial: 3_600_000,
   proven: 3_600_000,
 };
+/** How long a version waits for a runner that is being started again; large models take minutes to load. */
+const runnerWaitMs = 1_800_000;
 /** How long a version waits in the shadow for enough inputs, after its time there. */
 const shadowGraceMs = 3_600_000;
 /** On probation, more than this share of failed inputs sends a version back, once {@link minProbationInputs} were seen. */
@@ -71,8 +75,10 @@ export function nextStep(wanted: Wanted | undefined, state: ModelState, facts: F
   // What was accepted once may be made whole again whatever has expired; the hub sends what it has once wanted here.
   const repair = repairStep(wanted, state, facts.damaged);
   if (facts.expired || (isWanted && repair?.installed === committed)) return repair;
-  if (wanted === undefined)
-    return committed === undefined && state.previous === undefined ? undefined : { do: "remove" };
+  if (wanted === undefined) {
+    const gone = committed === undefined && state.previous === undefined;
+    return gone || facts.runnerDown !== undefined ? undefined : { do: "remove" };
+  }
   if (state.finished.some(({ attempt }) => attempt === wanted.attempt)) return repair;
   return { do: isWanted ? "acknowledge" : "begin", wanted };
 }
@@ -91,7 +97,7 @@ function candidateStep(
   wanted: Wanted | undefined,
   facts: Facts,
 ): Step | undefined {
-  const { phaseMs, probation, expired } = facts;
+  const { phaseMs, probation, expired, runnerDown } = facts;
   const { phase } = candidate;
   if (phase === "probation" && probation.fault !== undefined) {
     const { code, detail } = probation.fault;
@@ -100,6 +106,10 @@ function candidateStep(
   if (phase === "shadow" && probation.fault !== undefined) {
     const { code, detail } = probation.fault;
     return giveUp("rejected", code, `${detail} while this version ran in the shadow`);
+  }
+  if (phase === "proven" && probation.fault !== undefined) {
+    const { code, detail } = probation.fault;
+    return giveUp("rejected", code, `${detail} while this version was loaded`);
   }
   if (
     phase === "probation" &&
@@ -112,6 +122,8 @@ function candidateStep(
   if (wanted === undefined) return giveUp("cancelled", "E_CANCEL", "the hub no longer wants this model here");
   if (wanted.attempt !== candidate.attempt)
     return giveUp("superseded", "E_CANCEL", `superseded by ${wanted.version} (${wanted.attempt})`);
+  if (runnerDown !== undefined && (phase === "proven" || phase === "shadow" || phase === "probation"))
+    return waitForRunner(runnerDown);
   if (phase === "probation") {
     // The committed version serves after a restart; probation begins anew, or a version would pass without having run.
     if (facts.lost) return { do: "activate" };
@@ -137,6 +149,14 @@ function candidateStep(
       // With nothing in service there is nothing to stand in the shadow of.
       return { do: candidate.shadow !== undefined && hasCommitted ? "begin-shadow" : "activate" };
   }
+}
+
+/** A runner that ended is no fault of a version that was not at work; one that does not come back ends its attempt. */
+function waitForRunner({ ms, ends }: NonNullable<Facts["runnerDown"]>): Step | undefined {
+  if (ends >= crashLoopCount)
+    return giveUp("failed", "E_CRASH", `the runner ended ${ends} times before it served again`);
+  if (ms <= runnerWaitMs) return undefined;
+  return giveUp("timed-out", "E_TIMEOUT", `the runner did not serve again within ${runnerWaitMs / 60_000} min`);
 }
 
 function shadowStep({ shadow }: Candidate, { phaseMs, shadow: seen, lost }: Facts): Step | undefined {
