@@ -113,7 +113,7 @@ export async function startHub(options: Partial<HubConfig>, log: Log): Promise<H
     closers.push(() => certificateStore.close());
     const certificates = new Certificates({
       ...{ store: certificateStore, clock, devices, events, pki },
-      settings: { log, deviceCertificateMs, unseen: config.broker !== undefined },
+      settings: { log, deviceCertificateMs },
     });
     const telemetry = new Telemetry(db, clock, devices);
     const catalog = new Catalog({ db, devices, artifacts, clock });

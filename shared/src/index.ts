@@ -38,6 +38,7 @@ export * from "./protocol/topics.js";
 export * from "./schema.js";
 export * from "./signing/desired.js";
 export * from "./signing/envelope.js";
+export * from "./signing/renewal-proof.js";
 export * from "./signing/root.js";
 export * from "./signing/sealed-artifact.js";
 export * from "./signing/sealed-key.js";

@@ -260,12 +260,16 @@ export const ChunkReply = z.object({
 });
 export type ChunkReply = z.infer<typeof ChunkReply>;
 
-/** Asks for a certificate for a new key, over the connection that the present certificate has opened. */
+/** Asks for a certificate for a new key. Not every broker tells which certificate opened the connection, so the request does. */
 export const RenewalRequest = z.object({
   /** Made anew for every try, so that a late answer is not taken for the one waited for. */
   request: z.string().min(8).max(64),
   /** A PKCS#10 request whose common name is the device's name. */
   csr: z.string().max(10_000),
+  /** The present certificate, PEM. */
+  certificate: z.string().max(10_000),
+  /** Made with its key; see {@link proveRenewal}. */
+  proof: z.base64().max(2000),
 });
 export type RenewalRequest = z.infer<typeof RenewalRequest>;
 
