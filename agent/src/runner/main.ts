@@ -68,7 +68,8 @@ class Parts {
     const traffic = new Traffic();
     const models = modelRoutes({ slots, inference, version });
     const routes = [...models, metricsRoute({ slots, windows, traffic }), openApiRoute(version)];
-    this.server = await serveHttp({ routes, traffic, buffers: this.#buffers, log }, this.#settings.serving);
+    const deps = { routes, traffic, buffers: this.#buffers, clock: systemClock, log };
+    this.server = await serveHttp(deps, this.#settings.serving);
     this.feeds = await Feeds.start({
       settings: this.#settings,
       answerer: {

@@ -1,7 +1,7 @@
 import { isIP } from "node:net";
 import { z } from "zod";
 
-/** How and to whom the runner serves. Files are read by the runner when it starts. */
+/** How and to whom the runner serves. Files are read by the runner, again and again. */
 export const ServingSettings = z.object({
   host: z.string(),
   /** 0 takes any free port. */

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { connect } from "node:net";
 import { test } from "node:test";
+import { systemClock } from "@muster/shared/node";
 import { Buffers } from "../buffers.js";
 import { defaultSettings, memoryLog, until } from "../testing.js";
 import type { Exchange } from "./exchange.js";
@@ -21,7 +22,7 @@ test("a connection that is cut gives back the bodies of requests that wait behin
         { method: "POST", path: "/hold", answer: (exchange) => exchange.body().then(() => waits) },
         { method: "POST", path: "/take", answer: take },
       ],
-      ...{ traffic: new Traffic(), buffers: new Buffers(), log: memoryLog() },
+      ...{ traffic: new Traffic(), buffers: new Buffers(), clock: systemClock, log: memoryLog() },
     },
     { ...defaultSettings.serving, maxBodyBytes: 2_000_000, maxBodiesBytes: 2_500_000 },
   );
