@@ -117,8 +117,8 @@ export class Reconciler {
   runnerEnded(ending: RunnerEnding): void {
     const atMs = this.#deps.clock.steady();
     this.#outage.ended(atMs);
-    for (const { model, version } of blamed(ending, this.#state.models)) {
-      this.#watch(model).blamed(version, { atMs, error: faultOf(ending) });
+    for (const { model, version, alone } of blamed(ending, this.#state.models)) {
+      this.#watch(model).blamed(version, { atMs, alone, error: faultOf(ending) });
       this.#kick(model);
     }
   }
@@ -204,7 +204,7 @@ export class Reconciler {
       watch.again = false;
       const state = this.#state.models[model] ?? emptyModel;
       const wanted = this.#state.desired?.models.find((entry) => entry.model === model);
-      const step = nextStep(wanted, state, this.#facts(watch, state));
+      const step = nextStep(wanted, state, this.#facts(model, watch));
       if (step === undefined) {
         if (state.candidate === undefined) return;
         await clock.sleep(lookMs, this.#stop.signal);
@@ -274,10 +274,12 @@ export class Reconciler {
     });
   }
 
-  #facts(watch: Watch, { candidate }: ModelState): Facts {
+  #facts(model: string, watch: Watch): Facts {
     const { clock } = this.#deps;
+    const { models } = this.#state;
+    const beside = Object.entries(models).some(([name, { committed }]) => name !== model && committed !== undefined);
     const runnerDown = this.#outage.facts(clock.steady());
-    return { ...watch.facts(candidate, clock), expired: this.#inbox.expired, runnerDown };
+    return { ...watch.facts(models[model]?.candidate, { clock, beside }), expired: this.#inbox.expired, runnerDown };
   }
 
   #watch(model: string): Watch {

@@ -254,16 +254,15 @@ export class Steps {
 
   async #fallBack(model: string, state: ModelState, error: DeviceError): Promise<ModelState> {
     const { committed, previous } = state;
-    if (committed === undefined || previous === undefined) return state;
+    if (committed === undefined) return state;
     const outcome: Outcome = (await this.#serve(model, previous, committed.manifest))
       ? "rolled-back"
       : "rollback-failed";
-    const { previous: _, ...rest } = state;
+    const { previous: _, committed: __, ...rest } = state;
     const { attempt, version, manifest } = committed;
-    return withFinished(
-      { ...rest, committed: previous },
-      { attempt, version, manifest, outcome, error, atMs: this.#deps.now() },
-    );
+    return withFinished(previous === undefined ? rest : { ...rest, committed: previous }, {
+      ...{ attempt, version, manifest, outcome, error, atMs: this.#deps.now() },
+    });
   }
 
   /** Puts a version back in service instead of another; false when that failed. */

@@ -25,6 +25,7 @@ const facts = (over: Partial<Facts> = {}): Facts => ({
   lost: false,
   runnerDown: undefined,
   recentFaults: [],
+  harmsOthers: false,
   expired: false,
   damaged: new Set(),
   ...over,
@@ -105,6 +106,17 @@ test("a crash loop of the committed version falls back to the one before, if the
     "fall-back",
   );
   assert.equal(did({ ...committed, previous: installed }, wanted, { recentFaults: [crash, crash] }), "begin");
+});
+
+test("with nothing to go back to, a crash loop takes a version out only when others pay for it", () => {
+  const recentFaults = [crash, crash, crash];
+  const alone = {
+    ...committed,
+    finished: [{ ...wanted, manifest: digest("b"), outcome: "rejected" as const, atMs: 0 }],
+  };
+  assert.equal(did(alone, wanted, { recentFaults }), undefined);
+  const step = nextStep(wanted, alone, facts({ recentFaults, harmsOthers: true }));
+  assert.match(step?.do === "fall-back" ? step.error.detail : "", /3 times within 180 s; it is taken out/);
 });
 
 test("a model that is not wanted is removed, once", () => {

@@ -16,6 +16,8 @@ export interface Facts {
   readonly runnerDown: { readonly ms: number; readonly ends: number } | undefined;
   /** How the runner ended because of the committed version in the last {@link crashLoopMs}, oldest first. */
   readonly recentFaults: readonly DeviceError[];
+  /** Other models serve beside this one, and nobody but its committed version made a crash loop. */
+  readonly harmsOthers: boolean;
   /** What is wanted is too old to act on: what serves goes on, and nothing new begins. */
   readonly expired: boolean;
   /** Manifests of versions of which a file is not on the disk as it should be. */
@@ -67,8 +69,11 @@ export function nextStep(wanted: Wanted | undefined, state: ModelState, facts: F
   const { candidate, committed } = state;
   if (candidate !== undefined) return candidateStep(candidate, committed !== undefined, wanted, facts);
   const last = facts.recentFaults.at(-1);
-  if (last !== undefined && facts.recentFaults.length >= crashLoopCount && state.previous !== undefined) {
-    const detail = `${last.detail}; ${facts.recentFaults.length} times within ${crashLoopMs / 1000} s`;
+  const looping = last !== undefined && facts.recentFaults.length >= crashLoopCount;
+  // With nothing to go back to, a version that serves now and then is better than none, unless others pay for it.
+  if (looping && (state.previous !== undefined || (committed !== undefined && facts.harmsOthers))) {
+    const why = `${last.detail}; ${facts.recentFaults.length} times within ${crashLoopMs / 1000} s`;
+    const detail = state.previous === undefined ? `${why}; it is taken out, because other models serve here` : why;
     return { do: "fall-back", error: { code: last.code, detail } };
   }
   const isWanted = wanted !== undefined && committed?.manifest === wanted.manifest.sha256;
