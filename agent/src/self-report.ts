@@ -62,6 +62,7 @@ export class SelfReport {
         restarts: Object.values(runner.endings).reduce((a, b) => a + b, 0),
         endings: runner.endings,
         ...(status?.url === undefined ? {} : { url: status.url }),
+        ...(status === undefined ? {} : { usage: status.usage }),
       },
       ...(reconciler.refusal === undefined ? {} : { refusal: reconciler.refusal }),
       spool: { windows: windows.waiting, events: events.waiting, dropped: windows.dropped + events.dropped },

@@ -34,6 +34,7 @@ export * from "./protocol/http-rollouts.js";
 export * from "./protocol/http-telemetry.js";
 export * from "./protocol/http-trust.js";
 export * from "./protocol/messages.js";
+export * from "./protocol/runner-usage.js";
 export * from "./protocol/topics.js";
 export * from "./schema.js";
 export * from "./signing/desired.js";

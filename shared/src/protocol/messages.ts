@@ -4,6 +4,7 @@ import { SealingKey } from "../signing/sealed-key.js";
 import { SketchData } from "../stats/sketch.js";
 import { maxFeeds, SinkReport, SourceReport } from "./feeds.js";
 import { Hardware } from "./hardware.js";
+import { RunnerUsage } from "./runner-usage.js";
 
 /** Why a version did not stay on a device. */
 export const DeviceErrorCode = z.enum([
@@ -161,6 +162,7 @@ export const Reported = z.object({
     /** The restarts by what ended the process: by itself, killed because it hung, killed because of its size. */
     endings: z.object({ crash: z.int(), hang: z.int(), memory: z.int() }).optional(),
     url: z.string().optional(),
+    usage: RunnerUsage.optional(),
   }),
   /** Why the last desired document was refused, if it was. */
   refusal: z.string().max(2000).optional(),

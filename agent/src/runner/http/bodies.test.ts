@@ -4,6 +4,7 @@ import { test } from "node:test";
 import { systemClock } from "@muster/shared/node";
 import { Buffers } from "../buffers.js";
 import { defaultSettings, memoryLog, until } from "../testing.js";
+import { BodyBudget } from "./body.js";
 import type { Exchange } from "./exchange.js";
 import { jsonReply } from "./reply.js";
 import { serveHttp } from "./server.js";
@@ -46,4 +47,22 @@ test("a connection that is cut gives back the bodies of requests that wait behin
     socket.destroy();
     await until(`the memory of a body that is ${what} is free again`, async () => (await status()) === 200);
   }
+});
+
+test("a model whose requests hold much memory leaves some for the others", () => {
+  const budget = new BodyBudget({ maxBodyBytes: 200, maxBodiesBytes: 1000 });
+  const full = { code: "runner/overloaded" };
+  for (let at = 0; at < 7; at += 1) budget.take(100, "hangs");
+  assert.throws(() => budget.take(100, "hangs"), full);
+  budget.take(200, "other");
+  assert.throws(() => budget.take(101, ""), full, "all is all");
+  budget.take(100, "");
+  for (const [bytes, model] of [
+    [700, "hangs"],
+    [200, "other"],
+    [100, ""],
+  ] as const)
+    budget.give(bytes, model);
+  budget.take(200, "hangs");
+  assert.equal(budget.usedBytes, 200);
 });
