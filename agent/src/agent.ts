@@ -16,7 +16,7 @@ import { AgentConfig } from "./config.js";
 import { parseHours } from "./core/allowance.js";
 import { EngineCache } from "./engine-cache.js";
 import { FallbackWatch } from "./fallback-watch.js";
-import { FeedWatch } from "./feed-watch.js";
+import { feedWatch } from "./feed-watch.js";
 import { readHardware } from "./hardware.js";
 import { watchHeat } from "./heat-watch.js";
 import { loadIdentity, readIdentity, replaceIdentity, sweepKeys } from "./identity-store.js";
@@ -219,7 +219,7 @@ export async function startAgent(options: Partial<AgentConfig>, log: Log): Promi
         uplink.flush();
       },
     });
-    const feeds = new FeedWatch({
+    const feeds = feedWatch({
       feeds: () => runner.status().catch(() => undefined),
       ...{ everyMs: Math.min(config.windowMs, feedWatchMs), onChange: () => uplink.report(), clock },
     });
