@@ -97,6 +97,8 @@ async function device(
     favourite: async () => undefined,
     device: {
       root: () => root,
+      beside: () => [],
+      crowd: { maxModels: 1, memoryBytes: undefined },
       sealingKey: "",
       hardware: async () => readHardware({ dataDir: folder, runtime: { providers: ["cpu"] } }),
       ...{ agentVersion: "0.1.0", trialTimeoutMs: 60_000, engines: new EngineCache(folder, 1_000_000) },

@@ -160,6 +160,14 @@ export async function startAgent(options: Partial<AgentConfig>, log: Log): Promi
         engines: new EngineCache(join(dataDir, "engines"), config.maxEngineCacheBytes),
         budget: { maxVariants, maxArtifactBytes, dataBytes: transferBytesPerDay || undefined },
         root: () => reconciler.root,
+        beside: (model) =>
+          Object.entries(reconciler.state.models).flatMap(([name, { committed }]) =>
+            name === model || committed === undefined ? [] : [committed],
+          ),
+        crowd: {
+          maxModels: config.maxModels,
+          memoryBytes: config.runnerMemoryMb === 0 ? undefined : config.runnerMemoryMb * 1_000_000,
+        },
       },
       now: () => clock.now(),
     });

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { dangerousModel } from "@muster/agent/testing";
@@ -14,7 +15,7 @@ import { startHub } from "./place.js";
 test("of three models that share a device, one that crashes again and again is taken out, and the others answer on", async (t) => {
   const { hub, folder } = await startHub(t);
   const machine = new AgentMachine(folder, "d1");
-  await machine.join(hub, "site=lyon", { windowMs: 500, maxWorkers: 3, maxQueued: 30 });
+  await machine.join(hub, "site=lyon", { windowMs: 500, maxWorkers: 3, maxQueued: 30, maxModels: 3 });
   // The agent's runners inherit it: a white picture ends the process with SIGSEGV.
   process.env.NODE_OPTIONS = `--import ${dangerousModel.href}`;
   await machine.start();
@@ -62,6 +63,29 @@ test("of three models that share a device, one that crashes again and again is t
   const answers = (name: string) =>
     eventually(`${name} answers`, async () => ((await asks[name]?.()) ? true : undefined));
   for (const name of Object.keys(asks)) await answers(name);
+
+  await t.test("a fourth one is refused, with the reason", async () => {
+    const bundleOf = bundle("fourth");
+    await makeWearBundle(bundleOf, "1.0.0");
+    const yaml = join(bundleOf, "muster.yaml");
+    await writeFile(yaml, (await readFile(yaml, "utf8")).replace('"name": "wear"', '"name": "fourth"'));
+    assert.equal((await hub.operator.run("model", "push", bundleOf)).code, 0);
+    const { id } = await hub.operator.json<Rollout>(
+      "rollout",
+      "start",
+      "fourth",
+      "1.0.0",
+      "--waves",
+      "100%",
+      "--retries",
+      "0",
+    );
+    await ended(hub, id);
+    const reported = (await device(hub, "d1")).reported?.models.find(({ model }) => model === "fourth");
+    const { outcome, error } = reported?.finished.at(-1) ?? assert.fail();
+    assert.deepEqual([outcome, error?.code], ["no-variant", "E_MEMORY"]);
+    assert.match(error?.detail ?? "", /has 3 other models and takes 3 \(maxModels\)/);
+  });
 
   const crashes = () => machine.program.log.filter(({ event }) => event === "runner.ended").length;
   for (let time = 1; time <= 3; time += 1) {
