@@ -15,6 +15,7 @@ import { encryptedAtRest, inTheClear } from "./at-rest.js";
 import { AgentConfig } from "./config.js";
 import { parseHours } from "./core/allowance.js";
 import { EngineCache } from "./engine-cache.js";
+import { nvidiaMemoryOnce } from "./facts/nvidia.js";
 import { FallbackWatch } from "./fallback-watch.js";
 import { feedWatch } from "./feed-watch.js";
 import { readHardware } from "./hardware.js";
@@ -117,11 +118,12 @@ export async function startAgent(options: Partial<AgentConfig>, log: Log): Promi
       log,
     });
     let runtime: RunnerStatus | undefined;
+    const gpuMemory = nvidiaMemoryOnce();
     // A runner that is down brings the same ONNX Runtime along when it is back: what may mend it must not wait for it.
     const hardware = async () => {
       const known = await runner.status().catch((error) => runtime ?? Promise.reject(error));
       runtime = known;
-      return readHardware({ dataDir, runtime: known });
+      return readHardware({ dataDir, runtime: known, gpuMemory });
     };
 
     const unspooled = (error: unknown) => log.error("event.unspooled", { error });
@@ -184,7 +186,7 @@ export async function startAgent(options: Partial<AgentConfig>, log: Log): Promi
 
     const self = new SelfReport({
       agent: { version: agentVersion, ...{ bootId, startedMs, dataDir, credentials } },
-      ...{ runner, reconciler, spools: { events, windows } },
+      ...{ hardware, runner, reconciler, spools: { events, windows } },
       fallbacks: new FallbackWatch((fields) => void tell("provider-fallback", fields).catch(unspooled)),
       now: () => clock.now(),
     });
