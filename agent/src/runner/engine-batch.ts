@@ -23,6 +23,8 @@ function runOne(engine: Engine, job: EngineJob): Promise<EngineResult> {
   switch (job.kind) {
     case "inputs":
       return engine.inputs(job.inputs);
+    case "body":
+      return engine.body(job.bytes, job.contentType);
     case "tensors":
       return engine.tensors(job.inputs, job.outputs);
     case "frames":

@@ -1,6 +1,7 @@
 // What benchmarks and tests need to have only a part of an agent.
 export { FolderShelf } from "../adapters/folder-shelf.js";
 export { openMqttLink } from "../adapters/mqtt-link.js";
+export { AudioStream, type StreamAnswer, type StreamDeps } from "../runner/audio-stream.js";
 export { RunnerHost } from "../runner/host.js";
 export { batchSettings, servingSettings } from "../runner/serving-settings.js";
 export { makeManifest, picture, slotOf } from "../runner/testing.js";
@@ -12,4 +13,5 @@ export { WebhookServer } from "./webhook-server.js";
 
 /** The module that makes models dangerous when a process is started with `--import` of it. */
 export const dangerousModel = new URL("./dangerous-model.js", import.meta.url);
-export { AudioStream, type StreamAnswer, type StreamDeps } from "../runner/audio-stream.js";
+/** The module that holds whoever decodes a certain large table; see there. */
+export const heldDecoder = new URL("./held-decoder.js", import.meta.url);

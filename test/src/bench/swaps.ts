@@ -20,10 +20,11 @@ const clients = 4;
 export async function benchSwaps(): Promise<string> {
   const stateDir = await mkdtemp(join(tmpdir(), "muster-bench-"));
   const config = AgentConfig.parse({ inferencePort: 0 });
-  const limits = { memoryMb: 0, runLimitMs: config.engineTimeoutMs, maxQueue: config.maxQueue };
+  const limits = { memoryMb: 0, runLimitMs: config.engineTimeoutMs, maxQueue: config.maxQueue, maxQueued: 256 };
   const settings = {
     serving: servingSettings(config),
     workers: 2,
+    maxWorkers: 2,
     ...batchSettings(config),
     ...limits,
     stateDir,

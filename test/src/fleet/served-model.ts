@@ -23,10 +23,12 @@ export async function serveModel(
   const stateDir = await mkdtemp(join(tmpdir(), "muster-bench-"));
   const full = AgentConfig.parse({ inferencePort: 0, ...config });
   const watch = { memoryMb: full.runnerMemoryMb, runLimitMs: full.engineTimeoutMs };
+  const queue = { maxQueue: full.maxQueue, maxQueued: full.maxQueue };
   const settings = {
     serving: servingSettings(full),
-    maxQueue: full.maxQueue,
     workers,
+    maxWorkers: workers,
+    ...queue,
     ...batchSettings(full),
     stateDir,
     ...watch,
