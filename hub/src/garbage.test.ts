@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type BlobRef, Manifest, sha256 } from "@muster/shared";
-import { MemoryBlobs } from "@muster/shared/testing";
+import { MemoryBlobs, MemoryDoc } from "@muster/shared/testing";
 import { storeBytes } from "./chunking.js";
 import { CountedBlobs } from "./counted-blobs.js";
 import { Garbage } from "./garbage.js";
 import { StoredBlobs } from "./stored-blobs.js";
+import { Storing } from "./storing.js";
 import { encodingsOf, manifestOf, rooms, silent } from "./testing/hub-rooms.js";
 
 /** A store that may be made to fail, as a process that is killed would: from the nth delete on. */
@@ -20,11 +21,12 @@ class Killed extends MemoryBlobs {
 }
 
 /** A hub's rooms; over a store that another database has filled, when it is given. */
-async function bench(disk = new Killed()) {
-  const { db, clock, devices } = await rooms();
-  const stored = new StoredBlobs(db);
+async function bench({ disk = new Killed(), round = new MemoryDoc({ round: 0 }), hub = rooms() } = {}) {
+  const { db, clock, devices } = await hub;
+  const stored = await StoredBlobs.open(db, round);
   const artifacts = await CountedBlobs.open(disk, { note: (digest) => stored.note(digest) });
-  const { catalog, encodings, storing } = encodingsOf(db, clock, devices, artifacts);
+  const storing = new Storing(() => stored.named());
+  const { catalog, encodings } = encodingsOf(db, clock, devices, artifacts, storing);
   const garbage = new Garbage({ ...{ db, artifacts, stored, catalog, encodings, storing }, clock, log: silent });
   const store = (text: string): Promise<BlobRef> => storeBytes(artifacts, Buffer.from(text));
   /** A manifest whose blobs are in the store; nothing names it yet. */
@@ -66,6 +68,7 @@ async function bench(disk = new Killed()) {
     devices,
     clock,
     disk,
+    round,
     stored,
     catalog,
     encodings,
@@ -128,7 +131,7 @@ test("an older database takes nothing away that was stored after it, and says ho
   await newer.push(2);
   await newer.laid(3);
   const all = await newer.left();
-  const { garbage, push, laid, left, catalog } = await bench(newer.disk);
+  const { garbage, push, laid, left, catalog } = await bench({ disk: newer.disk, round: newer.round });
   await garbage.sweep();
   assert.deepEqual(await left(), all, "the artifacts of a lost database");
   await push(1);
@@ -145,6 +148,33 @@ test("an older database takes nothing away that was stored after it, and says ho
   for (const version of ["1", "2"]) await catalog.remove("m", version);
   await garbage.sweep();
   assert.deepEqual(await left(), pieces.sort());
+});
+
+test("a backup of the database that was taken during a push costs nothing that the push went on to name", async () => {
+  const newer = await bench();
+  const backup = await rooms();
+  await newer.push(1);
+  await newer.storing.during(async () => {
+    await newer.laid(2);
+    for (const table of ["meta", "versions", "stored_blobs"] as const)
+      for (const row of await newer.db.selectFrom(table).selectAll().execute())
+        await backup.db.insertInto(table).values(row).execute();
+    await newer.push(2);
+  });
+  const all = await newer.left();
+  const { garbage, left, laid } = await bench({ ...newer, hub: Promise.resolve(backup) });
+  await laid(3);
+  await garbage.sweep();
+  assert.deepEqual(await left(), all, "what this database stores now is its own again");
+  assert.equal(garbage.unknown.blobs, 4);
+});
+
+test("a hub that is killed and started again goes on knowing what it has stored", async () => {
+  const { db, clock, devices, disk, round, laid, left } = await bench();
+  await laid(1);
+  const again = await bench({ disk, round, hub: Promise.resolve({ db, clock, devices }) });
+  await again.garbage.sweep();
+  assert.deepEqual(await left(), []);
 });
 
 test("versions of a hub that kept no account of what it stored are known from the first sweep on", async () => {

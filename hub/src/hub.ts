@@ -5,6 +5,7 @@ import {
   clearTemporary,
   emptyFolder,
   FolderBlobs,
+  LowdbDoc,
   lockFolder,
   readIfThere,
   systemClock,
@@ -51,7 +52,7 @@ import { RollCall } from "./roll-call.js";
 import { Rollouts } from "./rollouts.js";
 import { CertificateStore } from "./store/certificate-store.js";
 import { RolloutStore } from "./store/rollout-store.js";
-import { StoredBlobs } from "./stored-blobs.js";
+import { StoredBlobs, StoredRound } from "./stored-blobs.js";
 import { Storing } from "./storing.js";
 import { Telemetry } from "./telemetry.js";
 import { Transfers } from "./transfers.js";
@@ -96,8 +97,12 @@ export async function startHub(options: Partial<HubConfig>, log: Log): Promise<H
     const audit = await Audit.open(db, clock, log);
     const newToken = await admitAdmin(access, audit, join(config.dataDir, "admin.token"), config.newAdminToken);
     const { maxArtifactBytes, maxUploadBytes, maxUploads } = config;
-    const stored = new StoredBlobs(db);
-    const artifacts = await CountedBlobs.open(await FolderBlobs.open(join(config.dataDir, "artifacts")), {
+    const artifactFolder = join(config.dataDir, "artifacts");
+    const stored = await StoredBlobs.open(
+      db,
+      new LowdbDoc(join(artifactFolder, "round.json"), StoredRound, { round: 0 }),
+    );
+    const artifacts = await CountedBlobs.open(await FolderBlobs.open(artifactFolder), {
       note: (digest) => stored.note(digest),
     });
     const cure = "what no push uses goes after a day; or raise maxUploadBytes and maxUploads";
@@ -105,7 +110,7 @@ export async function startHub(options: Partial<HubConfig>, log: Log): Promise<H
       limits: { maxBytes: maxUploadBytes, maxBlobs: maxUploads, cure },
     });
     const workFolder = await emptyFolder(join(config.dataDir, "work"));
-    const storing = new Storing();
+    const storing = new Storing(() => stored.named());
 
     const devices = await Devices.open({ db, clock, offlineAfterMs: config.offlineAfterMs });
     const events = new EventLog(db, clock);

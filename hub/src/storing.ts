@@ -3,15 +3,21 @@
  * collector that came between would take them away.
  */
 export class Storing {
+  readonly #onNamed: () => Promise<void>;
   #running = 0;
   #sweep: Promise<unknown> | undefined;
+
+  /** `onNamed` is called whenever blobs that were stored may have been named. */
+  constructor(onNamed: () => Promise<void> = async () => undefined) {
+    this.#onNamed = onNamed;
+  }
 
   /** Does work that stores blobs and then names them; many at once, and none while a sweep is under way. */
   async during<T>(work: () => Promise<T>): Promise<T> {
     while (this.#sweep !== undefined) await this.#sweep;
     this.#running += 1;
     try {
-      return await work();
+      return await work().finally(this.#onNamed);
     } finally {
       this.#running -= 1;
     }

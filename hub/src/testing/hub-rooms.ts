@@ -153,9 +153,14 @@ export function catalogOf(db: Database, clock: Clock, devices: Devices, artifact
 }
 
 /** A catalog over the store and the shorter forms of what is in it. */
-export function encodingsOf(db: Database, clock: Clock, devices: Devices, artifacts: BlobStore) {
+export function encodingsOf(
+  db: Database,
+  clock: Clock,
+  devices: Devices,
+  artifacts: BlobStore,
+  storing: Storing = new Storing(),
+) {
   const catalog = catalogOf(db, clock, devices, artifacts);
-  const storing = new Storing();
   const encodings = new Encodings({ db, artifacts, catalog, storing, clock, log: silent });
   const entitlement = new Entitlement({ catalog, encodings, rollouts: new RolloutStore(db) });
   return { catalog, storing, encodings, entitlement };

@@ -5,14 +5,26 @@ import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { AuditList, HubStatus, VersionList } from "@muster/shared";
 import { makeBundle } from "../fixtures/bundles.js";
+import type { HubMachine } from "../fleet/fleet.js";
 import { devices, ended, model, push, rollOut } from "./line.js";
 import { startHub } from "./place.js";
+
+/** Takes the place of all that the database consists of: its file and its log. */
+async function copyDatabase(from: string, to: string): Promise<void> {
+  const files = async (of: string) => (await readdir(of)).filter((name) => name.startsWith("hub.db"));
+  for (const name of await files(to)) await rm(join(to, name));
+  for (const name of await files(from)) await copyFile(join(from, name), join(to, name));
+}
+
+/** The artifacts of a hub, and nothing else that lies beside them. */
+async function artifactsOf({ dataDir }: HubMachine): Promise<string[]> {
+  return (await readdir(join(dataDir, "artifacts"))).filter((name) => name !== "round.json").sort();
+}
 
 test("a hub that is killed while it takes a model in keeps nothing of it, and a removed version leaves nothing", async (t) => {
   const { hub, folder } = await startHub(t);
   await push(hub, folder, "1.0.0", "fp32");
-  const artifacts = join(hub.dataDir, "artifacts");
-  const stored = async () => (await readdir(artifacts)).sort();
+  const stored = () => artifactsOf(hub);
   const versions = async () => (await hub.operator.json<VersionList>("model", "ls")).versions;
   const before = await stored();
   const bundle = join(folder, "bundles", "2.0.0");
@@ -82,13 +94,7 @@ test("a hub takes no more uploads than it has room for, and says so", async (t) 
 test("a backup of the database put in place costs no artifact that is newer, and the hub says so", async (t) => {
   const { hub, folder } = await startHub(t);
   const backup = join(folder, "backup");
-  /** Takes the place of all that the database consists of: its file and its log. */
-  const copyDatabase = async (from: string, to: string) => {
-    const files = async (of: string) => (await readdir(of)).filter((name) => name.startsWith("hub.db"));
-    for (const name of await files(to)) await rm(join(to, name));
-    for (const name of await files(from)) await copyFile(join(from, name), join(to, name));
-  };
-  const stored = async () => (await readdir(join(hub.dataDir, "artifacts"))).sort();
+  const stored = () => artifactsOf(hub);
   const unknown = async () => (await hub.operator.json<HubStatus>("status")).storage.unknown.blobs;
   await push(hub, folder, "1.0.0", "fp32");
   const old = await stored();
@@ -109,4 +115,26 @@ test("a backup of the database put in place costs no artifact that is newer, and
   await hub.program.stop();
   await hub.restart();
   assert.ok((await unknown()) < all.length - old.length, "what the version names is known again");
+});
+
+test("a backup of the database that was taken during a push costs nothing of the version", async (t) => {
+  const { hub, folder } = await startHub(t);
+  const [backup, bundle] = [join(folder, "backup"), join(folder, "bundle")];
+  await push(hub, folder, "1.0.0", "fp32");
+  const before = (await artifactsOf(hub)).length;
+  const large = { kind: "int8-weights", referenceImages: 40, samples: 2, ballastBytes: 6_000_000 } as const;
+  await makeBundle(bundle, { version: "2.0.0", ...large });
+  const pushing = hub.operator.run("model", "push", bundle, "--no-wait");
+  while ((await artifactsOf(hub)).length <= before) await sleep(1);
+  await hub.program.kill();
+  await pushing;
+  await mkdir(backup);
+  await copyDatabase(hub.dataDir, backup);
+  await hub.restart();
+  assert.equal((await hub.operator.run("model", "push", bundle)).code, 0);
+  const all = await artifactsOf(hub);
+  await hub.program.stop();
+  await copyDatabase(backup, hub.dataDir);
+  await hub.restart();
+  assert.deepEqual(await artifactsOf(hub), all);
 });
