@@ -1,4 +1,4 @@
-import { formatBytes, formatDuration, type RunnerUsage } from "@muster/shared";
+import { formatBytes, formatDuration, usageText } from "@muster/shared";
 import { isOverdue } from "./core/renewal-time.js";
 import { sinkText, sourceText } from "./feed-text.js";
 import type { AgentStatus } from "./status.js";
@@ -48,9 +48,4 @@ function certificateText(certificate: AgentStatus["certificate"], nowMs: number)
   if (expiresMs <= nowMs) return `certificate ${serial} HAS EXPIRED`;
   const overdue = isOverdue(certificate, nowMs) ? ", RENEWAL OVERDUE" : "";
   return `certificate ${serial}, valid for ${formatDuration(expiresMs - nowMs)}${overdue}`;
-}
-
-function usageText({ workers, maxWorkers, queued, maxQueued, rssBytes, capBytes }: RunnerUsage): string {
-  const memory = `${formatBytes(rssBytes)}${capBytes === undefined ? "" : ` of ${formatBytes(capBytes)}`} memory`;
-  return `${workers} of ${maxWorkers} engine threads, ${queued} of ${maxQueued} inputs wait, ${memory}`;
 }

@@ -1,4 +1,4 @@
-import { type Device, formatBytes, type Reported } from "@muster/shared";
+import { type Device, formatBytes, type Reported, usageText } from "@muster/shared";
 import { counted } from "./counted.js";
 import { feedsText } from "./feed-view.js";
 import { hardwareFields } from "./hardware-view.js";
@@ -121,11 +121,7 @@ function nameOf({ model, version }: { model: string; version: string }): string 
 function runnerText({ runner }: Reported): string {
   const { state, url, restarts, usage } = runner;
   const text = `${state}${url === undefined ? "" : ` at ${url}`}, ${counted(restarts, "restart")}`;
-  if (usage === undefined) return text;
-  const { workers, maxWorkers, queued, maxQueued, rssBytes, capBytes } = usage;
-  const cap = capBytes === undefined ? "" : ` of ${formatBytes(capBytes)}`;
-  const load = `${workers} of ${maxWorkers} engine threads, ${queued} of ${maxQueued} inputs wait`;
-  return `${text}; ${load}, ${formatBytes(rssBytes)}${cap} memory`;
+  return usage === undefined ? text : `${text}; ${usageText(usage)}`;
 }
 
 function spoolText({ spool }: Reported, style: View["style"]): Cell {

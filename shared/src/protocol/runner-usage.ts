@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { formatBytes } from "../units.js";
 
 /** What all models of a runner take together, and may take. */
 export const RunnerUsage = z.object({
@@ -13,3 +14,9 @@ export const RunnerUsage = z.object({
   capBytes: z.int().optional(),
 });
 export type RunnerUsage = z.infer<typeof RunnerUsage>;
+
+/** What a runner takes, for a person: threads, inputs and memory on one line. */
+export function usageText({ workers, maxWorkers, queued, maxQueued, rssBytes, capBytes }: RunnerUsage): string {
+  const memory = `${formatBytes(rssBytes)}${capBytes === undefined ? "" : ` of ${formatBytes(capBytes)}`} memory`;
+  return `${workers} of ${maxWorkers} engine threads, ${queued} of ${maxQueued} inputs wait, ${memory}`;
+}
