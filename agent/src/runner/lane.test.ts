@@ -150,6 +150,21 @@ test("no more is decoded ahead than may wait decoded, and places are given back 
   await Promise.all(bodies);
 });
 
+test("a body that a thread decodes is copied when its turn comes, and not while it waits", async () => {
+  const { lane, pool } = laneOf(1);
+  const first = lane.run(jobOf(1), new Ticket());
+  const body = Uint8Array.of(1, 2, 3);
+  const second = lane.undecoded(body, "text/csv", new Ticket());
+  body[0] = 9;
+  pool.batches[0]?.end();
+  const job = pool.batches[1]?.jobs[0];
+  assert.ok(job?.kind === "body");
+  assert.deepEqual([...job.bytes], [9, 2, 3], "no copy from when it came");
+  assert.notEqual(job.bytes.buffer, body.buffer);
+  pool.batches[1]?.end();
+  await Promise.all([first, second]);
+});
+
 test("the last and least urgent is the one to give way, whether it waits to be decoded or to be run", async () => {
   const { lane } = laneOf(1, undefined, undefined, 1);
   void lane.run(jobOf(0), new Ticket());

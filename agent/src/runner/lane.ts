@@ -63,6 +63,17 @@ export class Lane {
     }
   }
 
+  /**
+   * Runs a body that the engine thread decodes. The thread gets a copy, because the bytes may lie in memory of others; it is
+   * made when the turn comes, so that a body that waits takes its memory once. Throws like {@link body}.
+   */
+  undecoded(bytes: Uint8Array, contentType: string, ticket: Ticket): Promise<EngineResult> {
+    const job = { kind: "body" as const, bytes: new Uint8Array(0), contentType };
+    return this.run(job, ticket, () => {
+      job.bytes = new Uint8Array(bytes);
+    });
+  }
+
   /** Runs a job when its turn comes; its bytes are handed over. `begin` is called when it does. Throws like {@link body}. */
   run(job: EngineJob, ticket: Ticket, begin: () => void = () => undefined): Promise<EngineResult> {
     if (ticket.why !== undefined) return Promise.reject(ticket.why);

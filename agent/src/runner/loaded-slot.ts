@@ -143,8 +143,7 @@ export class LoadedSlot {
     if (!this.pipeline.decodesInPlace || bytes.length <= smallBodyBytes)
       return this.lane.body(() => this.pipeline.decode(bytes, contentType), ticket);
     const decodedMs = performance.now();
-    // The memory goes along, and these bytes may lie in that of others.
-    const result = await this.lane.run({ kind: "body", bytes: new Uint8Array(bytes), contentType }, ticket);
+    const result = await this.lane.undecoded(bytes, contentType, ticket);
     return { result, list: result.list === true, decodedMs };
   }
 
