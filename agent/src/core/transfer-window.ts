@@ -12,6 +12,13 @@ interface Asked extends Range {
 }
 
 export const windowLimits = { startBytes: 512 * 1024, maxBytes: 4 * 1024 * 1024 };
+
+/** How a window begins. */
+export interface WindowStart {
+  readonly startBytes: number;
+  /** What the way's round trip is known to be at the most. */
+  readonly roundTripMs?: number | undefined;
+}
 const maxRangesPerRequest = 128;
 const minTimeoutMs = 2000;
 /** Beyond the round trip, so much of what the link carries is kept in flight: for what a hub and a disk are late. */
@@ -27,26 +34,43 @@ const soundAgain = { ms: 10_000, roundTrips: 30 };
  * Ranges that do not arrive in time are asked for again and the window is halved.
  */
 export class TransferWindow {
+  /** What nobody has asked for yet; windows of other ways may take from it as well. */
   readonly #waiting: Range[];
+  readonly #startBytes: number;
   readonly #asked = new Map<number, Asked>();
   #askedBytes = 0;
-  #link = new LinkEstimate();
+  #link: LinkEstimate;
   /** More is asked for when no more than `low` is in flight, up to `high`. */
-  #low = windowLimits.startBytes / 2;
-  #high = windowLimits.startBytes;
+  #low: number;
+  #high: number;
   /** Whether the window still grows with all that arrives, as TCP's does at its start. */
   #starting = true;
   #soundAtMs = Number.NEGATIVE_INFINITY;
   #smoothRttMs: number | undefined;
   #request = 0;
 
-  constructor(ranges: readonly Range[]) {
-    this.#waiting = [...ranges];
+  /** Takes from what waits, and puts back in front of it. */
+  constructor(waiting: Range[], { startBytes, roundTripMs }: WindowStart = windowLimits) {
+    this.#waiting = waiting;
+    this.#startBytes = startBytes;
+    this.#low = startBytes / 2;
+    this.#high = startBytes;
+    this.#link = new LinkEstimate(roundTripMs);
   }
 
-  /** Whether every range has arrived. */
+  /** Whether every range has arrived, as far as this window knows. */
   get done(): boolean {
     return this.#waiting.length === 0 && this.#asked.size === 0;
+  }
+
+  /** Bytes asked for that have not arrived. */
+  get askedBytes(): number {
+    return this.#askedBytes;
+  }
+
+  /** The way's round trip when nothing is before one; undefined until it was sounded. */
+  get roundTripMs(): number | undefined {
+    return this.#link.roundTripMs;
   }
 
   get windowBytes(): number {
@@ -106,8 +130,8 @@ export class TransferWindow {
     this.#link = new LinkEstimate();
     this.#soundAtMs = Number.NEGATIVE_INFINITY;
     this.#starting = true;
-    this.#low = windowLimits.startBytes / 2;
-    this.#high = windowLimits.startBytes;
+    this.#low = this.#startBytes / 2;
+    this.#high = this.#startBytes;
   }
 
   /** Takes overdue ranges back and halves the window if there were any; returns how many. */

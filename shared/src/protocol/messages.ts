@@ -4,6 +4,7 @@ import { SealingKey } from "../signing/sealed-key.js";
 import { SketchData } from "../stats/sketch.js";
 import { maxFeeds, SinkReport, SourceReport } from "./feeds.js";
 import { Hardware } from "./hardware.js";
+import { maxLanes } from "./topics.js";
 
 /** Why a version did not stay on a device. */
 export const DeviceErrorCode = z.enum([
@@ -229,6 +230,8 @@ export const ChunkRequest = z.object({
   transfer: z.int().min(0).max(0xffff_ffff),
   request: z.int().min(0).max(0xffff_ffff),
   blob: Digest,
+  /** The lane that the frames are to take, if it is not the device's own connection. */
+  lane: z.int().min(1).max(maxLanes).optional(),
   /** Whether frames may be compressed, where the hub has them so. */
   accept: z.literal("deflate").optional(),
   /** Pairs of offset and length in bytes; each is answered by one frame. */

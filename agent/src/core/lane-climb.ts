@@ -1,0 +1,130 @@
+/** What is looked at to decide how many lanes are worth it. */
+export interface LaneLook {
+  readonly nowMs: number;
+  /** Bytes of transfers that have still to come. */
+  readonly leftBytes: number;
+  /** Lanes that are open. */
+  readonly open: number;
+}
+
+/** A rate is measured over at least so many frames, and so long. */
+const measured = { frames: 6, ms: 1000 };
+/** A transfer that will be over in this time is not worth another try. */
+const worthMs = 8000;
+const shortMs = 2000;
+/** More lanes are kept when they bring so much more; fewer, when they bring nearly as much. */
+const kept = { more: 1.25, fewer: 0.9 };
+/** New connections begin slowly: at least so long nothing is measured. */
+const settleMs = 400;
+/** Lanes that are not open after so long will not be. */
+const openTimeoutMs = 10_000;
+/** Another number is tried again after so long; each time in vain doubles it. */
+const pauseMs = { first: 60_000, longest: 16 * 60_000 };
+
+interface Trial {
+  readonly from: number;
+  /** Bytes per millisecond before. */
+  readonly before: number;
+  readonly beganMs: number;
+  /** From when on its rate is measured; undefined while lanes are not open. */
+  settledMs: number | undefined;
+}
+
+/**
+ * How many lanes a device should have. It begins with none, tries a few, then the most, and keeps what brings more: a
+ * connection on a link that loses packets carries only what TCP dares to send, and several carry as often more, while a link
+ * that one connection fills has nothing to gain. From time to time the next number up or down is tried again.
+ */
+export class LaneClimb {
+  /** Numbers of lanes, rising from 0. */
+  readonly #levels: readonly number[];
+  #level = 0;
+  #trial: Trial | undefined;
+  #upNext = true;
+  #nextMs = Number.NEGATIVE_INFINITY;
+  #pauseMs = pauseMs.first;
+  #rate: number | undefined;
+  #span: { readonly fromMs: number; frames: number; bytes: number } | undefined;
+
+  /** `most` lanes; with 0, never one. */
+  constructor(most: number) {
+    this.#levels = [...new Set([0, Math.min(3, most), most])];
+  }
+
+  /** A chunk has come. */
+  arrived(bytes: number, nowMs: number): void {
+    if (this.#trial !== undefined && nowMs < (this.#trial.settledMs ?? Number.POSITIVE_INFINITY)) return;
+    // From one arrival to another: when the first of them was sent is not known.
+    this.#span ??= { fromMs: nowMs, frames: -1, bytes: -bytes };
+    this.#span.frames += 1;
+    this.#span.bytes += bytes;
+    const tookMs = nowMs - this.#span.fromMs;
+    if (this.#span.frames < measured.frames || tookMs < measured.ms) return;
+    this.#rate = this.#span.bytes / tookMs;
+    this.#span = { fromMs: nowMs, frames: 0, bytes: 0 };
+  }
+
+  /** How many lanes there should be now. Look several times a second while there are transfers. */
+  look(look: LaneLook): number {
+    if (this.#trial !== undefined) this.#judge(this.#trial, look);
+    else this.#try(look);
+    // What will be over before lanes have come up to speed needs none.
+    const short = look.open === 0 && this.#trial === undefined && look.leftBytes < shortMs * (this.#rate ?? 0);
+    return short ? 0 : (this.#levels[this.#level] ?? 0);
+  }
+
+  /** The link may be another one now. */
+  reset(): void {
+    this.#level = 0;
+    this.#trial = undefined;
+    this.#upNext = true;
+    this.#nextMs = Number.NEGATIVE_INFINITY;
+    this.#pauseMs = pauseMs.first;
+    this.#forget();
+  }
+
+  #try({ nowMs, leftBytes }: LaneLook): void {
+    const before = this.#rate;
+    if (before === undefined || nowMs < this.#nextMs || leftBytes / before < worthMs) return;
+    const step = this.#upNext ? 1 : -1;
+    const next = this.#levels[this.#level + step] === undefined ? this.#level - step : this.#level + step;
+    if (this.#levels[next] === undefined) return;
+    this.#trial = { from: this.#level, before, beganMs: nowMs, settledMs: undefined };
+    this.#level = next;
+    this.#forget();
+  }
+
+  #judge(trial: Trial, { nowMs, open }: LaneLook): void {
+    const wanted = this.#levels[this.#level] ?? 0;
+    const late = nowMs - trial.beganMs > openTimeoutMs;
+    if (trial.settledMs === undefined) {
+      if (open < wanted && !late) return;
+      // What it took to connect is some round trips, and so is what it takes to get up to speed.
+      trial.settledMs = nowMs + Math.max(settleMs, Math.min(nowMs - trial.beganMs, openTimeoutMs / 4));
+    }
+    const up = this.#level > trial.from;
+    if (up && open === 0 && late) return this.#end(nowMs, trial.from);
+    if (this.#rate === undefined) return;
+    const good = this.#rate >= trial.before * (up ? kept.more : kept.fewer);
+    this.#end(nowMs, good ? this.#level : trial.from);
+  }
+
+  /** Stays at a level: after a gain it goes on in the same direction at once, else in the other one after a pause. */
+  #end(nowMs: number, level: number): void {
+    const { from = level } = this.#trial ?? {};
+    const gained = level !== from;
+    const up = gained ? level > from : this.#level > from;
+    this.#trial = undefined;
+    this.#level = level;
+    if (!gained) this.#forget();
+    const goesOn = gained && this.#levels[level + (up ? 1 : -1)] !== undefined;
+    this.#upNext = goesOn ? up : !up;
+    this.#nextMs = goesOn ? nowMs : nowMs + this.#pauseMs;
+    this.#pauseMs = gained ? pauseMs.first : Math.min(2 * this.#pauseMs, pauseMs.longest);
+  }
+
+  #forget(): void {
+    this.#rate = undefined;
+    this.#span = undefined;
+  }
+}
