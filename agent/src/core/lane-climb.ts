@@ -8,18 +8,18 @@ export interface LaneLook {
 }
 
 /** A rate is measured over at least so many frames, and so long. */
-const measured = { frames: 6, ms: 1000 };
+const measured = { frames: 4, ms: 700 };
 /** A transfer that will be over in this time is not worth another try. */
 const worthMs = 8000;
 const shortMs = 2000;
 /** More lanes are kept when they bring so much more; fewer, when they bring nearly as much. */
 const kept = { more: 1.25, fewer: 0.9 };
 /** New connections begin slowly: at least so long nothing is measured. */
-const settleMs = 400;
+const settleMs = 300;
 /** Lanes that are not open after so long will not be. */
 const openTimeoutMs = 10_000;
-/** Another number is tried again after so long; each time in vain doubles it. */
-const pauseMs = { first: 60_000, longest: 16 * 60_000 };
+/** Another number is tried after so long, each time in vain doubles it; fewer lanes cost a good part of the rate to try. */
+const pauseMs = { first: 15_000, longest: 16 * 60_000, beforeFewer: 60_000 };
 
 interface Trial {
   readonly from: number;
@@ -43,6 +43,8 @@ export class LaneClimb {
   #upNext = true;
   #nextMs = Number.NEGATIVE_INFINITY;
   #pauseMs = pauseMs.first;
+  /** The rate that more lanes had when they were given up, and from when on it is worth another look. */
+  #givenUp: { readonly rate: number; readonly sinceMs: number } | undefined;
   #rate: number | undefined;
   #span: { readonly fromMs: number; frames: number; bytes: number } | undefined;
 
@@ -80,13 +82,18 @@ export class LaneClimb {
     this.#upNext = true;
     this.#nextMs = Number.NEGATIVE_INFINITY;
     this.#pauseMs = pauseMs.first;
+    this.#givenUp = undefined;
     this.#forget();
   }
 
   #try({ nowMs, leftBytes }: LaneLook): void {
     const before = this.#rate;
-    if (before === undefined || nowMs < this.#nextMs || leftBytes / before < worthMs) return;
-    const step = this.#upNext ? 1 : -1;
+    if (before === undefined || leftBytes / before < worthMs) return;
+    // A connection may begin fast and be slow from its first lost packet on.
+    const { rate = 0, sinceMs = 0 } = this.#givenUp ?? {};
+    const fell = rate >= before * kept.more && nowMs >= sinceMs;
+    if (nowMs < this.#nextMs && !fell) return;
+    const step = this.#upNext || fell ? 1 : -1;
     const next = this.#levels[this.#level + step] === undefined ? this.#level - step : this.#level + step;
     if (this.#levels[next] === undefined) return;
     this.#trial = { from: this.#level, before, beganMs: nowMs, settledMs: undefined };
@@ -103,9 +110,9 @@ export class LaneClimb {
       trial.settledMs = nowMs + Math.max(settleMs, Math.min(nowMs - trial.beganMs, openTimeoutMs / 4));
     }
     const up = this.#level > trial.from;
-    if (up && open === 0 && late) return this.#end(nowMs, trial.from);
-    if (this.#rate === undefined) return;
-    const good = this.#rate >= trial.before * (up ? kept.more : kept.fewer);
+    const vain = up && open === 0 && late;
+    if (this.#rate === undefined && !vain) return;
+    const good = !vain && (this.#rate ?? 0) >= trial.before * (up ? kept.more : kept.fewer);
     this.#end(nowMs, good ? this.#level : trial.from);
   }
 
@@ -114,12 +121,13 @@ export class LaneClimb {
     const { from = level } = this.#trial ?? {};
     const gained = level !== from;
     const up = gained ? level > from : this.#level > from;
+    this.#givenUp = up && !gained ? { rate: this.#rate ?? 0, sinceMs: nowMs + this.#pauseMs / 3 } : undefined;
     this.#trial = undefined;
     this.#level = level;
     if (!gained) this.#forget();
     const goesOn = gained && this.#levels[level + (up ? 1 : -1)] !== undefined;
     this.#upNext = goesOn ? up : !up;
-    this.#nextMs = goesOn ? nowMs : nowMs + this.#pauseMs;
+    this.#nextMs = goesOn ? nowMs : nowMs + Math.max(this.#pauseMs, this.#upNext ? 0 : pauseMs.beforeFewer);
     this.#pauseMs = gained ? pauseMs.first : Math.min(2 * this.#pauseMs, pauseMs.longest);
   }
 

@@ -54,6 +54,12 @@ export class LinkEstimate {
     return this.#unevenMs;
   }
 
+  /** Nothing has come for a while because nothing was asked for. */
+  pause(): void {
+    this.#lastMs = undefined;
+    this.#sounding = undefined;
+  }
+
   /** A request for so many frames goes out, and nothing else is on its way. */
   sound(request: number, frames: number, nowMs: number): void {
     this.#lastMs = undefined;

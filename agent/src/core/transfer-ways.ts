@@ -37,8 +37,11 @@ export class TransferWays {
   /** The next request, once there is room for it on one of these ways; all together never have more in flight than one may. */
   ask(nowMs: number, ways: readonly number[]): WayAsk | undefined {
     for (const way of ways) {
-      if (this.#all.reduce((sum, { askedBytes }) => sum + askedBytes, 0) >= windowLimits.maxBytes) return undefined;
-      const ask = this.#window(way).ask(nowMs);
+      const window = this.#window(way);
+      const askedBytes = this.#all.reduce((sum, { askedBytes }) => sum + askedBytes, 0);
+      if (askedBytes >= windowLimits.maxBytes) return undefined;
+      // Lanes are never alone; they know the round trip that the device's own connection had when it was.
+      const ask = window.ask(nowMs, way > 0 || window.askedBytes === askedBytes);
       if (ask !== undefined) return { way, ...ask };
     }
     return undefined;

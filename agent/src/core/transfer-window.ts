@@ -77,12 +77,15 @@ export class TransferWindow {
     return this.#high;
   }
 
-  /** The next request, once there is room for it; undefined when it is too early or all is asked for. */
-  ask(nowMs: number): { request: number; ranges: Range[] } | undefined {
+  /**
+   * The next request, once there is room for it; undefined when it is too early or all is asked for. `alone` says that
+   * nothing is on its way by other ways, which would make this one seem longer than it is.
+   */
+  ask(nowMs: number, alone = true): { request: number; ranges: Range[] } | undefined {
     const empty = this.#asked.size === 0;
     let inFlight = this.#inFlight(nowMs);
     if (this.#waiting.length === 0 || inFlight > this.#low) return undefined;
-    const sounds = nowMs >= this.#soundAtMs;
+    const sounds = alone && nowMs >= this.#soundAtMs;
     if (sounds && !empty) return undefined;
     this.#request += 1;
     const ranges: Range[] = [];
@@ -96,7 +99,8 @@ export class TransferWindow {
       this.#askedBytes += next.length;
       inFlight += next.length;
     }
-    if (empty) this.#sound(ranges.length, nowMs);
+    if (empty && alone) this.#sound(ranges.length, nowMs);
+    else if (empty) this.#link.pause();
     return { request: this.#request, ranges };
   }
 

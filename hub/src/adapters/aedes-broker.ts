@@ -43,7 +43,7 @@ const maxKeepaliveSeconds = 600;
 const drainTimeoutMs = 15_000;
 /** Topics asked for on one connection; a device has four. */
 const maxSubscriptions = 32;
-/** The share of all connections that may be lanes: they must not keep a device out. */
+/** The share of all connections that lanes may have: they must not keep a device out. */
 const laneShare = 0.25;
 
 /**
@@ -231,34 +231,35 @@ class AedesBroker implements DeviceLink {
 
   #authenticate(client: Client, done: (error: AuthenticateError | null, success: boolean | null) => void): void {
     const peer = this.#peers.get(client.conn);
-    const refuse = (count: string, reason: string) => done(this.#refuseLogin(client, count, reason), false);
-    const named = parseClientId(client.id);
-    if (named === undefined || peer === undefined || peer.name !== named.device)
-      return refuse("id-not-certificate", `client id ${client.id} is not the certificate's name ${peer?.name}`);
+    const refusal = this.#refusal(client.id, peer);
+    if (refusal === undefined) done(null, true);
+    else done(this.#refuseLogin(client, refusal.count, refusal.reason), false);
+  }
+
+  /** Why whoever calls itself so is not let in; undefined when it is. */
+  #refusal(id: string, peer: Peer | undefined): { readonly count: string; readonly reason: string } | undefined {
+    const named = parseClientId(id);
+    if (named === undefined || peer === undefined || peer.name !== named.device) {
+      const reason = `client id ${id} is not the certificate's name ${peer?.name}`;
+      return { count: "id-not-certificate", reason };
+    }
     if (named.lane > 0 && this.#laneClients.size >= this.#options.limits.maxConnections * laneShare)
-      return refuse("lanes-total", "too many lanes");
-    const refusal = this.#options.door.refusal(named.device, peer.certificate);
-    if (refusal !== undefined) return refuse(refusal.count, refusal.reason);
-    done(null, true);
+      return { count: "lanes-total", reason: "too many lanes" };
+    return this.#options.door.refusal(named.device, peer.certificate);
   }
 
   #listenTo(broker: Aedes): void {
     const { door, listener, log } = this.#options;
     broker.on("client", (client) => {
       this.#clients.set(client.id, client);
-      if (isLane(client)) {
-        this.#laneClients.add(client);
-        return;
-      }
+      if (isLane(client)) return void this.#laneClients.add(client);
       disableDuplicateFilter(client);
       const peer = this.#peers.get(client.conn);
       if (peer !== undefined) door.entered(client.id, peer.certificate);
       listener.onAlive(client.id);
     });
-    broker.on("ping", (_packet, client) => {
-      // A lane that pings says nothing of the device's own connection.
-      if (!isLane(client)) listener.onAlive(client.id);
-    });
+    // A lane that pings says nothing of the device's own connection.
+    broker.on("ping", (_packet, client) => isLane(client) || listener.onAlive(client.id));
     broker.on("clientDisconnect", (client) => {
       this.#laneClients.delete(client);
       if (this.#clients.get(client.id) !== client) return;

@@ -66,7 +66,7 @@ class MqttBroker implements DeviceLink {
     this.#loop = this.#run();
   }
 
-  /** A lane would need a certificate of its own name: such a broker knows clients by nothing else. */
+  /** Such a broker knows a client by the name in its certificate alone, and a device has one certificate. */
   readonly lanes = 0;
 
   get url(): string {
@@ -78,7 +78,8 @@ class MqttBroker implements DeviceLink {
     await this.#sends.run(() => this.#open().publish(downTopic(device, kind), payload, qos));
   }
 
-  async sendFrame(device: string, roomy: Buffer): Promise<void> {
+  async sendFrame(device: string, roomy: Buffer, lane = 0): Promise<void> {
+    if (lane > 0) throw new MusterError("link/closed", `device ${device} has no lanes at this broker`);
     await this.#open().writePacket(framePacket(roomy, downTopic(device, "chunk")));
   }
 
