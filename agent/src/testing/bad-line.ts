@@ -78,6 +78,11 @@ export class Line implements ChunkLink {
     this.late.push(way);
   }
 
+  /** A frame comes by the device's own connection. */
+  give(frame: ChunkFrame): void {
+    this.#listener?.onFrame(frame);
+  }
+
   /** Ends a lane; what was asked for on it and has not come does not come any more. */
   loseLane(lane: number): void {
     this.ways = this.ways.filter((way) => way !== lane);
