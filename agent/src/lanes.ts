@@ -23,6 +23,7 @@ export interface LanesDeps {
 
 interface Lane {
   readonly end: AbortController;
+  ended: Promise<void>;
   open: boolean;
   /** When it is closed, because fewer are wanted; until then what was asked for on it may come. */
   closesMs: number | undefined;
@@ -95,9 +96,7 @@ export class Lanes implements ChunkLink {
       onLaneLost: (lane) => listener.onLaneLost(lane),
       leftBytes: () => listener.leftBytes(),
     });
-    this.#watching ??= this.#watch().finally(() => {
-      this.#watching = undefined;
-    });
+    this.#watching ??= this.#watch();
     return () => {
       stop();
       this.#listeners.delete(transfer);
@@ -108,6 +107,7 @@ export class Lanes implements ChunkLink {
   async close(): Promise<void> {
     this.#stop.abort();
     await this.#watching;
+    await Promise.all([...this.#lanes.values()].map(({ ended }) => ended));
   }
 
   /** Opens and closes lanes while there are transfers, and for a moment after. */
@@ -120,8 +120,9 @@ export class Lanes implements ChunkLink {
       this.#look(nowMs);
       await clock.sleep(lookMs, signal).catch(() => undefined);
     }
-    for (const { end } of this.#lanes.values()) end.abort();
     this.#wanted = 0;
+    this.#watching = undefined;
+    for (const { end } of this.#lanes.values()) end.abort();
   }
 
   #look(nowMs: number): void {
@@ -136,12 +137,11 @@ export class Lanes implements ChunkLink {
     }
     if (this.#listeners.size === 0) return;
     for (let number = 1; number <= this.#wanted; number += 1)
-      if (!this.#lanes.has(number) && nowMs >= (this.#failed.get(number)?.againMs ?? 0)) void this.#open(number);
+      if (!this.#lanes.has(number) && nowMs >= (this.#failed.get(number)?.againMs ?? 0)) this.#open(number);
   }
 
-  async #open(number: number): Promise<void> {
-    const { open, clock, log } = this.#deps;
-    const lane: Lane = { end: new AbortController(), open: false, closesMs: undefined };
+  #open(number: number): void {
+    const lane: Lane = { end: new AbortController(), ended: Promise.resolve(), open: false, closesMs: undefined };
     this.#lanes.set(number, lane);
     const handlers = {
       onOpen: () => {
@@ -150,9 +150,13 @@ export class Lanes implements ChunkLink {
       },
       onFrame: (payload: Buffer) => this.#onPayload(payload),
     };
-    const reason = await open(number, handlers, lane.end.signal);
+    lane.ended = this.#deps.open(number, handlers, lane.end.signal).then((reason) => this.#ended(number, lane, reason));
+  }
+
+  #ended(number: number, { end }: Lane, reason: string): void {
+    const { clock, log } = this.#deps;
     this.#lanes.delete(number);
-    if (!lane.end.signal.aborted) {
+    if (!end.signal.aborted) {
       const times = this.#failed.get(number)?.times ?? 0;
       const againMs = clock.steady() + backoffMs(reopen, times, Math.random());
       this.#failed.set(number, { times: times + 1, againMs });

@@ -201,11 +201,12 @@ test("what is asked for on lanes goes there, and one that stands still holds up 
   const lanesOf = () => link.sent.filter(({ kind }) => kind === "chunk").map(({ lane }) => lane ?? 0);
   assert.deepEqual(lanesOf().sort(), [0, 2, 3]);
   const before = transfers.refused;
-  await Promise.all(Array.from({ length: 4 }, (_, at) => ask(10 + at, 1)));
-  assert.equal(transfers.refused - before, 1, "a lane has a line of its own, and a short one");
+  await Promise.all(Array.from({ length: 16 }, (_, at) => ask(10 + at, 1)));
+  assert.equal(transfers.refused - before, 1, "a lane has a line of its own");
+  await ask(6, 2);
   release();
   await Promise.all(frozen);
-  assert.equal(lanesOf().filter((lane) => lane === 1).length, 5);
+  assert.equal(lanesOf().filter((lane) => lane === 1).length, 17);
 });
 
 test("a lane that this link does not know is none: the frames come by the device's own connection", async () => {

@@ -33,8 +33,8 @@ export interface TransfersDeps {
   };
 }
 
-/** Requests that may wait, of one device and of each of its lanes; a device keeps fewer in flight. */
-const maxWaiting = { own: 16, lane: 4 };
+/** Requests that may wait in one line, and of one device in all; it keeps fewer in flight. */
+const maxWaiting = { line: 16, device: 64 };
 /** Devices whose requests may wait; others are told to come back. */
 const maxDevices = 1024;
 /** Devices that are sent chunks at the same time; the others wait for their turn. */
@@ -114,9 +114,10 @@ export class Transfers {
     const lines = this.#lines.get(device) ?? new Map<number, ChunkRequest[]>();
     for (const line of lines.values()) dropAskedAgain(line, request);
     const line = lines.get(lane);
-    const most = lane === 0 ? maxWaiting.own : maxWaiting.lane;
-    const full = line === undefined ? lines.size === 0 && this.#lines.size >= maxDevices : line.length >= most;
-    if (full) return this.#reply(device, request, "busy", busyRetryMs);
+    const waiting = [...lines.values()].reduce((sum, { length }) => sum + length, 0);
+    const full = waiting >= maxWaiting.device || (line?.length ?? 0) >= maxWaiting.line;
+    if (full || (lines.size === 0 && this.#lines.size >= maxDevices))
+      return this.#reply(device, request, "busy", busyRetryMs);
     if (line !== undefined) {
       line.push(request);
       return;

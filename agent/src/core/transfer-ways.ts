@@ -94,9 +94,11 @@ export class TransferWays {
   }
 
   #window(way: number): TransferWindow {
-    const roundTripMs = this.#windows.get(0)?.roundTripMs;
-    const start = way === 0 ? windowLimits : { startBytes: laneStartBytes, roundTripMs };
-    const window = this.#windows.get(way) ?? new TransferWindow(this.#waiting, start);
+    const known = this.#windows.get(way);
+    if (known !== undefined) return known;
+    const own = this.#windows.get(0);
+    const lane = { startBytes: laneStartBytes, roundTripMs: own?.roundTripMs, timeoutMs: own?.timeoutMs() };
+    const window = new TransferWindow(this.#waiting, way === 0 ? windowLimits : lane);
     this.#windows.set(way, window);
     return window;
   }

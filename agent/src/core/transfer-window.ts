@@ -18,6 +18,8 @@ export interface WindowStart {
   readonly startBytes: number;
   /** What the way's round trip is known to be at the most. */
   readonly roundTripMs?: number | undefined;
+  /** How long to wait for the first range. */
+  readonly timeoutMs?: number | undefined;
 }
 const maxRangesPerRequest = 128;
 const minTimeoutMs = 2000;
@@ -36,7 +38,7 @@ const soundAgain = { ms: 10_000, roundTrips: 30 };
 export class TransferWindow {
   /** What nobody has asked for yet; windows of other ways may take from it as well. */
   readonly #waiting: Range[];
-  readonly #startBytes: number;
+  readonly #start: WindowStart;
   readonly #asked = new Map<number, Asked>();
   #askedBytes = 0;
   #link: LinkEstimate;
@@ -50,12 +52,12 @@ export class TransferWindow {
   #request = 0;
 
   /** Takes from what waits, and puts back in front of it. */
-  constructor(waiting: Range[], { startBytes, roundTripMs }: WindowStart = windowLimits) {
+  constructor(waiting: Range[], start: WindowStart = windowLimits) {
     this.#waiting = waiting;
-    this.#startBytes = startBytes;
-    this.#low = startBytes / 2;
-    this.#high = startBytes;
-    this.#link = new LinkEstimate(roundTripMs);
+    this.#start = start;
+    this.#low = start.startBytes / 2;
+    this.#high = start.startBytes;
+    this.#link = new LinkEstimate(start.roundTripMs);
   }
 
   /** Whether every range has arrived, as far as this window knows. */
@@ -134,8 +136,8 @@ export class TransferWindow {
     this.#link = new LinkEstimate();
     this.#soundAtMs = Number.NEGATIVE_INFINITY;
     this.#starting = true;
-    this.#low = this.#startBytes / 2;
-    this.#high = this.#startBytes;
+    this.#low = this.#start.startBytes / 2;
+    this.#high = this.#start.startBytes;
   }
 
   /** Takes overdue ranges back and halves the window if there were any; returns how many. */
@@ -152,7 +154,7 @@ export class TransferWindow {
 
   /** How long to wait for a range before it counts as lost. */
   timeoutMs(): number {
-    if (this.#smoothRttMs === undefined) return 2 * minTimeoutMs;
+    if (this.#smoothRttMs === undefined) return Math.max(2 * minTimeoutMs, this.#start.timeoutMs ?? 0);
     const drainMs = this.#link.bytesPerMs === 0 ? 0 : this.#high / this.#link.bytesPerMs;
     return Math.max(minTimeoutMs, 4 * this.#smoothRttMs + drainMs);
   }
