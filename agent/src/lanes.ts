@@ -85,6 +85,7 @@ export class Lanes implements ChunkLink {
   }
 
   listen(transfer: number, listener: ChunkListener): () => void {
+    if (this.#listeners.size === 0) this.#climb.begin();
     this.#listeners.set(transfer, listener);
     const stop = this.#deps.main().listen(transfer, {
       onFrame: (frame) => this.#onFrame(frame),

@@ -62,6 +62,12 @@ test("a connection that is fast only until it loses its first packet gets lanes 
   assert.ok(lanes.indexOf(10) * stepMs < 15_000, `ten lanes after ${lanes.indexOf(10) * stepMs} ms`);
 });
 
+test("a rate that still rises is not taken for one that lanes have raised", () => {
+  const lanes = drive(new LaneClimb(10), (_, atMs) => Math.min(2500, 500 + atMs / 2), 30_000);
+  assert.ok(!lanes.includes(10), "it rises by itself");
+  assert.ok(shareOf(lanes, 0) > 0.9, `no lanes in ${shareOf(lanes, 0)} of the time`);
+});
+
 test("a transfer that is over soon opens no lane, nor does a device that may not", () => {
   assert.equal(Math.max(...drive(new LaneClimb(10), lossy, 30_000, 2_000_000)), 0);
   assert.equal(Math.max(...drive(new LaneClimb(0), lossy, 30_000)), 0);

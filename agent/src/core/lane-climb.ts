@@ -7,8 +7,8 @@ export interface LaneLook {
   readonly open: number;
 }
 
-/** A rate is measured over at least so many frames, and so long. */
-const measured = { frames: 4, ms: 700 };
+/** A rate is measured over at least so many frames, and so long; when nothing has come for too long, anew. */
+const measured = { frames: 4, ms: 500, gapMs: 30_000 };
 /** A transfer that will be over in this time is not worth another try. */
 const worthMs = 8000;
 const shortMs = 2000;
@@ -18,8 +18,10 @@ const kept = { more: 1.25, fewer: 0.9 };
 const settleMs = 300;
 /** Lanes that are not open after so long will not be. */
 const openTimeoutMs = 10_000;
-/** Another number is tried after so long, each time in vain doubles it; fewer lanes cost a good part of the rate to try. */
-const pauseMs = { first: 15_000, longest: 16 * 60_000, beforeFewer: 60_000 };
+/** Another number is tried after so long; each time in vain doubles it. */
+const pauseMs = { first: 60_000, longest: 16 * 60_000 };
+/** In this part of the pause more lanes are tried again if the rate has fallen. */
+const fellPart = 1 / 12;
 
 interface Trial {
   readonly from: number;
@@ -45,7 +47,10 @@ export class LaneClimb {
   #pauseMs = pauseMs.first;
   /** The rate that more lanes had when they were given up, and from when on it is worth another look. */
   #givenUp: { readonly rate: number; readonly sinceMs: number } | undefined;
+  /** The rate measured last, and the one before. */
   #rate: number | undefined;
+  #earlier: number | undefined;
+  #lastMs = 0;
   #span: { readonly fromMs: number; frames: number; bytes: number } | undefined;
 
   /** `most` lanes; with 0, never one. */
@@ -56,12 +61,15 @@ export class LaneClimb {
   /** A chunk has come. */
   arrived(bytes: number, nowMs: number): void {
     if (this.#trial !== undefined && nowMs < (this.#trial.settledMs ?? Number.POSITIVE_INFINITY)) return;
+    if (nowMs - this.#lastMs > measured.gapMs) this.#span = undefined;
+    this.#lastMs = nowMs;
     // From one arrival to another: when the first of them was sent is not known.
     this.#span ??= { fromMs: nowMs, frames: -1, bytes: -bytes };
     this.#span.frames += 1;
     this.#span.bytes += bytes;
     const tookMs = nowMs - this.#span.fromMs;
     if (this.#span.frames < measured.frames || tookMs < measured.ms) return;
+    this.#earlier = this.#rate;
     this.#rate = this.#span.bytes / tookMs;
     this.#span = { fromMs: nowMs, frames: 0, bytes: 0 };
   }
@@ -73,6 +81,11 @@ export class LaneClimb {
     // What will be over before lanes have come up to speed needs none.
     const short = look.open === 0 && this.#trial === undefined && look.leftBytes < shortMs * (this.#rate ?? 0);
     return short ? 0 : (this.#levels[this.#level] ?? 0);
+  }
+
+  /** A transfer begins after none: the time between does not count. */
+  begin(): void {
+    this.#span = undefined;
   }
 
   /** The link may be another one now. */
@@ -88,7 +101,9 @@ export class LaneClimb {
 
   #try({ nowMs, leftBytes }: LaneLook): void {
     const before = this.#rate;
-    if (before === undefined || leftBytes / before < worthMs) return;
+    // What still rises, as at the begin of a transfer, would make more lanes seem to be the reason.
+    if (before === undefined || this.#earlier === undefined || before > this.#earlier * kept.more) return;
+    if (leftBytes / before < worthMs) return;
     // A connection may begin fast and be slow from its first lost packet on.
     const { rate = 0, sinceMs = 0 } = this.#givenUp ?? {};
     const fell = rate >= before * kept.more && nowMs >= sinceMs;
@@ -121,18 +136,20 @@ export class LaneClimb {
     const { from = level } = this.#trial ?? {};
     const gained = level !== from;
     const up = gained ? level > from : this.#level > from;
-    this.#givenUp = up && !gained ? { rate: this.#rate ?? 0, sinceMs: nowMs + this.#pauseMs / 3 } : undefined;
+    this.#givenUp = up && !gained ? { rate: this.#rate ?? 0, sinceMs: nowMs + this.#pauseMs * fellPart } : undefined;
     this.#trial = undefined;
     this.#level = level;
-    if (!gained) this.#forget();
+    if (gained) this.#earlier = this.#rate;
+    else this.#forget();
     const goesOn = gained && this.#levels[level + (up ? 1 : -1)] !== undefined;
     this.#upNext = goesOn ? up : !up;
-    this.#nextMs = goesOn ? nowMs : nowMs + Math.max(this.#pauseMs, this.#upNext ? 0 : pauseMs.beforeFewer);
+    this.#nextMs = goesOn ? nowMs : nowMs + this.#pauseMs;
     this.#pauseMs = gained ? pauseMs.first : Math.min(2 * this.#pauseMs, pauseMs.longest);
   }
 
   #forget(): void {
     this.#rate = undefined;
+    this.#earlier = undefined;
     this.#span = undefined;
   }
 }
