@@ -34,7 +34,7 @@ export type ToEngine = { readonly spec: EngineSpec } | { readonly jobs: readonly
  * `released`.
  */
 export type FromEngine =
-  | { readonly kind: "ready"; readonly placement?: NodePlacement }
+  | { readonly kind: "ready"; readonly placement?: NodePlacement; readonly providerBytes: number }
   | { readonly kind: "fatal"; readonly error: WireError }
   | { readonly kind: "released" }
   | {

@@ -11,6 +11,7 @@ import {
   ownTensor,
   type Pipeline,
   pipelineOf,
+  providerBytes,
   type Reading,
   rowsOf,
   runInputs,
@@ -52,8 +53,11 @@ export class Engine {
   readonly #manifest: Manifest;
   readonly #pipeline: Pipeline;
   #placement: NodePlacement | undefined;
+  /** What the provider took of this process by itself; 0 for the processor, and where it had run before. */
+  readonly providerBytes: number;
 
-  private constructor(session: OnnxSession, manifest: Manifest) {
+  private constructor(session: OnnxSession, manifest: Manifest, ownBytes: number) {
+    this.providerBytes = ownBytes;
     this.#session = session;
     this.#manifest = manifest;
     this.#pipeline = pipelineOf(manifest);
@@ -64,6 +68,8 @@ export class Engine {
    * finds it warm. Throws `engine/failed`, `artifact/undecryptable`.
    */
   static async open({ modelPath, decryption, provider, threads, cacheDir, manifest }: EngineSpec): Promise<Engine> {
+    // Before the model, so that what is the provider's does not count as the model's.
+    const ownBytes = provider === "cpu" ? 0 : await providerBytes(provider);
     const session = await OnnxSession.load(await modelSource(modelPath, decryption), { provider, threads, cacheDir });
     const problems = compareTensors(manifest.tensors, session.tensors());
     if (problems.length > 0) {
@@ -71,7 +77,7 @@ export class Engine {
       const text = problems.map(({ field, message }) => `${field}: ${message}`).join("; ");
       throw new MusterError("engine/failed", `the model file does not fit its manifest: ${text}`, { problems });
     }
-    const engine = new Engine(session, manifest);
+    const engine = new Engine(session, manifest, ownBytes);
     await engine.#warmUp();
     engine.#placement = await session.placement();
     return engine;

@@ -84,6 +84,11 @@ export class LoadedSlot {
     return Math.max(0, this.#admitted - this.lane.running);
   }
 
+  /** What the provider took of this process by itself when the slot was loaded. */
+  get providerBytes(): number {
+    return this.#pool.providerBytes;
+  }
+
   /** Engine threads now. */
   get threads(): number {
     return this.#pool.threads;

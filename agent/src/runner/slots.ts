@@ -17,6 +17,8 @@ export class Slots {
   readonly #loaded = new Map<string, LoadedSlot>();
   readonly #loading = new Map<string, Promise<void>>();
   readonly #lines = new Map<string, Line>();
+  /** What each provider took by itself when it ran its first model here; it keeps that. */
+  readonly #providerBytes = new Map<string, number>();
   /** Releases under way. */
   readonly #leaving = new Set<Promise<void>>();
 
@@ -113,7 +115,8 @@ export class Slots {
     const loaded = [...this.#loaded.values()].map(({ slot, threads }) => {
       return { memoryMb: slot.manifest.budgets.memoryMb, threads };
     });
-    const capBytes = memoryCapBytes(this.#options.memoryMb, loaded);
+    const providers = [...this.#providerBytes.values()].reduce((sum, bytes) => sum + bytes, 0);
+    const capBytes = memoryCapBytes(this.#options.memoryMb, loaded, providers);
     if (isShort({ rssBytes, capBytes }, { freeBytes: freemem(), totalBytes: totalmem() })) this.#coolDown();
     return { rssBytes, ...(capBytes === undefined ? {} : { capBytes }) };
   }
@@ -140,7 +143,10 @@ export class Slots {
     // As many as the version that serves has needed, so that taking over from it under load is no step back.
     const atFirst = this.#lines.get(model)?.serving?.threads ?? 1;
     try {
-      this.#loaded.set(manifestDigest, await LoadedSlot.load(slot, this.#options, atFirst));
+      const loaded = await LoadedSlot.load(slot, this.#options, atFirst);
+      this.#loaded.set(manifestDigest, loaded);
+      const { actual } = loaded.running;
+      if (!this.#providerBytes.has(actual)) this.#providerBytes.set(actual, loaded.providerBytes);
       this.#options.log.info("runner.version.loaded", { model, version, provider, threads });
     } finally {
       this.#loading.delete(manifestDigest);

@@ -128,7 +128,7 @@ function spoolText({ spool }: Reported, style: View["style"]): Cell {
 }
 
 function committedText({ version, release, variant, provider, threads }: NonNullable<Model["committed"]>): string {
-  return `${version} (release ${release}), ${variant} on ${provider} with ${threads} threads`;
+  return `${version} (release ${release}), ${variant} on ${provider} with ${counted(threads, "thread")}`;
 }
 
 function runningText({ requested, actual, reason }: NonNullable<Model["running"]>, style: View["style"]): Cell {

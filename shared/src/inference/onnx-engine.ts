@@ -1,5 +1,6 @@
-import { MusterError, messageOf, type Problem } from "../errors.js";
+import { MusterError, type Problem } from "../errors.js";
 import { DataType, fits, type TensorSpec, type Tensors } from "../model/tensors.js";
+import { engineWords } from "./engine-words.js";
 import { type NamedTensor, type TensorData, tensorDataOver } from "./named-tensor.js";
 import { type NodePlacement, ProfileFolder } from "./node-placement.js";
 import { type InferenceSession, ort } from "./onnxruntime.js";
@@ -47,9 +48,13 @@ export class OnnxSession {
       return new OnnxSession(session, profile);
     } catch (cause) {
       await profile?.remove();
-      throw new MusterError("engine/failed", `ONNX Runtime cannot load the model on ${provider}: ${messageOf(cause)}`, {
-        cause,
-      });
+      throw new MusterError(
+        "engine/failed",
+        `ONNX Runtime cannot load the model on ${provider}: ${engineWords(cause)}`,
+        {
+          cause,
+        },
+      );
     }
   }
 
@@ -74,7 +79,7 @@ export class OnnxSession {
       const results = await this.#session.run(feeds, outputs);
       return outputs.map((name) => toNamed(name, results[name]));
     } catch (cause) {
-      throw new MusterError("engine/failed", `ONNX Runtime failed to run the model: ${messageOf(cause)}`, { cause });
+      throw new MusterError("engine/failed", `ONNX Runtime failed to run the model: ${engineWords(cause)}`, { cause });
     }
   }
 

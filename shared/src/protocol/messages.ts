@@ -84,6 +84,8 @@ export const TriedCandidate = z.object({
   p95Ms: z.number().optional(),
   /** Resident memory of the process that ran it. */
   rssBytes: z.int().optional(),
+  /** What of it the provider takes whatever model it runs; absent for the processor. */
+  providerBytes: z.int().optional(),
   /** Nodes of the model per provider, where some may run elsewhere than was asked. */
   nodes: z.record(z.string(), z.int()).optional(),
   /** Why it is not the way to run the version; absent when it is correct. */
