@@ -8,12 +8,14 @@ export interface LaneLook {
 }
 
 /** A rate is measured over at least so many frames, and so long; when nothing has come for too long, anew. */
-const measured = { frames: 4, ms: 500, gapMs: 30_000 };
+const measured = { frames: 3, ms: 500, gapMs: 30_000 };
 /** A transfer that will be over in this time is not worth another try. */
 const worthMs = 8000;
 const shortMs = 2000;
 /** More lanes are kept when they bring so much more; fewer, when they bring nearly as much. */
 const kept = { more: 1.25, fewer: 0.9 };
+/** So often a rate is measured that says no to more lanes, or yes to fewer: what is still on its way blurs the first ones. */
+const looks = 3;
 /** New connections begin slowly: at least so long nothing is measured. */
 const settleMs = 300;
 /** Lanes that are not open after so long will not be. */
@@ -30,6 +32,8 @@ interface Trial {
   readonly beganMs: number;
   /** From when on its rate is measured; undefined while lanes are not open. */
   settledMs: number | undefined;
+  /** Rates that were measured. */
+  seen: number;
 }
 
 /**
@@ -55,7 +59,7 @@ export class LaneClimb {
 
   /** `most` lanes; with 0, never one. */
   constructor(most: number) {
-    this.#levels = [...new Set([0, Math.min(3, most), most])];
+    this.#levels = [...new Set([0, Math.min(4, most), most])];
   }
 
   /** A chunk has come. */
@@ -111,7 +115,7 @@ export class LaneClimb {
     const step = this.#upNext || fell ? 1 : -1;
     const next = this.#levels[this.#level + step] === undefined ? this.#level - step : this.#level + step;
     if (this.#levels[next] === undefined) return;
-    this.#trial = { from: this.#level, before, beganMs: nowMs, settledMs: undefined };
+    this.#trial = { from: this.#level, before, beganMs: nowMs, settledMs: undefined, seen: 0 };
     this.#level = next;
     this.#forget();
   }
@@ -128,6 +132,11 @@ export class LaneClimb {
     const vain = up && open === 0 && late;
     if (this.#rate === undefined && !vain) return;
     const good = !vain && (this.#rate ?? 0) >= trial.before * (up ? kept.more : kept.fewer);
+    trial.seen += 1;
+    if (good !== up && !vain && trial.seen < looks) {
+      this.#forget();
+      return;
+    }
     this.#end(nowMs, good ? this.#level : trial.from);
   }
 

@@ -55,7 +55,7 @@ test("a link that loses packets is used by lanes, and a transfer goes on when on
     await agent.start();
     const { presentBytes } = await agent.program.waitFor("transfer.resumed", 30_000);
     assert.ok(sentBytes - Number(presentBytes) <= windowBytes, `${sentBytes} bytes sent, ${presentBytes} there`);
-    await opened(agent, 3);
+    await opened(agent, 4);
   });
   const rollout = await ended(hub, id, aloneMs);
   assert.equal(rollout.state, "completed", rollout.reason);
