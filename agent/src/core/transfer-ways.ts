@@ -39,9 +39,10 @@ export class TransferWays {
     for (const way of ways) {
       const window = this.#window(way);
       const askedBytes = this.#all.reduce((sum, { askedBytes }) => sum + askedBytes, 0);
-      if (askedBytes >= windowLimits.maxBytes) return undefined;
+      const alone = window.askedBytes === askedBytes;
+      const roomBytes = way === 0 && alone ? undefined : windowLimits.maxBytes - askedBytes;
       // Lanes are never alone; they know the round trip that the device's own connection had when it was.
-      const ask = window.ask(nowMs, way > 0 || window.askedBytes === askedBytes);
+      const ask = window.ask(nowMs, way > 0 || alone, roomBytes);
       if (ask !== undefined) return { way, ...ask };
     }
     return undefined;

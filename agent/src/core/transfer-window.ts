@@ -81,12 +81,18 @@ export class TransferWindow {
 
   /**
    * The next request, once there is room for it; undefined when it is too early or all is asked for. `alone` says that
-   * nothing is on its way by other ways, which would make this one seem longer than it is.
+   * nothing is on its way by other ways, which would make this one seem longer than it is; they leave room for `roomBytes`.
    */
-  ask(nowMs: number, alone = true): { request: number; ranges: Range[] } | undefined {
+  ask(
+    nowMs: number,
+    alone = true,
+    roomBytes = Number.POSITIVE_INFINITY,
+  ): { request: number; ranges: Range[] } | undefined {
     const empty = this.#asked.size === 0;
     let inFlight = this.#inFlight(nowMs);
-    if (this.#waiting.length === 0 || inFlight > this.#low) return undefined;
+    let left = roomBytes;
+    const [first] = this.#waiting;
+    if (first === undefined || first.length > left || inFlight > this.#low) return undefined;
     const sounds = alone && nowMs >= this.#soundAtMs;
     if (sounds && !empty) return undefined;
     this.#request += 1;
@@ -94,12 +100,13 @@ export class TransferWindow {
     while (this.#waiting[0] !== undefined && ranges.length < maxRangesPerRequest) {
       const [next] = this.#waiting;
       const needed = inFlight <= this.#low || (sounds && ranges.length < 2);
-      if (!needed && inFlight + next.length > this.#high) break;
+      if (next.length > left || (!needed && inFlight + next.length > this.#high)) break;
       this.#waiting.shift();
       ranges.push(next);
       this.#asked.set(next.offset, { ...next, askedMs: nowMs, request: this.#request });
       this.#askedBytes += next.length;
       inFlight += next.length;
+      left -= next.length;
     }
     if (empty && alone) this.#sound(ranges.length, nowMs);
     else if (empty) this.#link.pause();
