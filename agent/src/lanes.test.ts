@@ -33,21 +33,21 @@ function lossyLine(t: TestContext, { refuse = false, most = 10 } = {}) {
   t.after(() => lanes.close());
   const got: string[] = [];
   const lost: number[] = [];
-  let leftBytes = 1e9;
+  let paused = false;
   const listen = () =>
     lanes.listen(7, {
       onFrame: ({ bytes }) => got.push(String(bytes.subarray(0, 10))),
       onReply: nothing,
       onConnection: nothing,
       onLaneLost: (lane) => lost.push(lane),
-      leftBytes: () => leftBytes,
+      leftBytes: () => 1e9,
     });
   const frame = (text: string) =>
     encodeFrame({ transfer: 7, request: 1, offset: 0, bytes: Buffer.concat([Buffer.from(text), Buffer.alloc(chunk)]) });
   /** So many seconds in which every connection carries three frames a second. */
   const run = async (seconds: number) => {
     for (let at = 0; at < seconds * 10; at += 1) {
-      if (at % 3 === 0) {
+      if (at % 3 === 0 && !paused) {
         if (open.size === 0) line.give({ transfer: 7, request: 1, offset: 0, bytes: Buffer.alloc(chunk) });
         for (const { onFrame } of open.values()) onFrame(frame("on a lane "));
       }
@@ -55,18 +55,10 @@ function lossyLine(t: TestContext, { refuse = false, most = 10 } = {}) {
       for (let turn = 0; turn < 3; turn += 1) await new Promise(setImmediate);
     }
   };
-  return {
-    lanes,
-    line,
-    open,
-    run,
-    listen,
-    got,
-    lost,
-    frame,
-    connects: () => connects,
-    left: (b: number) => (leftBytes = b),
+  const pause = (on: boolean) => {
+    paused = on;
   };
+  return { lanes, line, open, run, listen, got, lost, pause, connects: () => connects };
 }
 
 function nothing(): void {
@@ -124,6 +116,20 @@ test("lanes that a hub refuses are given up after a few connects, and the transf
   assert.deepEqual(lanes.ways, [0]);
   assert.ok(connects() > 0 && connects() < 40, `${connects()} connects in a minute`);
   assert.ok(got.length > 150);
+});
+
+test("while a transfer waits for its hours there are no lanes, and when it goes on there are again", async (t) => {
+  const { lanes, line, open, run, listen, pause } = lossyLine(t);
+  lanes.allow(16);
+  listen();
+  await run(15);
+  pause(true);
+  await run(70);
+  assert.deepEqual([[...open.keys()], lanes.ways], [[], [0]]);
+  pause(false);
+  line.give({ transfer: 7, request: 1, offset: 0, bytes: Buffer.alloc(chunk) });
+  await run(1);
+  assert.equal(open.size, 10);
 });
 
 test("lanes end with the device's own connection, and are looked for anew on the next one", async (t) => {

@@ -34,6 +34,8 @@ const lookMs = 200;
 const drainMs = 5000;
 /** Lanes stay open so long after a transfer: often another follows. */
 const idleMs = 3000;
+/** Without a chunk for so long, lanes are closed until there is one again. */
+const quietMs = 60_000;
 const reopen = { baseMs: 2000, capMs: 60_000 };
 
 /**
@@ -51,6 +53,8 @@ export class Lanes implements ChunkLink {
   #allowed = 0;
   #wanted = 0;
   #idleSinceMs = 0;
+  /** When the last chunk came. */
+  #frameMs = 0;
   #watching: Promise<void> | undefined;
 
   constructor(deps: LanesDeps) {
@@ -62,9 +66,7 @@ export class Lanes implements ChunkLink {
   }
 
   get ways(): readonly number[] {
-    const open = [...this.#lanes].flatMap(([lane, { open, closesMs }]) =>
-      open && closesMs === undefined ? [lane] : [],
-    );
+    const open = [...this.#lanes].flatMap(([number, lane]) => (isUsed(lane) ? [number] : []));
     return open.length === 0 ? this.#deps.main().ways : open;
   }
 
@@ -127,10 +129,12 @@ export class Lanes implements ChunkLink {
   }
 
   #look(nowMs: number): void {
-    const open = [...this.#lanes.values()].filter((lane) => lane.open && lane.closesMs === undefined).length;
+    const open = [...this.#lanes.values()].filter(isUsed).length;
     const leftBytes = [...this.#listeners.values()].reduce((sum, listener) => sum + listener.leftBytes(), 0);
     const before = this.#wanted;
-    this.#wanted = this.#deps.main().connected ? this.#climb.look({ nowMs, leftBytes, open }) : 0;
+    // A transfer may wait for its hours or for tomorrow's bytes.
+    const flows = this.#deps.main().connected && nowMs - this.#frameMs < quietMs;
+    this.#wanted = flows ? this.#climb.look({ nowMs, leftBytes, open }) : 0;
     if (this.#wanted !== before) this.#deps.log.info("transfer.lanes", { lanes: this.#wanted, before });
     for (const [number, lane] of this.#lanes) {
       lane.closesMs = number <= this.#wanted ? undefined : (lane.closesMs ?? nowMs + drainMs);
@@ -175,7 +179,8 @@ export class Lanes implements ChunkLink {
   }
 
   #onFrame(frame: ChunkFrame): void {
-    this.#climb.arrived(frame.bytes.length, this.#deps.clock.steady());
+    this.#frameMs = this.#deps.clock.steady();
+    this.#climb.arrived(frame.bytes.length, this.#frameMs);
     this.#listeners.get(frame.transfer)?.onFrame(frame);
   }
 
@@ -184,4 +189,8 @@ export class Lanes implements ChunkLink {
     for (const { end } of this.#lanes.values()) end.abort();
     this.#climb.reset();
   }
+}
+
+function isUsed({ open, closesMs, end }: Lane): boolean {
+  return open && closesMs === undefined && !end.signal.aborted;
 }
