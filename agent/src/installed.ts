@@ -33,12 +33,16 @@ function versionsOf({ committed, previous, candidate }: ModelState): [string, re
   return versions;
 }
 
-function blobsOfVariants({ variants, selfTest }: Manifest, names: readonly string[] | undefined): BlobRef[] {
+function blobsOfVariants(
+  { variants, selfTest, files = [] }: Manifest,
+  names: readonly string[] | undefined,
+): BlobRef[] {
   return [
     ...variants
       .filter(({ name }) => names === undefined || names.includes(name))
       .flatMap(({ artifact }) => [artifact, artifact.index]),
     ...selfTest.samples.map(({ input }) => input),
+    ...files,
   ];
 }
 
@@ -59,6 +63,13 @@ export function offered(
     ...(keys === undefined ? {} : { wrappedKeys: keys }),
     ...(hints === undefined ? {} : { hints }),
   };
+}
+
+/** The state in which what is wanted is what runs here already. */
+export function acknowledged(state: ModelState, { attempt, version, manifest }: Wanted, nowMs: number): ModelState {
+  const { committed } = state;
+  const known = committed === undefined ? state : { ...state, committed: { ...committed, attempt } };
+  return withFinished(known, { attempt, version, manifest: manifest.sha256, outcome: "committed", atMs: nowMs });
 }
 
 /** The state in which the candidate has become the committed version, and that one the way back. */

@@ -14,10 +14,13 @@ import {
   providerBytes,
   type Reading,
   rowsOf,
+  runFrames,
   runInputs,
+  type SpecOf,
   type StageTimes,
 } from "@muster/shared/inference";
 import { blame } from "./client-fault.js";
+import { scoresName } from "./engine-protocol.js";
 import { type Decryption, modelSource } from "./model-file.js";
 
 /** What an engine is made from. */
@@ -102,6 +105,15 @@ export class Engine {
     }
   }
 
+  /** Decodes a body and answers what it holds. Throws like {@link inputs}, and what decoding throws. */
+  async body(bytes: Uint8Array, contentType: string): Promise<EngineAnswer & { readonly list: boolean }> {
+    const startMs = performance.now();
+    const { inputs, list } = await this.#pipeline.decode(bytes, contentType);
+    const decodeMs = performance.now() - startMs;
+    const { rows, times } = await this.inputs(inputs);
+    return { rows, times: { ...times, preMs: times.preMs + decodeMs }, list };
+  }
+
   /** What {@link inputs} makes its rows of. Throws like it. */
   read(inputs: readonly DecodedInput[]): Promise<{ readings: Reading[]; times: StageTimes }> {
     return runInputs(this.#session, this.#pipeline, this.#manifest.tensors, inputs);
@@ -127,6 +139,22 @@ export class Engine {
     } catch (error) {
       throw blame(error, inputs, this.#manifest.tensors);
     }
+  }
+
+  /**
+   * Runs the whole frames of a piece of a stream. The outputs are the scores and the states, in memory of their own; the one
+   * row stands for the piece. Throws `engine/failed`, and `input/invalid` for a model that takes no streams.
+   */
+  async frames(
+    samples: Float32Array,
+    states: readonly NamedTensor[],
+  ): Promise<EngineAnswer & { readonly outputs: readonly NamedTensor[] }> {
+    // Another task says so itself.
+    const spec = this.#manifest as SpecOf<"audio-events">;
+    const { scores, states: after, times } = await runFrames(this.#session, spec, samples, states);
+    const rows: EngineRow[] = [{ answer: { events: [] }, features: {} }];
+    const made: NamedTensor = { name: scoresName, dtype: "float32", shape: [scores.length], data: scores };
+    return { rows, outputs: [made, ...after], times };
   }
 
   async close(): Promise<void> {

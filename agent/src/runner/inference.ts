@@ -1,7 +1,8 @@
 import { asMusterError, MusterError } from "@muster/shared";
-import type { Answer, NamedTensor } from "@muster/shared/inference";
+import { type Answer, floatsOf, type NamedTensor } from "@muster/shared/inference";
 import type { Priority } from "../core/line.js";
-import type { EngineResult } from "./engine-protocol.js";
+import { queueShare } from "../core/share.js";
+import { type EngineResult, scoresName } from "./engine-protocol.js";
 import type { LoadedSlot } from "./loaded-slot.js";
 import type { Shadows } from "./shadow.js";
 import type { Slots } from "./slots.js";
@@ -14,6 +15,8 @@ export interface InferenceDeps {
   readonly shadows: Shadows;
   /** Inputs that may wait per model. */
   readonly maxQueue: number;
+  /** Inputs that may wait for all models, each having an equal share. */
+  readonly maxQueued: number;
 }
 
 /** The answers to one body. */
@@ -58,8 +61,7 @@ export class Inference {
       const compare = this.#deps.shadows.take(to, bytes, contentType);
       let answers: Answer[] | undefined;
       try {
-        const decode = () => to.pipeline.decode(bytes, contentType);
-        const { result, list, decodedMs } = await to.lane.body(decode, ticket);
+        const { result, list, decodedMs } = await to.answer(bytes, contentType, ticket);
         const latencyMs = this.#fold(to, result, startMs, decodedMs);
         answers = result.rows.map(({ answer }) => answer);
         return { model, version, answers, list, latencyMs };
@@ -85,6 +87,25 @@ export class Inference {
     });
   }
 
+  /**
+   * Runs the whole frames of a piece of a stream; the bytes are handed over. Returns their scores, `[frames × labels]`, and
+   * the states that the next piece begins with. Throws like {@link input}.
+   */
+  async frames(
+    to: LoadedSlot,
+    samples: Float32Array<ArrayBuffer>,
+    states: readonly NamedTensor[],
+  ): Promise<{ scores: Float32Array; states: readonly NamedTensor[] }> {
+    const startMs = performance.now();
+    const ticket = new Ticket();
+    return this.#admitted(to, ticket, async () => {
+      const result = await to.lane.run({ kind: "frames", samples, states }, ticket);
+      this.#fold(to, result, startMs, startMs);
+      const { outputs = [] } = result;
+      return { scores: floatsOf(outputs, scoresName), states: outputs.filter(({ name }) => name !== scoresName) };
+    });
+  }
+
   /** Refuses what would not be taken now, so that its bytes need not be read. Throws `runner/overloaded`. */
   refuseWhenFull(to: LoadedSlot, priority: Priority): void {
     if (this.#isFull(to.slot.model) && to.lane.weakerThan(priority) === undefined) throw this.#full(to);
@@ -103,16 +124,19 @@ export class Inference {
   }
 
   #isFull(model: string): boolean {
-    return this.#queued(model) >= this.#deps.maxQueue;
+    return this.#queued(model) >= this.#limit();
+  }
+
+  /** Inputs that may wait for one model now. */
+  #limit(): number {
+    const { slots, maxQueue, maxQueued } = this.#deps;
+    return queueShare(maxQueue, maxQueued, slots.names().length);
   }
 
   #full(to: LoadedSlot): MusterError {
-    const { windows, maxQueue } = this.#deps;
-    windows.dropped(to);
-    return new MusterError(
-      "runner/overloaded",
-      `${maxQueue} inputs wait for ${to.slot.model} already; try again later`,
-    );
+    this.#deps.windows.dropped(to);
+    const message = `${this.#limit()} inputs wait for ${to.slot.model} already; try again later`;
+    return new MusterError("runner/overloaded", message);
   }
 
   async #counted<T>(to: LoadedSlot, work: () => Promise<T>): Promise<T> {

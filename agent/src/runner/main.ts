@@ -7,6 +7,7 @@ import { MusterError } from "@muster/shared";
 import { installedProviders, runtimeBuild, runtimeVersion } from "@muster/shared/inference";
 import { systemClock } from "@muster/shared/node";
 import type { BrokerConnector, HttpCaller } from "../ports.js";
+import { AudioStream } from "./audio-stream.js";
 import { Buffers } from "./buffers.js";
 import { Feeds } from "./feeds.js";
 import { metricsRoute } from "./http/metrics.js";
@@ -49,15 +50,25 @@ class Parts {
 
   constructor(settings: RunnerSettings) {
     this.#settings = settings;
-    const { workers, batch, memoryMb, runLimitMs, stateDir } = settings;
+    const { workers, maxWorkers, batch, batchLimit, memoryMb, runLimitMs, stateDir, maxQueue, maxQueued } = settings;
     this.slots = new Slots({
-      ...{ workers, batch, buffers: this.#buffers, memoryMb, runLimitMs, log, onHang: tellHang },
+      ...{
+        workers,
+        maxWorkers,
+        batch,
+        batchLimit,
+        buffers: this.#buffers,
+        memoryMb,
+        runLimitMs,
+        log,
+        onHang: tellHang,
+      },
       marks: new WorkMarks(marksPath(stateDir)),
       spares: new SpareThreads(workers),
     });
     const { slots, windows } = this;
     this.shadows = new Shadows({ slots, windows, random: Math.random });
-    this.#inference = new Inference({ slots, windows, shadows: this.shadows, maxQueue: settings.maxQueue });
+    this.#inference = new Inference({ slots, windows, shadows: this.shadows, maxQueue, maxQueued });
   }
 
   /** Throws `port/in-use`, `config/invalid`. */
@@ -68,13 +79,15 @@ class Parts {
     const traffic = new Traffic();
     const models = modelRoutes({ slots, inference, version });
     const routes = [...models, metricsRoute({ slots, windows, traffic }), openApiRoute(version)];
-    this.server = await serveHttp({ routes, traffic, buffers: this.#buffers, log }, this.#settings.serving);
+    const deps = { routes, traffic, buffers: this.#buffers, clock: systemClock, log };
+    this.server = await serveHttp(deps, this.#settings.serving);
     this.feeds = await Feeds.start({
       settings: this.#settings,
       answerer: {
         state: (model) => inference.state(model),
         answer: async (model, bytes, contentType) => inference.input(slots.serving(model), bytes, contentType),
       },
+      openStream: (model, everyPiece) => new AudioStream({ slots, inference }, model, everyPiece),
       ...{ outside: { call: callHttp, connect: connectBroker, env: process.env }, clock: systemClock, log },
     });
   }
@@ -114,6 +127,7 @@ class Parts {
       ...(server === undefined ? {} : { url: server.url }),
       providers: installedProviders(),
       models: slots.status(),
+      usage: { ...slots.usage(process.memoryUsage.rss()), maxQueued: this.#settings.maxQueued },
       ...(feeds?.status() ?? { sources: [], sinks: [] }),
     };
   }

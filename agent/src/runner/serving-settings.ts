@@ -1,7 +1,7 @@
 import { isIP } from "node:net";
 import { z } from "zod";
 
-/** How and to whom the runner serves. Files are read by the runner when it starts. */
+/** How and to whom the runner serves. Files are read by the runner, again and again. */
 export const ServingSettings = z.object({
   host: z.string(),
   /** 0 takes any free port. */
@@ -56,10 +56,15 @@ export const servingKeys = {
     .default(64_000_000),
   /** Inputs that may wait per model. */
   maxQueue: z.int().min(1).max(10_000).default(64),
+  /** Inputs that may wait for all models together, each model having an equal share; 0 for four times `maxQueue`. */
+  maxQueued: z.int().min(0).max(100_000).default(0),
   /** Inputs that share a run at most, for models whose batch dimension is free. */
   maxBatch: z.int().min(1).max(64).default(8),
   /** How long an input may wait for others to share its run with, although a thread is free. */
   batchDelayMs: z.number().min(0).max(1000).default(0),
+  /** What a version may ask for in its bundle instead of these two; what asks for more gets this. */
+  maxModelBatch: z.int().min(1).max(256).default(64),
+  maxModelBatchDelayMs: z.number().min(0).max(1000).default(100),
 };
 
 type ServingConfig = z.infer<z.ZodObject<typeof servingKeys>>;
@@ -82,7 +87,15 @@ export function servingProblems(config: ServingConfig): { readonly path: string[
   return problems;
 }
 
-/** The same, as the runner takes it. */
+/** When inputs share a run, as the runner takes it. */
+export function batchSettings(config: ServingConfig) {
+  return {
+    batch: { maxRows: config.maxBatch, maxDelayMs: config.batchDelayMs },
+    batchLimit: { maxRows: config.maxModelBatch, maxDelayMs: config.maxModelBatchDelayMs },
+  };
+}
+
+/** What is served to whom, as the runner takes it. */
 export function servingSettings(config: ServingConfig): ServingSettings {
   const { inferenceSocket: socket, inferenceTls: tls, inferenceTokenFile: tokenFile } = config;
   const { maxConnections, maxBodyBytes, maxBodiesBytes } = config;

@@ -1,3 +1,5 @@
+import { MusterError } from "../errors.js";
+import { labelFileOf, lacksLabels } from "../model/label-file.js";
 import type { DecodedBody } from "./decoded-input.js";
 import { baselineOf } from "./features.js";
 import { audioInput } from "./inputs/audio-input.js";
@@ -17,8 +19,9 @@ import type { InputSide, OutputSide, Pipeline, PipelineSpec } from "./pipeline.j
 
 /** The pipeline that a manifest or bundle declares. */
 export function pipelineOf(spec: PipelineSpec): Pipeline {
+  if (lacksLabels(spec)) throw new MusterError("internal", `the labels in ${labelFileOf(spec)} were not read`);
   const side = inputSide(spec);
-  const { accepts, states } = side;
+  const { accepts, states, decodesInPlace } = side;
   const output = outputSide(spec, side);
   const kinds = { ...side.featureKinds, ...output.featureKinds };
   // A client's own tensors may come to any model; then nothing is known of what they were made of.
@@ -26,6 +29,7 @@ export function pipelineOf(spec: PipelineSpec): Pipeline {
   return {
     accepts,
     states,
+    decodesInPlace,
     decode: (bytes, contentType) => side.decode(bytes, contentType),
     toRuns: (input) => side.toRuns(input),
     blank: () => side.blank(),

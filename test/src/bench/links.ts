@@ -6,10 +6,11 @@ import { join } from "node:path";
 import { performance } from "node:perf_hooks";
 import { fileURLToPath } from "node:url";
 import { systemClock } from "@muster/shared/node";
+import { overHttps } from "./getting.js";
 import { median } from "./measure.js";
 import { ShapedLink } from "./shaped-link.js";
 import { type Device, newDevice } from "./transfer-device.js";
-import { overHttps, type Place, prepare } from "./transfers.js";
+import { type Place, prepare } from "./transfers.js";
 
 /** HTTPS over a link that loses packets is as slow from the first second on, and gets a smaller file. */
 const links = [
@@ -66,8 +67,8 @@ async function benchLink(shape: (typeof links)[number], place: Place, plainPlace
     for (let round = 0; round < rounds; round += 1) {
       const device = await newDevice(place, mqtt, "bench", `round-${round}`);
       await besides(device, controls.idle, () => systemClock.sleep(20 * controlPauseMs));
-      const plainMs = await besides(device, controls.https, () => overHttps(plainPlace, https, round));
-      shares.https.push(shareOf(shape.plainMb, plainMs));
+      const download = await overHttps(plainPlace).begin(https, round);
+      shares.https.push(shareOf(shape.plainMb, await besides(device, controls.https, () => download.fetch())));
       shares.ours.push(shareOf(shape.sizeMb, await besides(device, controls.ours, () => device.fetch())));
       await device.close();
     }

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { AgentConfig } from "@muster/agent";
-import { RunnerHost, servingSettings } from "@muster/agent/testing";
+import { batchSettings, RunnerHost, servingSettings } from "@muster/agent/testing";
 import { type Manifest, sha256 } from "@muster/shared";
 import { quiet } from "../bench/quiet.js";
 
@@ -22,9 +22,17 @@ export async function serveModel(
 ): Promise<ServedModel> {
   const stateDir = await mkdtemp(join(tmpdir(), "muster-bench-"));
   const full = AgentConfig.parse({ inferencePort: 0, ...config });
-  const batch = { maxRows: full.maxBatch, maxDelayMs: full.batchDelayMs };
   const watch = { memoryMb: full.runnerMemoryMb, runLimitMs: full.engineTimeoutMs };
-  const settings = { serving: servingSettings(full), maxQueue: full.maxQueue, workers, batch, stateDir, ...watch };
+  const queue = { maxQueue: full.maxQueue, maxQueued: full.maxQueue };
+  const settings = {
+    serving: servingSettings(full),
+    workers,
+    maxWorkers: workers,
+    ...queue,
+    ...batchSettings(full),
+    stateDir,
+    ...watch,
+  };
   const host = new RunnerHost({ settings: { ...settings, sources: [], sinks: [] }, log: quiet });
   await host.start();
   const { model, version, variants } = manifest;

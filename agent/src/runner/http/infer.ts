@@ -7,6 +7,7 @@ import { inferResponse } from "../oip/infer-response.js";
 import type { Body } from "./body.js";
 import type { Exchange } from "./exchange.js";
 import { parseJson } from "./json-body.js";
+import { maskReply, wantedMask } from "./mask-reply.js";
 import { errorBody, jsonReply, jsonTextReply, type Reply } from "./reply.js";
 
 /** Types that say nothing of what the bytes are; the bytes themselves do. */
@@ -29,9 +30,18 @@ export async function infer(exchange: Exchange, inference: Inference, inService:
   const headerLength = request.headers["inference-header-content-length"];
   if (headerLength !== undefined) return answerTensors(exchange, inference, to, body, lengthOf(headerLength));
   if (mediaType !== "application/json") return answerInput(exchange, inference, to, body);
+  const takesJson = to.pipeline.accepts.includes("application/json");
+  // A request of the protocol is no list, and a large list is not read here.
+  if (takesJson && isList(body.whole())) return answerInput(exchange, inference, to, body);
   const json = parseJson(body.whole());
-  const isOurs = to.pipeline.accepts.includes("application/json") && !isInferRequest(json);
-  return isOurs ? answerInput(exchange, inference, to, body) : answerTensors(exchange, inference, to, body, json);
+  return takesJson && !isInferRequest(json)
+    ? answerInput(exchange, inference, to, body)
+    : answerTensors(exchange, inference, to, body, json);
+}
+
+/** Whether JSON begins as a list does. */
+function isList(bytes: Buffer): boolean {
+  return /^\s*\[/.test(bytes.toString("latin1", 0, 100));
 }
 
 /** Before the body is read: what cannot be taken need not come. Throws `request/unsupported-type`. */
@@ -50,7 +60,9 @@ function refuseType({ mediaType, request }: Exchange, to: LoadedSlot): void {
 async function answerInput(exchange: Exchange, inference: Inference, to: LoadedSlot, body: Body): Promise<Reply> {
   const type = untold.includes(exchange.mediaType) ? "" : (exchange.request.headers["content-type"] ?? "");
   const ticket = exchange.ticket(exchange.wishes());
-  return jsonReply(200, plainAnswer(await inference.input(to, body.whole(), type, ticket)));
+  const answers = await inference.input(to, body.whole(), type, ticket);
+  const mask = wantedMask(exchange.request.headers.accept, answers);
+  return mask === undefined ? jsonReply(200, plainAnswer(answers)) : maskReply(mask, answers);
 }
 
 function plainAnswer({ model, version, answers, list, latencyMs }: InputAnswers) {
