@@ -247,6 +247,8 @@ export interface BrokerOptions {
   readonly onOpen?: (session: BrokerSession) => void;
   /** Ends the connection with a good-bye, or gives up the attempt. */
   readonly signal: AbortSignal;
+  /** Whether there is no good-bye: one that is dead would be waited for. */
+  readonly abrupt?: boolean;
 }
 
 /** For a message that takes time; both begin when it arrives. */

@@ -15,7 +15,8 @@ export function mqttLanes(
     try {
       const { mqttUrl: url, ca, certificate, privateKey } = await credentials();
       const session = await connectBroker({
-        ...{ url, ca, certificate, privateKey, clientId, clean: true, keepaliveSeconds, signal, onOpen },
+        ...{ url, ca, certificate, privateKey, clientId, keepaliveSeconds, signal, onOpen },
+        ...{ clean: true, abrupt: true },
         subscribe: { [downTopic(clientId, "chunk")]: 0 },
         onMessage: (_topic, payload) => {
           onFrame(payload);
