@@ -5,6 +5,7 @@ import {
   type DecodedInput,
   type FeatureValues,
   hasFreeBatch,
+  KeptMemory,
   type NamedTensor,
   type NodePlacement,
   OnnxSession,
@@ -51,6 +52,7 @@ export class Engine {
   readonly #session: OnnxSession;
   readonly #manifest: Manifest;
   readonly #pipeline: Pipeline;
+  readonly #memory = new KeptMemory();
   #placement: NodePlacement | undefined;
 
   private constructor(session: OnnxSession, manifest: Manifest) {
@@ -98,7 +100,7 @@ export class Engine {
 
   /** What {@link inputs} makes its rows of. Throws like it. */
   read(inputs: readonly DecodedInput[]): Promise<{ readings: Reading[]; times: StageTimes }> {
-    return runInputs(this.#session, this.#pipeline, this.#manifest.tensors, inputs);
+    return runInputs(this.#session, this.#pipeline, this.#manifest.tensors, inputs, this.#memory);
   }
 
   /**
