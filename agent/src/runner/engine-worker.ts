@@ -46,7 +46,8 @@ port.on("message", (message: ToEngine) => desk.take(message));
 async function answer(engine: Engine, jobs: readonly EngineJob[]): Promise<void> {
   const outcomes = await outcomesOf(engine, jobs);
   const outputs = outcomes.flatMap((outcome) => ("result" in outcome ? (outcome.result.outputs ?? []) : []));
-  const spent = jobs.flatMap(bytesOfJob);
+  // Pictures come in memory that is made for each of them.
+  const spent = jobs.flatMap((job) => (job.kind === "tensors" ? bytesOfJob(job) : []));
   say({ kind: "outcomes", outcomes, spent }, [...bytesOfTensors(outputs), ...spent]);
 }
 

@@ -6,6 +6,7 @@ import type { Buffers } from "./buffers.js";
 import { EnginePool } from "./engine-pool.js";
 import { Lane } from "./lane.js";
 import { decryptionOf, verifyModelFile } from "./model-file.js";
+import { KnownRequests } from "./oip/known-requests.js";
 import type { RunnerStatus, Slot } from "./protocol.js";
 import type { SpareThreads } from "./spare-threads.js";
 import type { WorkMarks } from "./work-marks.js";
@@ -42,6 +43,8 @@ export class LoadedSlot {
   readonly pipeline: Pipeline;
   /** The way of inputs to the engines, for work that was admitted. */
   readonly lane: Lane;
+  /** What its clients ask again and again. */
+  readonly requests: KnownRequests;
   readonly #pool: EnginePool;
   /** Whoever waits until no input is left. */
   readonly #drained: (() => void)[] = [];
@@ -53,6 +56,7 @@ export class LoadedSlot {
     this.running = running;
     this.pipeline = pipelineOf(slot.manifest);
     this.lane = lane;
+    this.requests = new KnownRequests(slot.manifest);
     this.#pool = pool;
   }
 
