@@ -6,6 +6,7 @@ import { bytesOfTensors } from "@muster/shared/inference";
 import { Engine, type EngineSpec } from "./engine.js";
 import { runBatch } from "./engine-batch.js";
 import { bytesOfJob, type EngineJob, type EngineOutcome, type FromEngine, type ToEngine } from "./engine-protocol.js";
+import { stepAside } from "./step-aside.js";
 import { toWire } from "./wire-error.js";
 
 const port = parentPort;
@@ -25,7 +26,7 @@ class Desk {
 
   async #open(spec: EngineSpec): Promise<void> {
     try {
-      const engine = await Engine.open(spec);
+      const engine = await (spec.aside === true ? stepAside(() => Engine.open(spec)) : Engine.open(spec));
       this.#engine = engine;
       say({ kind: "ready", ...(engine.placement === undefined ? {} : { placement: engine.placement }) });
     } catch (error) {

@@ -29,6 +29,8 @@ export interface EngineSpec {
   readonly threads: number;
   /** Where a provider may keep what took it long to make. */
   readonly cacheDir?: string | undefined;
+  /** Something serves meanwhile, and goes before the loading. */
+  readonly aside?: boolean;
   readonly manifest: Manifest;
 }
 

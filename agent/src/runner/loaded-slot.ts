@@ -63,14 +63,19 @@ export class LoadedSlot {
   /**
    * Verifies the model file, loads it in so many threads and warms it up; more threads come when inputs wait. What does
    * not load on its provider any more, after an update of a driver for example, is loaded on the processor: slow answers
-   * are better than none, and {@link running} says so. Throws `artifact/…`, `engine/failed`.
+   * are better than none, and {@link running} says so. With `aside` the loading goes behind all else that this process does.
+   * Throws `artifact/…`, `engine/failed`.
    */
-  static async load(slot: Slot, options: SlotOptions, atFirst = 1): Promise<LoadedSlot> {
+  static async load(
+    slot: Slot,
+    options: SlotOptions,
+    { atFirst = 1, aside = false }: { readonly atFirst?: number; readonly aside?: boolean } = {},
+  ): Promise<LoadedSlot> {
     const { workers, batch, buffers, log, marks, spares, runLimitMs, onHang } = options;
     await verifyModelFile(slot.modelPath, slot.artifact);
     const { modelPath, provider, threads, cacheDir } = slot;
     const decryption = decryptionOf(slot.manifest, slot.artifact, slot.key);
-    const spec = { modelPath, decryption, provider, threads, cacheDir, manifest: slot.manifest };
+    const spec = { modelPath, decryption, provider, threads, cacheDir, aside, manifest: slot.manifest };
     const watch = () => ({ mark: marks.of(slot.manifestDigest), runLimitMs, spares, onHang: () => onHang(slot) });
     let lane: Lane | undefined;
     // In a task of its own, because a version that is given up frees one input after the other.

@@ -139,8 +139,9 @@ export class Slots {
     const { model, version, manifestDigest, provider, threads } = slot;
     // As many as the version that serves has needed, so that taking over from it under load is no step back.
     const atFirst = this.#lines.get(model)?.serving?.threads ?? 1;
+    const how = { atFirst, aside: this.names().length > 0 };
     try {
-      this.#loaded.set(manifestDigest, await LoadedSlot.load(slot, this.#options, atFirst));
+      this.#loaded.set(manifestDigest, await LoadedSlot.load(slot, this.#options, how));
       this.#options.log.info("runner.version.loaded", { model, version, provider, threads });
     } finally {
       this.#loading.delete(manifestDigest);
