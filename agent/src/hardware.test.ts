@@ -1,16 +1,25 @@
 import assert from "node:assert/strict";
+import { chmod } from "node:fs/promises";
 import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { Hardware } from "@muster/shared";
+import { nvidiaMemory } from "./facts/nvidia.js";
 import { readHardware } from "./hardware.js";
 import { boardFiles, boardRoot } from "./testing/board-files.js";
 
 const runtime = { providers: ["cpu"], onnxruntime: { version: "1.30.0", build: "abc" } };
 
-async function replay(t: TestContext, board: keyof typeof boardFiles, arch: string, cores: number): Promise<Hardware> {
+async function replay(
+  t: TestContext,
+  board: keyof typeof boardFiles,
+  arch: string,
+  cores: number,
+  gpuMemory: () => Promise<number[]> = async () => [],
+): Promise<Hardware> {
   const root = await boardRoot(t, boardFiles[board]);
   const machine = { platform: "linux", arch, cores };
-  const hardware = await readHardware({ dataDir: tmpdir(), runtime, root, machine });
+  const hardware = await readHardware({ dataDir: tmpdir(), runtime, root, machine, gpuMemory });
   return Hardware.parse(hardware);
 }
 
@@ -66,6 +75,19 @@ test("of a laptop the threads of a core count once, and its slow cores are a clu
   ]);
   assert.deepEqual(laptop.accelerators, ["Intel NPU"]);
   assert.deepEqual(laptop.throttling, ["the processor was too hot 17 times since the start"]);
+});
+
+test("the memory of an NVIDIA GPU is what the driver's tool says, and nothing where it fails", async (t) => {
+  const folder = await boardRoot(t, { "nvidia-smi": "#!/bin/sh\necho 4096\n", broken: "#!/bin/sh\necho N/A\n" });
+  const tool = (name: string) => join(folder, name);
+  for (const name of ["nvidia-smi", "broken"]) await chmod(tool(name), 0o755);
+  const gpus = async (name: string) => {
+    const laptop = await replay(t, "x86-laptop", "x64", 8, () => nvidiaMemory(tool(name)));
+    return laptop.gpus?.map(({ memoryBytes }) => memoryBytes);
+  };
+  assert.deepEqual(await gpus("nvidia-smi"), [4096 * 1024 * 1024, undefined]);
+  assert.deepEqual(await gpus("broken"), [undefined, undefined]);
+  assert.deepEqual(await gpus("absent"), [undefined, undefined]);
 });
 
 test("in a container the memory is what the container may use", async (t) => {

@@ -1,3 +1,4 @@
+import { readdirSync } from "node:fs";
 import { getPriority, setPriority } from "node:os";
 import type { Log } from "@muster/shared";
 
@@ -11,8 +12,14 @@ const last = 19;
  */
 export function stepBack(log: Log): void {
   try {
-    setPriority(Math.min(last, getPriority() + steps));
+    const priority = Math.min(last, getPriority() + steps);
+    for (const thread of threads()) setPriority(thread, priority);
   } catch (error) {
     log.warn("agent.priority.unchanged", { error });
   }
+}
+
+/** On Linux a priority is a thread's own, and those that write files and collect garbage have begun already. */
+function threads(): number[] {
+  return process.platform === "linux" ? readdirSync("/proc/self/task").map(Number) : [0];
 }

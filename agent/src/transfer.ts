@@ -14,10 +14,10 @@ import {
   TurnsOf,
 } from "@muster/shared";
 import type { Allowance } from "./allowance.js";
-import { applyDelta } from "./delta.js";
 import { isDiskFull } from "./faults.js";
 import type { BlobShelf, ChunkLink, PartialBlob } from "./ports.js";
 import { type Piece, Pull } from "./pull.js";
+import { type FetchedDelta, rebuildChunks } from "./rebuild.js";
 import { chunksOf, reuseChunks } from "./reuse.js";
 
 export interface TransferDeps {
@@ -93,15 +93,30 @@ export class Transfer {
     artifact: Artifact,
     signal: AbortSignal,
     onProgress: (progress: TransferProgress) => void,
-    { seeds = [], hint }: Shortcuts,
+    shortcuts: Shortcuts,
   ): Promise<void> {
-    const { shelf, maxArtifactBytes, log } = this.#deps;
+    const { maxArtifactBytes } = this.#deps;
     if (artifact.sizeBytes > maxArtifactBytes) {
       const sizes = `${formatBytes(artifact.sizeBytes)}, this device takes ${formatBytes(maxArtifactBytes)}`;
       throw new MusterError("artifact/too-large", `artifact has ${sizes}; raise maxArtifactBytes`);
     }
-    await this.fetchSmall(artifact.index, signal);
-    const chunks = decodeChunkIndex(await shelf.read(artifact.index.sha256), artifact.sizeBytes);
+    const index = await this.#index(artifact.index, signal);
+    try {
+      const chunks = decodeChunkIndex(index.bytes, artifact.sizeBytes);
+      await this.#fetchChunks(artifact, { chunks, kept: index.kept }, signal, onProgress, shortcuts);
+    } finally {
+      await index.kept;
+    }
+  }
+
+  async #fetchChunks(
+    artifact: Artifact,
+    { chunks, kept }: { readonly chunks: readonly Chunk[]; readonly kept: Promise<unknown> },
+    signal: AbortSignal,
+    onProgress: (progress: TransferProgress) => void,
+    { seeds = [], hint }: Shortcuts,
+  ): Promise<void> {
+    const { shelf, log } = this.#deps;
     const delta = await this.#delta(artifact, chunks, hint, seeds, signal, onProgress);
     const partial = await shelf.begin(artifact.sha256, artifact.sizeBytes, chunks);
     const progressOf = (left: readonly Chunk[]) => artifact.sizeBytes - bytesOf(left);
@@ -113,15 +128,15 @@ export class Transfer {
     const missing =
       delta === undefined
         ? reused
-        : await closing(partial, () => this.#rebuild(delta, chunks, reused, partial, signal));
+        : await closing(partial, () => rebuildChunks(delta, chunks, reused, { shelf, log, partial, signal }));
     const doneBefore = progressOf(missing);
-    const sentBytes = await this.#pull(artifact.sha256, missing, partial, signal, (doneBytes, paused) =>
+    const onDone = (doneBytes: number, paused?: string) =>
       onProgress({
         doneBytes: doneBefore + doneBytes,
         totalBytes: artifact.sizeBytes,
         ...(paused === undefined ? {} : { paused }),
-      }),
-    );
+      });
+    const sentBytes = await this.#pull(artifact.sha256, missing, partial, signal, onDone, kept);
     if (delta !== undefined) await shelf.remove(delta.blob);
     const fetchedBytes = sentBytes + (delta?.fetchedBytes ?? 0);
     const reusedBytes = bytesOf(holes) - bytesOf(reused);
@@ -135,6 +150,22 @@ export class Transfer {
 
   /** Fetches a manifest, an index or a sample, which is verified as a whole. Throws as {@link fetchArtifact}. */
   async fetchSmall(blob: BlobRef, signal: AbortSignal): Promise<void> {
+    await this.#fetchSmall(blob, signal, () => undefined);
+  }
+
+  /** The bytes of an index as soon as they are verified. What is `kept` settles when the disk has them as well. */
+  async #index(index: BlobRef, signal: AbortSignal): Promise<{ bytes: Buffer; kept: Promise<boolean> }> {
+    let known: (bytes: Buffer) => void = () => undefined;
+    const early = new Promise<Buffer>((resolve) => {
+      known = resolve;
+    });
+    const kept = this.#fetchSmall(index, signal, known);
+    const read = kept.then((fetched) => (fetched ? early : this.#deps.shelf.read(index.sha256)));
+    return { bytes: await Promise.race([early, read]), kept };
+  }
+
+  /** Resolves, when the blob is there for good, with whether it had to be fetched; hands its bytes on before that. */
+  async #fetchSmall(blob: BlobRef, signal: AbortSignal, onBytes: (bytes: Buffer) => void): Promise<boolean> {
     if (blob.sizeBytes > maxSmallBytes) {
       throw new MusterError(
         "artifact/too-large",
@@ -145,11 +176,13 @@ export class Transfer {
     for (let offset = 0; offset < blob.sizeBytes; offset += maxChunkBytes) {
       pieces.push({ offset, length: Math.min(maxChunkBytes, blob.sizeBytes - offset), sha256: undefined });
     }
+    let fetched = false;
     await this.#inTurn(blob.sha256, signal, async () => {
       for (let tries = 1; !(await this.#isThere(blob.sha256)); tries += 1) {
         try {
           const partial = await this.#deps.shelf.begin(blob.sha256, blob.sizeBytes, []);
-          await this.#pull(blob.sha256, pieces, partial, signal, () => undefined);
+          await this.#pull(blob.sha256, pieces, handingOn(partial, blob, onBytes), signal, () => undefined);
+          fetched = true;
         } catch (error) {
           const damaged = error instanceof MusterError && error.code === "artifact/digest-mismatch";
           if (!damaged || tries >= maxSmallTries) throw error;
@@ -157,6 +190,7 @@ export class Transfer {
         }
       }
     });
+    return fetched;
   }
 
   /** Two models may need the same blob at the same time, and it has one partial file: one fetch after the other. */
@@ -183,7 +217,7 @@ export class Transfer {
     seeds: readonly Artifact[],
     signal: AbortSignal,
     onProgress: (progress: TransferProgress) => void,
-  ): Promise<{ blob: string; base: string; targetBytes: number; fetchedBytes: number } | undefined> {
+  ): Promise<(FetchedDelta & { fetchedBytes: number }) | undefined> {
     const { shelf, log } = this.#deps;
     const known = new Set<string>();
     for (const { index, sizeBytes } of seeds) {
@@ -205,53 +239,38 @@ export class Transfer {
     return undefined;
   }
 
-  /** Writes the chunks that the delta makes as they should be; returns those still missing. */
-  async #rebuild(
-    delta: { blob: string; base: string; targetBytes: number },
-    chunks: readonly Chunk[],
-    missing: readonly Chunk[],
-    partial: PartialBlob,
-    signal: AbortSignal,
-  ): Promise<Chunk[]> {
-    const { shelf, log } = this.#deps;
-    const left = new Map(missing.map((chunk) => [chunk.offset, chunk]));
-    try {
-      let made = Buffer.alloc(0);
-      let at = 0;
-      for await (const { bytes } of applyDelta(shelf, delta.blob, delta)) {
-        signal.throwIfAborted();
-        made = Buffer.concat([made, bytes]);
-        for (let chunk = chunks[at]; chunk !== undefined && made.length >= chunk.length; chunk = chunks[at]) {
-          const whole = made.subarray(0, chunk.length);
-          if (left.has(chunk.offset) && sha256(whole) === chunk.sha256) {
-            await partial.write(chunk.offset, whole);
-            left.delete(chunk.offset);
-          }
-          made = made.subarray(chunk.length);
-          at += 1;
-        }
-      }
-    } catch (error) {
-      if (!(error instanceof MusterError)) throw error;
-      log.warn("transfer.delta.unusable", { blob: delta.blob, base: delta.base, reason: error.message });
-    }
-    return [...left.values()];
-  }
-
-  /** Pulls pieces into a partial blob and finishes it; returns how many bytes came over the link. */
+  /** Pulls pieces into a partial blob and finishes it, not before something else; returns how many bytes came over the link. */
   async #pull(
     blob: string,
     pieces: readonly Piece[],
     partial: PartialBlob,
     signal: AbortSignal,
     onDone: (doneBytes: number, paused?: string) => void,
+    before?: Promise<unknown>,
   ): Promise<number> {
     this.#number = (this.#number + 1) >>> 0;
     const pull = new Pull(this.#deps, this.#number, blob, pieces, partial);
-    await closing(partial, () => pull.run(signal, onDone), this.#deps.log);
+    await closing(partial, () => pull.run(signal, onDone).then(() => before), this.#deps.log);
     await partial.finish();
     return pull.sentBytes;
   }
+}
+
+/** A partial blob whose bytes are handed on when they are whole and verified, before the disk has them for good. */
+function handingOn(partial: PartialBlob, blob: BlobRef, onBytes: (bytes: Buffer) => void): PartialBlob {
+  const bytes = Buffer.alloc(blob.sizeBytes);
+  return {
+    present: partial.present,
+    write: (offset, part) => {
+      bytes.set(part, offset);
+      return partial.write(offset, part);
+    },
+    finish: () => {
+      if (sha256(bytes) === blob.sha256) onBytes(bytes);
+      return partial.finish();
+    },
+    close: () => partial.close(),
+  };
 }
 
 /** Does the work, and closes the partial blob when it fails. */

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { z } from "zod";
 import { MusterError } from "./errors.js";
-import { parseWith } from "./schema.js";
+import { parseWith, problemsOf } from "./schema.js";
 
 const Plan = z.strictObject({
   name: z.string(),
@@ -38,4 +38,15 @@ test("all problems are told at once, with paths as a person writes them", () => 
 
 test("a value that is wrong as a whole is told without a path", () => {
   assert.throws(() => parseWith(Plan, 7, "request/invalid", "plan"), /plan does not fit:\n {2}\(whole\): /);
+});
+
+test("a value that is missing or of the wrong type is told in words for people", () => {
+  const schema = z.strictObject({ name: z.string(), waves: z.array(z.number()), on: z.boolean() });
+  const { error } = schema.safeParse({ waves: {}, on: null });
+  assert.ok(error !== undefined);
+  assert.deepEqual(problemsOf(error), [
+    { field: "name", message: "is missing; it has to be a text" },
+    { field: "waves", message: "has to be a list, not keys and values" },
+    { field: "on", message: "has to be true or false, not nothing" },
+  ]);
 });

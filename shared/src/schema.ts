@@ -8,8 +8,31 @@ export function problemsOf(error: z.ZodError): Problem[] {
     if (issue.code === "unrecognized_keys") {
       return issue.keys.map((key) => ({ field: pathText([...issue.path, key]), message: "unknown key; remove it" }));
     }
-    return [{ field, message: issue.message }];
+    return [{ field, message: plain(issue.message) }];
   });
+}
+
+/** What people call the types of a document. */
+const typeNames: Readonly<Record<string, string>> = {
+  string: "a text",
+  number: "a number",
+  int: "a whole number",
+  boolean: "true or false",
+  array: "a list",
+  object: "keys and values",
+  record: "keys and values",
+  null: "nothing",
+  undefined: "nothing",
+};
+
+/** Zod's words for a value of the wrong type, in ours; any other message as it is. */
+function plain(message: string): string {
+  const [, expected, received] = /^Invalid input: expected (\w+), received (\w+)$/.exec(message) ?? [];
+  if (expected === undefined || received === undefined) return message;
+  const wanted = typeNames[expected] ?? expected;
+  return received === "undefined"
+    ? `is missing; it has to be ${wanted}`
+    : `has to be ${wanted}, not ${typeNames[received] ?? received}`;
 }
 
 /**

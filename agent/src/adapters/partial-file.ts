@@ -128,7 +128,7 @@ class PartialFile implements PartialBlob {
   }
 
   async finish(): Promise<void> {
-    const { target, digest, folder } = this.#options;
+    const { target, digest } = this.#options;
     const { path, journalPath, file, journal } = this.#files;
     try {
       await this.#turn;
@@ -144,9 +144,9 @@ class PartialFile implements PartialBlob {
       }
       await file.sync();
       await rename(path, target);
-      await syncFolder(dirname(target));
+      // A journal that a power cut brings back claims what is hashed again, and spoils nothing.
       await rm(journalPath, { force: true });
-      await syncFolder(folder);
+      await syncFolder(dirname(target));
     } finally {
       await file.close();
       await journal.close();

@@ -26,15 +26,20 @@ export function hardwareFindings(hardware: Hardware): Finding[] {
   return [
     { check: "machine", ok: true, detail: machine },
     { check: "processor", ok: true, detail: processorText(hardware) },
-    { check: "gpu", ok: true, detail: gpus.map(({ name }) => name).join(", ") || "none seen" },
+    { check: "gpu", ok: true, detail: gpus.map(gpuText).join(", ") || "none seen" },
     ...(accelerators.length === 0 ? [] : [acceleratorFinding(accelerators)]),
     ...powerFindings(hardware),
     ...heatFindings(hardware),
   ];
 }
 
+function gpuText({ name, memoryBytes }: NonNullable<Hardware["gpus"]>[number]): string {
+  return memoryBytes === undefined ? name : `${name} (${formatBytes(memoryBytes)})`;
+}
+
 function processorText({ cores, cpu, clusters = [], features = [] }: Hardware): string {
-  const groups = clusters.map((cluster) => `${cluster.cores} × ${cluster.maxMhz ?? "?"} MHz`);
+  const told = clusters.filter(({ maxMhz }) => maxMhz !== undefined);
+  const groups = told.map((cluster) => `${cluster.cores} × ${cluster.maxMhz} MHz`);
   return [`${cores} cores ${cpu}`, groups.join(" + "), features.join(" ")].filter((part) => part !== "").join(", ");
 }
 
@@ -118,10 +123,9 @@ function isNvidia(provider: string): boolean {
   return provider === "cuda" || provider === "tensorrt";
 }
 
-/** Libraries tell source files, addresses and more; what matters stands at the end of one line. */
 function firstLine(text: string): string {
   const [line = ""] = text.split("\n");
-  return line.replace(/\/\S+\.(?:cc|h):\d+ .*? was false\. /, "").slice(0, 400);
+  return line.slice(0, 400);
 }
 
 /** What bounds the time: a signed document was made before now, a certificate is valid now. */

@@ -11,6 +11,12 @@ test("the setting caps the runner, else the budgets of what is loaded, once per 
   assert.equal(memoryCapBytes(0, loaded), 250_000_000);
 });
 
+test("what a provider takes by itself comes on top of budgets, not of the setting", () => {
+  const loaded = [{ memoryMb: 100, threads: 1 }];
+  assert.equal(memoryCapBytes(0, loaded, 900_000_000), 1_000_000_000);
+  assert.equal(memoryCapBytes(300, loaded, 900_000_000), 300_000_000);
+});
+
 test("without a setting there is no cap when nothing is loaded or a version has no budget", () => {
   assert.equal(memoryCapBytes(0, []), undefined);
   assert.equal(memoryCapBytes(0, [{ memoryMb: 100, threads: 1 }, { threads: 1 }]), undefined);

@@ -13,10 +13,10 @@ const warmShare = 0.9;
 const leastFree = 0.05;
 
 /**
- * What the runner's process may take, in bytes: the setting, else the budgets of all versions in memory, once per thread.
- * Undefined when neither says so.
+ * What the runner's process may take, in bytes: the setting, else the budgets of all versions in memory, once per thread,
+ * and what their providers take by themselves. Undefined when neither says so.
  */
-export function memoryCapBytes(settingMb: number, loaded: readonly Loaded[]): number | undefined {
+export function memoryCapBytes(settingMb: number, loaded: readonly Loaded[], providerBytes = 0): number | undefined {
   if (settingMb > 0) return settingMb * megabyte;
   if (loaded.length === 0) return undefined;
   let sum = 0;
@@ -24,7 +24,7 @@ export function memoryCapBytes(settingMb: number, loaded: readonly Loaded[]): nu
     if (memoryMb === undefined) return undefined;
     sum += memoryMb * Math.max(1, threads);
   }
-  return sum * megabyte;
+  return sum * megabyte + providerBytes;
 }
 
 /** Whether memory is too short to keep anything that does not serve. */

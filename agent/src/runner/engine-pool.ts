@@ -77,6 +77,11 @@ export class EnginePool {
     return [...this.#threads][0]?.placement;
   }
 
+  /** What the provider took of this process by itself when this pool was opened. */
+  get providerBytes(): number {
+    return [...this.#threads].reduce((sum, thread) => sum + thread.providerBytes, 0);
+  }
+
   /** Batches that {@link run} would begin at once; one when no thread is left, so that its error is seen. */
   get free(): number {
     return this.threads === 0 ? 1 : this.#idle.length;

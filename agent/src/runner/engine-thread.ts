@@ -40,6 +40,8 @@ export class EngineThread {
   readonly gone: Promise<MusterError>;
   /** Where the nodes of the first run really ran; undefined on the processor. */
   placement: NodePlacement | undefined;
+  /** What the provider took of this process by itself when the thread's model was loaded. */
+  providerBytes = 0;
   #alive = true;
   #pending: Pending | undefined;
   #lose: (why: MusterError) => void = () => undefined;
@@ -82,7 +84,10 @@ export class EngineThread {
           thread.#send("close", []);
           return reject(fromWire(message.error));
         }
-        if (message.kind === "ready") thread.placement = message.placement;
+        if (message.kind === "ready") {
+          thread.placement = message.placement;
+          thread.providerBytes = message.providerBytes;
+        }
         resolve();
       });
       void thread.gone.then(reject);

@@ -28,7 +28,8 @@ class Desk {
     try {
       const engine = await (spec.aside === true ? stepAside(() => Engine.open(spec)) : Engine.open(spec));
       this.#engine = engine;
-      say({ kind: "ready", ...(engine.placement === undefined ? {} : { placement: engine.placement }) });
+      const { placement, providerBytes } = engine;
+      say({ kind: "ready", providerBytes, ...(placement === undefined ? {} : { placement }) });
     } catch (error) {
       say({ kind: "fatal", error: toWire(error) });
     }

@@ -12,6 +12,7 @@ import {
   ownTensor,
   type Pipeline,
   pipelineOf,
+  providerBytes,
   type Reading,
   rowsOf,
   runInputs,
@@ -56,8 +57,11 @@ export class Engine {
   readonly #pipeline: Pipeline;
   readonly #memory = new KeptMemory();
   #placement: NodePlacement | undefined;
+  /** What the provider took of this process by itself; 0 for the processor, and where it had run before. */
+  readonly providerBytes: number;
 
-  private constructor(session: OnnxSession, manifest: Manifest) {
+  private constructor(session: OnnxSession, manifest: Manifest, ownBytes: number) {
+    this.providerBytes = ownBytes;
     this.#session = session;
     this.#manifest = manifest;
     this.#pipeline = pipelineOf(manifest);
@@ -68,6 +72,8 @@ export class Engine {
    * finds it warm. Throws `engine/failed`, `artifact/undecryptable`.
    */
   static async open({ modelPath, decryption, provider, threads, cacheDir, manifest }: EngineSpec): Promise<Engine> {
+    // Before the model, so that what is the provider's does not count as the model's.
+    const ownBytes = provider === "cpu" ? 0 : await providerBytes(provider);
     const session = await OnnxSession.load(await modelSource(modelPath, decryption), { provider, threads, cacheDir });
     const problems = compareTensors(manifest.tensors, session.tensors());
     if (problems.length > 0) {
@@ -75,7 +81,7 @@ export class Engine {
       const text = problems.map(({ field, message }) => `${field}: ${message}`).join("; ");
       throw new MusterError("engine/failed", `the model file does not fit its manifest: ${text}`, { problems });
     }
-    const engine = new Engine(session, manifest);
+    const engine = new Engine(session, manifest, ownBytes);
     await engine.#warmUp();
     engine.#placement = await session.placement();
     return engine;
@@ -98,6 +104,15 @@ export class Engine {
       const sent = inputs.flatMap((input) => (input.kind === "tensors" ? input.tensors : []));
       throw sent.length === 0 ? error : blame(error, sent, this.#manifest.tensors);
     }
+  }
+
+  /** Decodes a body and answers what it holds. Throws like {@link inputs}, and what decoding throws. */
+  async body(bytes: Uint8Array, contentType: string): Promise<EngineAnswer & { readonly list: boolean }> {
+    const startMs = performance.now();
+    const { inputs, list } = await this.#pipeline.decode(bytes, contentType);
+    const decodeMs = performance.now() - startMs;
+    const { rows, times } = await this.inputs(inputs);
+    return { rows, times: { ...times, preMs: times.preMs + decodeMs }, list };
   }
 
   /** What {@link inputs} makes its rows of. Throws like it. */

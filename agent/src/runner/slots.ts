@@ -1,5 +1,5 @@
 import { freemem, totalmem } from "node:os";
-import { MusterError } from "@muster/shared";
+import { MusterError, type RunnerUsage } from "@muster/shared";
 import { isShort, memoryCapBytes } from "../core/memory-cap.js";
 import { LoadedSlot, type SlotOptions } from "./loaded-slot.js";
 import type { Pulse, RunnerStatus, Slot } from "./protocol.js";
@@ -17,6 +17,8 @@ export class Slots {
   readonly #loaded = new Map<string, LoadedSlot>();
   readonly #loading = new Map<string, Promise<void>>();
   readonly #lines = new Map<string, Line>();
+  /** What each provider took by itself when it ran its first model here; it keeps that. */
+  readonly #providerBytes = new Map<string, number>();
   /** Releases under way. */
   readonly #leaving = new Set<Promise<void>>();
 
@@ -108,13 +110,34 @@ export class Slots {
     });
   }
 
+  /** What all versions take together, and may take. */
+  usage(rssBytes: number): Omit<RunnerUsage, "maxQueued"> {
+    const queued = [...this.#loaded.values()].reduce((sum, loaded) => sum + loaded.queued, 0);
+    const { maxWorkers } = this.#options;
+    return { workers: this.#workers(), maxWorkers, queued, ...this.#memory(rssBytes) };
+  }
+
   /** What the process takes, and may take. When memory is short, versions that are only kept warm go. */
   pulse(rssBytes: number): Pulse {
+    const memory = this.#memory(rssBytes);
+    if (isShort(memory, { freeBytes: freemem(), totalBytes: totalmem() })) this.#coolDown();
+    return memory;
+  }
+
+  /** Engine threads in all; of the versions of a model only those of the one that has most, because one works at a time. */
+  #workers(): number {
+    const most = new Map<string, number>();
+    for (const { slot, threads } of this.#loaded.values())
+      most.set(slot.model, Math.max(threads, most.get(slot.model) ?? 0));
+    return [...most.values()].reduce((sum, threads) => sum + threads, 0);
+  }
+
+  #memory(rssBytes: number): Pulse {
     const loaded = [...this.#loaded.values()].map(({ slot, threads }) => {
       return { memoryMb: slot.manifest.budgets.memoryMb, threads };
     });
-    const capBytes = memoryCapBytes(this.#options.memoryMb, loaded);
-    if (isShort({ rssBytes, capBytes }, { freeBytes: freemem(), totalBytes: totalmem() })) this.#coolDown();
+    const providers = [...this.#providerBytes.values()].reduce((sum, bytes) => sum + bytes, 0);
+    const capBytes = memoryCapBytes(this.#options.memoryMb, loaded, providers);
     return { rssBytes, ...(capBytes === undefined ? {} : { capBytes }) };
   }
 
@@ -139,9 +162,13 @@ export class Slots {
     const { model, version, manifestDigest, provider, threads } = slot;
     // As many as the version that serves has needed, so that taking over from it under load is no step back.
     const atFirst = this.#lines.get(model)?.serving?.threads ?? 1;
-    const how = { atFirst, aside: this.names().length > 0 };
+    const aside = this.names().length > 0;
     try {
-      this.#loaded.set(manifestDigest, await LoadedSlot.load(slot, this.#options, how));
+      const mayGrow = () => this.#workers() < this.#options.maxWorkers;
+      const loaded = await LoadedSlot.load(slot, this.#options, { atFirst, aside, mayGrow });
+      this.#loaded.set(manifestDigest, loaded);
+      const { actual } = loaded.running;
+      if (!this.#providerBytes.has(actual)) this.#providerBytes.set(actual, loaded.providerBytes);
       this.#options.log.info("runner.version.loaded", { model, version, provider, threads });
     } finally {
       this.#loading.delete(manifestDigest);

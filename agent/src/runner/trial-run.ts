@@ -73,8 +73,10 @@ async function judge(engine: Engine, request: CandidateRequest, samples: readonl
   if (!timed) return {};
   const times = await timeOf(engine, manifest, samples);
   const rssBytes = process.memoryUsage().rss;
-  const over = overBudget(manifest, times, rssBytes);
-  return { ...times, rssBytes, ...(over === undefined ? {} : { rejected: over }) };
+  const { providerBytes } = engine;
+  const over = overBudget(manifest, times, { rssBytes, providerBytes });
+  const taken = { rssBytes, ...(providerBytes === 0 ? {} : { providerBytes }) };
+  return { ...times, ...taken, ...(over === undefined ? {} : { rejected: over }) };
 }
 
 interface Times {
@@ -129,14 +131,21 @@ async function readBytes(engine: Engine, pipeline: Pipeline, bytes: Buffer): Pro
   return readings[0] as Reading;
 }
 
-function overBudget({ budgets }: Manifest, { p95Ms }: Times, rssBytes: number): DeviceError | undefined {
+interface Memory {
+  readonly rssBytes: number;
+  /** What of it the provider takes whatever model it runs. */
+  readonly providerBytes: number;
+}
+
+function overBudget({ budgets }: Manifest, { p95Ms }: Times, memory: Memory): DeviceError | undefined {
   const { p95LatencyMs = Number.POSITIVE_INFINITY, memoryMb = Number.POSITIVE_INFINITY } = budgets;
   if (p95Ms > p95LatencyMs) {
     return fault("E_LATENCY", `95 % of the inputs take up to ${p95Ms.toFixed(2)} ms, the budget is ${p95LatencyMs} ms`);
   }
-  const usedMb = rssBytes / megabyte;
-  if (usedMb <= memoryMb) return undefined;
-  return fault("E_MEMORY", `the process needs ${usedMb.toFixed(0)} MB, the budget is ${memoryMb} MB`);
+  const [allMb, ownMb] = [memory.rssBytes / megabyte, memory.providerBytes / megabyte];
+  if (allMb - ownMb <= memoryMb) return undefined;
+  const own = ownMb === 0 ? "" : ` without the ${ownMb.toFixed(0)} MB of its provider`;
+  return fault("E_MEMORY", `the process needs ${(allMb - ownMb).toFixed(0)} MB${own}, the budget is ${memoryMb} MB`);
 }
 
 function fault(code: DeviceErrorCode, detail: string): DeviceError {

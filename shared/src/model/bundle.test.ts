@@ -79,9 +79,9 @@ test("an unknown key is an error with its line, at the top and inside", () => {
 });
 
 test("a missing field is named", () => {
-  only(problemsWith("version: 1.4.0\n", ""), "version", /expected string/);
+  only(problemsWith("version: 1.4.0\n", ""), "version", /has to be a text/);
   only(problemsWith("precision: int8-qdq", ""), "variants[1].precision", /fp32/);
-  only(problemsWith("  labels: [ok, scratch, dent]\n", "  topK: 1\n"), "postprocess.labels", /expected array/);
+  only(problemsWith("  labels: [ok, scratch, dent]\n", "  topK: 1\n"), "postprocess.labels", /has to be a list/);
 });
 
 test("values of the wrong kind, and out of bounds, are told with their line", () => {

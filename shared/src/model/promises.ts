@@ -8,7 +8,7 @@ export type Precision = z.infer<typeof Precision>;
 export const Budgets = z.strictObject({
   /** The 95th percentile of one input, from bytes to answer. */
   p95LatencyMs: z.number().positive().optional(),
-  /** Resident memory of the process that runs the model. */
+  /** Resident memory of the process that runs the model; what a GPU's libraries take by themselves does not count. */
   memoryMb: z.number().positive().optional(),
 });
 export type Budgets = z.infer<typeof Budgets>;

@@ -6,10 +6,11 @@ import { join } from "node:path";
 import { performance } from "node:perf_hooks";
 import { fileURLToPath } from "node:url";
 import { systemClock } from "@muster/shared/node";
+import { overHttps } from "./getting.js";
 import { median } from "./measure.js";
 import { ShapedLink } from "./shaped-link.js";
 import { type Device, newDevice } from "./transfer-device.js";
-import { overHttps, type Place, prepare } from "./transfers.js";
+import { type Place, prepare } from "./transfers.js";
 
 const links = [
   { name: "20 Mbit/s, 60 ms", mbitPerSecond: 20, rttMs: 60, lossShare: 0, sizeBytes: 15_000_000 },
@@ -58,7 +59,8 @@ async function benchLink(shape: (typeof links)[number], place: Place): Promise<s
     for (let round = 0; round < rounds; round += 1) {
       const device = await newDevice(place, mqtt, "bench", `round-${round}`);
       await besides(device, controls.idle, () => systemClock.sleep(20 * controlPauseMs));
-      shares.https.push(shareOf(await besides(device, controls.https, () => overHttps(place, https, round))));
+      const download = await overHttps(place).begin(https, round);
+      shares.https.push(shareOf(await besides(device, controls.https, () => download.fetch())));
       shares.ours.push(shareOf(await besides(device, controls.ours, () => device.fetch())));
       await device.close();
     }

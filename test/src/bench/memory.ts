@@ -10,7 +10,8 @@ import { AgentMachine, eventually, HubMachine } from "../fleet/fleet.js";
 import { median } from "./measure.js";
 import { type ProcessUse, useOf } from "./process-use.js";
 
-const idleMs = 30_000;
+/** Long enough that what happens once a minute counts. */
+const idleMs = 60_000;
 const loadMs = 20_000;
 /** Applications that ask at the same time. */
 const clients = 8;
@@ -56,7 +57,8 @@ async function measure(machine: AgentMachine): Promise<string> {
     rows.push(row(what, uses));
     return uses;
   };
-  await sleep(5000);
+  // What a rollout leaves to be done is done by then.
+  await sleep(20_000);
   await look("after the rollout");
   const before = await look("idle");
   await sleep(idleMs);

@@ -1,15 +1,16 @@
-import { fork } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { performance } from "node:perf_hooks";
 import { writeMosquittoFiles } from "@muster/hub/testing";
 import { freePort } from "../fleet/fleet.js";
 import { Mosquitto } from "../fleet/mosquitto.js";
+import { overHttps, overMqtt } from "./getting.js";
+import { ask, forkGiver, measure } from "./giver.js";
 import { comparisonText, median } from "./measure.js";
 import { benchPki } from "./mosquitto-link.js";
-import { ask, measure, overHttps, overMqtt, type Place, prepare } from "./transfers.js";
+import { type Place, prepare } from "./transfers.js";
 
 const megabyte = 1_000_000;
 const rounds = 5;
@@ -22,7 +23,7 @@ export async function benchMosquitto(): Promise<string> {
     try {
       const place = await prepare(folder, sizeMb * megabyte);
       const ours = await throughMosquitto(place, sizeMb);
-      const https = await measure("https", folder, rounds, sizeMb, (port, round) => overHttps(place, port, round));
+      const [https] = await measure([overHttps(place)] as const, folder, rounds, sizeMb);
       texts.push(
         comparisonText(`One device, ${sizeMb} MB through Mosquitto, mutual TLS on both ways`, "HTTPS", [
           { what: "throughput", ours: ours.mbPerSecond, plain: https.mbPerSecond, unit: "MB/s" },
@@ -45,17 +46,21 @@ async function throughMosquitto(
   const port = await freePort();
   await writeMosquittoFiles({ folder: files, hosts: ["127.0.0.1"], port, pki: await benchPki(place.folder) });
   const broker = await Mosquitto.start(files, port);
-  const script = fileURLToPath(new URL("./transfer-hub.js", import.meta.url));
-  const hub = fork(script, ["mosquitto", place.folder, `${port}`], { stdio: ["ignore", "inherit", "inherit", "ipc"] });
+  const hub = forkGiver("mosquitto", place.folder, `${port}`);
   try {
     await once(hub, "message");
-    await overMqtt(place, port, 0);
     const [speeds, all, hubOnly]: number[][] = [[], [], []];
-    for (let round = 1; round <= rounds; round += 1) {
+    for (let round = 0; round <= rounds; round += 1) {
+      const device = await overMqtt(place).begin(port, round);
       const before = [(await ask(hub)).cpuUs, await broker.cpuUs()] as const;
-      speeds?.push(sizeMb / ((await overMqtt(place, port, round)) / 1000));
-      const perGb = (us: number) => us / 1e6 / (sizeMb / 1000);
+      const beginMs = performance.now();
+      await device.fetch();
+      const ms = performance.now() - beginMs;
       const [ofHub, ofBroker] = [(await ask(hub)).cpuUs - before[0], (await broker.cpuUs()) - before[1]];
+      await device.close();
+      if (round === 0) continue;
+      const perGb = (us: number) => us / 1e6 / (sizeMb / 1000);
+      speeds?.push(sizeMb / (ms / 1000));
       all?.push(perGb(ofHub + ofBroker));
       hubOnly?.push(perGb(ofHub));
     }

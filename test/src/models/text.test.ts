@@ -9,29 +9,9 @@ import {
   type TextAnswer,
   type TextBoxesAnswer,
 } from "@muster/shared/inference";
-import sharp from "sharp";
-import { fontFamily, useBundledFonts, xmlText } from "../fixtures/fonts.js";
 import { labelText } from "../fixtures/labels.js";
 import { textDetector, textDetectorFile, textReader, textReaderFile } from "../fixtures/ocr-models.js";
-
-interface Line {
-  readonly text: string;
-  readonly x: number;
-  readonly y: number;
-  readonly size: number;
-  readonly turn?: number;
-}
-
-/** A grey page with lines of text on it, as PNG. */
-async function page(width: number, height: number, lines: readonly Line[]): Promise<Buffer> {
-  await useBundledFonts();
-  const texts = lines.map(
-    ({ text, x, y, size, turn = 0 }) =>
-      `<text x="${x}" y="${y}" font-family="${fontFamily}" font-size="${size}" fill="#222" transform="rotate(${turn} ${x} ${y})">${xmlText(text)}</text>`,
-  );
-  const svg = `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}"><rect width="100%" height="100%" fill="#e8e8e4"/>${texts.join("")}</svg>`;
-  return sharp(Buffer.from(svg)).png().toBuffer();
-}
+import { type PrintedLine, printedPage } from "../fixtures/printed-page.js";
 
 async function ask(file: string, spec: PipelineSpec, pictures: readonly Buffer[]) {
   const session = await OnnxSession.load(file, { provider: "cpu", threads: 1 });
@@ -45,12 +25,12 @@ async function ask(file: string, spec: PipelineSpec, pictures: readonly Buffer[]
 }
 
 test("lines of text are found where they were printed, small, large and turned", async () => {
-  const lines: Line[] = [
+  const lines: PrintedLine[] = [
     { text: "LOT 4821-C", x: 100, y: 120, size: 48 },
     { text: "EXP 2027-03-14", x: 800, y: 400, size: 60 },
     { text: "SN 00412377", x: 300, y: 800, size: 64, turn: -12 },
   ];
-  const [reading] = await ask(textDetectorFile, textDetector, [await page(1600, 1000, lines)]);
+  const [reading] = await ask(textDetectorFile, textDetector, [await printedPage(1600, 1000, lines)]);
   assert.ok(reading !== undefined);
   const { boxes } = reading.answer as TextBoxesAnswer;
   assert.equal(boxes.length, 3, JSON.stringify(boxes));
@@ -74,14 +54,14 @@ test("lines of text are found where they were printed, small, large and turned",
 });
 
 test("an empty page has no lines", async () => {
-  const [reading] = await ask(textDetectorFile, textDetector, [await page(640, 480, [])]);
+  const [reading] = await ask(textDetectorFile, textDetector, [await printedPage(640, 480, [])]);
   assert.deepEqual(reading?.answer, { boxes: [] });
 });
 
 test("printed labels are read to the letter, each in a tensor as wide as its text", async () => {
   const texts = Array.from({ length: 12 }, (_, at) => labelText(at + 1));
   const pictures = await Promise.all(
-    texts.map((text) => page(text.length * 25 + 20, 60, [{ text, x: 10, y: 45, size: 38 }])),
+    texts.map((text) => printedPage(text.length * 25 + 20, 60, [{ text, x: 10, y: 45, size: 38 }])),
   );
   const readings = await ask(textReaderFile, textReader(), pictures);
   assert.deepEqual(
@@ -95,7 +75,7 @@ test("printed labels are read to the letter, each in a tensor as wide as its tex
 
 test("lines of one width share a run and read the same as alone", async () => {
   const pictures = await Promise.all(
-    ["ABC 123", "XYZ 789"].map((text) => page(200, 60, [{ text, x: 10, y: 45, size: 38 }])),
+    ["ABC 123", "XYZ 789"].map((text) => printedPage(200, 60, [{ text, x: 10, y: 45, size: 38 }])),
   );
   const together = await ask(textReaderFile, textReader(), pictures);
   const alone = (await Promise.all(pictures.map((one) => ask(textReaderFile, textReader(), [one])))).flat();

@@ -31,15 +31,22 @@ export async function infer(exchange: Exchange, inference: Inference, inService:
     return answerTensors(exchange, inference, to, binaryRequest(to, body, lengthOf(headerLength)));
   }
   if (mediaType !== "application/json") return answerInput(exchange, inference, to, body);
+  const takesJson = to.pipeline.accepts.includes("application/json");
+  // A request of the protocol is no list, and a large list is not read here.
+  if (takesJson && isList(body.whole())) return answerInput(exchange, inference, to, body);
   const json = parseJson(body.whole());
-  const isOurs = to.pipeline.accepts.includes("application/json") && !isInferRequest(json);
-  if (isOurs) return answerInput(exchange, inference, to, body);
+  if (takesJson && !isInferRequest(json)) return answerInput(exchange, inference, to, body);
   return answerTensors(exchange, inference, to, readInferRequest(json, body.tail(body.length), to.slot.manifest));
 }
 
 /** JSON of so many bytes, and behind it the numbers. */
 function binaryRequest({ requests, slot }: LoadedSlot, body: Body, length: number): TensorRequest {
   return withData(requests.checked(body.head(length), parseJson), body.tail(length), slot.manifest);
+}
+
+/** Whether JSON begins as a list does. */
+function isList(bytes: Buffer): boolean {
+  return /^\s*\[/.test(bytes.toString("latin1", 0, 100));
 }
 
 /** Before the body is read: what cannot be taken need not come. Throws `request/unsupported-type`. */
