@@ -38,6 +38,7 @@ export async function fetchVersion(deps: FetchDeps, parts: VersionParts, context
     }
     beforeBytes += artifact.sizeBytes;
   }
+  for (const file of manifest.files ?? []) await transfer.fetchSmall(file, context.signal);
   for (const { input } of manifest.selfTest.samples) await transfer.fetchSmall(input, context.signal);
   return fetched;
 }

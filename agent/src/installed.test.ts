@@ -16,7 +16,11 @@ const variant = (name: string, letter: string, index: string) => ({
 /** A shelf that holds one signed manifest of two variants. */
 async function shelfOf(): Promise<{ shelf: BlobShelf; name: string; manifest: Manifest; sample: string }> {
   const one = await makeManifest([await picture(1)]);
-  const manifest = Manifest.parse({ ...one, variants: [variant("int8", "a", "b"), variant("fp32", "c", "d")] });
+  const manifest = Manifest.parse({
+    ...one,
+    variants: [variant("int8", "a", "b"), variant("fp32", "c", "d")],
+    files: [{ path: "labels.txt", ...blob("e") }],
+  });
   const envelope = seal(manifestType, Buffer.from(JSON.stringify(manifest)), [generateSigningKey()]);
   const bytes = Buffer.from(JSON.stringify(envelope));
   const name = sha256(bytes);
@@ -38,7 +42,7 @@ test("of a committed version only the variant in service stays, of a candidate t
   };
   const needed = async (state: Partial<ModelState>) =>
     [...(await neededBlobs({ releaseFloor: 0, finished: [], ...state }, shelf))].sort();
-  const always = [name, sample];
+  const always = [name, sample, digest("e")];
   assert.deepEqual(await needed({ committed: installed }), [...always, digest("c"), digest("d")].sort());
   const all = ["a", "b", "c", "d"].map(digest);
   assert.deepEqual(

@@ -33,12 +33,16 @@ function versionsOf({ committed, previous, candidate }: ModelState): [string, re
   return versions;
 }
 
-function blobsOfVariants({ variants, selfTest }: Manifest, names: readonly string[] | undefined): BlobRef[] {
+function blobsOfVariants(
+  { variants, selfTest, files = [] }: Manifest,
+  names: readonly string[] | undefined,
+): BlobRef[] {
   return [
     ...variants
       .filter(({ name }) => names === undefined || names.includes(name))
       .flatMap(({ artifact }) => [artifact, artifact.index]),
     ...selfTest.samples.map(({ input }) => input),
+    ...files,
   ];
 }
 

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import type { AgentConfig } from "./config.js";
 import type { RunnerSettings } from "./runner/protocol.js";
-import { servingSettings } from "./runner/serving-settings.js";
+import { batchSettings, servingSettings } from "./runner/serving-settings.js";
 
 /** Engine threads per model unless the configuration says otherwise, on a machine with cores enough. */
 const usualWorkers = 2;
@@ -20,7 +20,7 @@ export function runnerSettings(config: AgentConfig, cores: number): RunnerSettin
     runLimitMs: config.engineTimeoutMs,
     maxQueue: config.maxQueue,
     maxQueued: config.maxQueued === 0 ? usualFullQueues * config.maxQueue : config.maxQueued,
-    batch: { maxRows: config.maxBatch, maxDelayMs: config.batchDelayMs },
+    ...batchSettings(config),
     stateDir: join(config.dataDir, "sources"),
     sources: config.sources,
     sinks: config.sinks,

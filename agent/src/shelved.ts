@@ -1,4 +1,13 @@
-import { type Artifact, Envelope, Manifest, MusterError, sha256 } from "@muster/shared";
+import {
+  type Artifact,
+  Envelope,
+  labelFileOf,
+  Manifest,
+  MusterError,
+  parseLabelFile,
+  sha256,
+  withLabels,
+} from "@muster/shared";
 import type { BlobShelf } from "./ports.js";
 import type { ModelState } from "./state.js";
 
@@ -14,6 +23,27 @@ export async function shelvedManifest(shelf: BlobShelf, digest: string): Promise
   }
   const { payload } = Envelope.parse(JSON.parse(bytes.toString("utf8")));
   return Manifest.parse(JSON.parse(Buffer.from(payload, "base64").toString("utf8")));
+}
+
+/**
+ * The manifest of a version that was accepted before, with what its pipeline reads from files. Throws like
+ * {@link shelvedManifest}, also for these.
+ */
+export async function servedManifest(shelf: BlobShelf, digest: string): Promise<Manifest> {
+  return withFiles(shelf, await shelvedManifest(shelf, digest));
+}
+
+/** A manifest with what its pipeline reads from files, which lie here. Throws `artifact/digest-mismatch`, `artifact/missing`. */
+export async function withFiles(shelf: BlobShelf, manifest: Manifest): Promise<Manifest> {
+  const path = labelFileOf(manifest);
+  if (path === undefined) return manifest;
+  const file = manifest.files?.find((one) => one.path === path);
+  if (file === undefined) throw new MusterError("artifact/missing", `the manifest has no digest of '${path}'`);
+  const bytes = await shelf.read(file.sha256);
+  if (sha256(bytes) !== file.sha256) {
+    throw new MusterError("artifact/digest-mismatch", `the file ${file.sha256} was changed on this device`);
+  }
+  return withLabels(manifest, parseLabelFile(bytes));
 }
 
 /** Artifacts of this model that lie here, the one in service last. */

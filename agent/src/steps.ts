@@ -21,7 +21,7 @@ import {
 import type { BlobShelf, Runner, RunTrial } from "./ports.js";
 import { artifactKey, engineFolder, proveVersion } from "./prove-version.js";
 import type { Slot } from "./runner/protocol.js";
-import { shelvedManifest } from "./shelved.js";
+import { servedManifest, shelvedManifest, withFiles } from "./shelved.js";
 import { emptyModel, type Installed, type ModelState } from "./state.js";
 import type { Transfer } from "./transfer.js";
 import type { Favourite } from "./trial-memory.js";
@@ -92,7 +92,7 @@ export class Steps {
   async slot(model: string, installed: Installed): Promise<Slot> {
     const { version, artifact, provider, threads, manifest: manifestDigest, wrappedKey } = installed;
     const { shelf, device } = this.#deps;
-    const manifest = await shelvedManifest(shelf, manifestDigest);
+    const manifest = await servedManifest(shelf, manifestDigest);
     return {
       ...{ model, version, manifestDigest, manifest, artifact, provider, threads },
       modelPath: shelf.path(artifact),
@@ -139,11 +139,12 @@ export class Steps {
     }
   }
 
-  async #describe({ model, state, signal }: StepContext): Promise<ModelState> {
+  async #describe(context: StepContext): Promise<ModelState> {
+    const { model, state, signal } = context;
     const { transfer, device } = this.#deps;
     const { manifest: ref, version } = candidateOf(state);
     await transfer.fetchSmall(ref, signal);
-    const manifest = await this.#manifest(model, version, ref.sha256, state);
+    const manifest = await this.#manifest(model, version, ref.sha256, context);
     const hardware = await device.hardware();
     const read = device
       .beside(model)
@@ -179,7 +180,7 @@ export class Steps {
   async #download(context: StepContext): Promise<ModelState> {
     const { model, state } = context;
     const candidate = candidateOf(state);
-    const manifest = await this.#manifest(model, candidate.version, candidate.manifest.sha256, state);
+    const manifest = await this.#manifest(model, candidate.version, candidate.manifest.sha256, context);
     const variants = variantsOf(manifest, candidate);
     const fetched = await fetchVersion(this.#deps, { manifest, variants, hints: candidate.hints }, context);
     return withCandidate(state, (before) => ({
@@ -210,7 +211,7 @@ export class Steps {
     const { now } = this.#deps;
     const candidate = candidateOf(state);
     const { attempt, version } = candidate;
-    const manifest = await this.#manifest(model, version, candidate.manifest.sha256, state);
+    const manifest = await this.#manifest(model, version, candidate.manifest.sha256, context);
     const result = await proveVersion(this.#deps, manifest, candidate, context);
     signal.throwIfAborted();
     const { skipped } = this.#plan(manifest, await this.#deps.device.hardware());
@@ -250,15 +251,13 @@ export class Steps {
     return { ...emptyModel, releaseFloor: state.releaseFloor, finished: state.finished };
   }
 
-  async #manifest(model: string, version: string, digest: string, state: ModelState): Promise<Manifest> {
-    const envelope: unknown = JSON.parse((await this.#deps.shelf.read(digest)).toString("utf8"));
+  async #manifest(model: string, version: string, digest: string, { state, signal }: StepContext): Promise<Manifest> {
+    const { shelf, transfer, device } = this.#deps;
+    const envelope: unknown = JSON.parse((await shelf.read(digest)).toString("utf8"));
     const { releaseFloor, previous } = state;
-    return verifyManifest(envelope, this.#deps.device.root(), {
-      model,
-      version,
-      releaseFloor,
-      lastGood: previous?.manifest,
-      digest,
-    });
+    const wanted = { model, version, releaseFloor, lastGood: previous?.manifest, digest };
+    const manifest = verifyManifest(envelope, device.root(), wanted);
+    for (const file of manifest.files ?? []) await transfer.fetchSmall(file, signal);
+    return withFiles(shelf, manifest);
   }
 }

@@ -3,22 +3,36 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
-import { type Log, sha256 } from "@muster/shared";
+import { generateSigningKey, type Log, manifestType, seal, sha256 } from "@muster/shared";
 import { FakeClock } from "@muster/shared/testing";
 import { FolderShelf } from "./adapters/folder-shelf.js";
+import { makeManifest, picture } from "./runner/testing.js";
 import { initialState } from "./state.js";
 import { Upkeep } from "./upkeep.js";
 
 const log: Log = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
+
+/** A signed manifest whose labels lie in a file. */
+async function signed(labels: string): Promise<string> {
+  const manifest = await makeManifest([await picture(1)]);
+  const files = [{ path: "labels.txt", sha256: labels, sizeBytes: 11 }];
+  return JSON.stringify(
+    seal(manifestType, Buffer.from(JSON.stringify({ ...manifest, files })), [generateSigningKey()]),
+  );
+}
 
 /** A device with one committed model, whose files are as they should be. */
 async function bench(t: TestContext) {
   const folder = await mkdtemp(join(tmpdir(), "muster-upkeep-"));
   t.after(() => rm(folder, { recursive: true }));
   const shelf = await FolderShelf.open(folder);
-  const [manifest, artifact] = [sha256("manifest"), sha256("artifact")];
-  await writeFile(shelf.path(manifest), "manifest");
-  await writeFile(shelf.path(artifact), "artifact");
+  const put = async (text: string) => {
+    const digest = sha256(text);
+    await writeFile(shelf.path(digest), text);
+    return digest;
+  };
+  const [artifact, labels] = [await put("artifact"), await put("ok\nscratch\n")];
+  const manifest = await put(await signed(labels));
   const committed = {
     ...{ attempt: "r.0", version: "1", release: 1, variant: "fp32", provider: "cpu", threads: 1 },
     ...{ manifest, artifact },
@@ -42,7 +56,8 @@ async function bench(t: TestContext) {
     new Promise<void>((resolve) => {
       tell = resolve;
     });
-  return { upkeep, clock, told, damaged, models, path: shelf.path(artifact), manifestPath: shelf.path(manifest) };
+  const paths = { path: shelf.path(artifact), manifestPath: shelf.path(manifest), labelsPath: shelf.path(labels) };
+  return { upkeep, clock, told, damaged, models, ...paths };
 }
 
 test("a file that is damaged while its model serves is noticed within a day", async (t) => {
@@ -54,6 +69,16 @@ test("a file that is damaged while its model serves is noticed within a day", as
   await new Promise(setImmediate);
   assert.deepEqual(told, []);
   clock.advance(1);
+  await noticed;
+  assert.deepEqual(told, ["m 1"]);
+});
+
+test("a damaged file of labels is noticed as well", async (t) => {
+  const { upkeep, told, damaged, labelsPath } = await bench(t);
+  await writeFile(labelsPath, "ok\nscratcH\n");
+  upkeep.look();
+  const noticed = damaged();
+  upkeep.start();
   await noticed;
   assert.deepEqual(told, ["m 1"]);
 });

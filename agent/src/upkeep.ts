@@ -1,5 +1,6 @@
 import type { Clock, Log } from "@muster/shared";
 import type { BlobShelf } from "./ports.js";
+import { shelvedManifest } from "./shelved.js";
 import type { AgentState, Installed } from "./state.js";
 
 export interface UpkeepDeps {
@@ -73,7 +74,10 @@ export class Upkeep {
   }
 
   async #damagedBlob({ manifest, artifact }: Installed): Promise<string | undefined> {
-    for (const blob of [manifest, artifact]) if (!(await this.#deps.shelf.isWhole(blob))) return blob;
+    const { shelf } = this.#deps;
+    if (!(await shelf.isWhole(manifest))) return manifest;
+    const { files = [] } = await shelvedManifest(shelf, manifest);
+    for (const blob of [artifact, ...files.map(({ sha256 }) => sha256)]) if (!(await shelf.isWhole(blob))) return blob;
     return undefined;
   }
 }

@@ -4,9 +4,12 @@ import {
   type Artifact,
   type BlobStore,
   type Bundle,
+  bundleWithLabels,
   encodeChunkIndex,
   invalid,
+  labelFileOf,
   type Manifest,
+  maxLabelFileBytes,
   newArtifactKey,
   type Problem,
   referencesOf,
@@ -53,6 +56,8 @@ export class BundleIntake {
     };
     for (const [at, { file }] of bundle.variants.entries()) await use(`variants[${at}].file`, file);
     for (const [at, { file }] of bundle.selfTest.samples.entries()) await use(`selfTest.samples[${at}].file`, file);
+    const labels = labelFileOf(bundle);
+    if (labels !== undefined) await use("postprocess.labelsFile", labels);
     const wanted = referencesOf(bundle);
     const references = referenceFiles(bundle, files);
     if (wanted !== undefined) {
@@ -73,8 +78,16 @@ export class BundleIntake {
     used: Readonly<Record<string, string>>,
     options: { readonly selfTest: boolean; readonly encrypt: boolean },
   ): Promise<Unreleased> {
-    const { baseline } = await this.#inspect(bundle, used, options.selfTest);
+    const { baseline } = await this.#inspect(await this.#labelled(bundle, used), used, options.selfTest);
     return this.#store(bundle, used, baseline, options.encrypt);
+  }
+
+  /** The bundle with the labels of its file. Throws `bundle/invalid`. */
+  async #labelled(bundle: Bundle, used: Readonly<Record<string, string>>): Promise<Bundle> {
+    const path = labelFileOf(bundle);
+    if (path === undefined) return bundle;
+    // One byte more than is taken tells a file that is too large.
+    return bundleWithLabels(bundle, await this.#deps.uploads.read(used[path] ?? "", 0, maxLabelFileBytes + 1));
   }
 
   /** Forgets the uploads a version was made of. */
@@ -121,6 +134,7 @@ export class BundleIntake {
     const samples: object[] = [];
     for (const { file, expect } of bundle.selfTest.samples)
       samples.push({ input: await this.#keep(used[file] ?? ""), ...expect });
+    const labels = labelFileOf(bundle);
     const manifest = {
       model: bundle.name,
       version: bundle.version,
@@ -131,10 +145,12 @@ export class BundleIntake {
       postprocess: bundle.postprocess,
       selfTest: { ...bundle.selfTest, samples },
       budgets: bundle.budgets,
+      ...(bundle.batching === undefined ? {} : { batching: bundle.batching }),
       requires: bundle.requires,
       baseline,
       ...(bundle.licence === undefined ? {} : { licence: bundle.licence }),
       metadata: bundle.metadata,
+      ...(labels === undefined ? {} : { files: [{ path: labels, ...(await this.#keep(used[labels] ?? "")) }] }),
     };
     // A bundle of a task becomes a manifest of the same task, whichever it is.
     return manifest as Unreleased;

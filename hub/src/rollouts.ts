@@ -1,11 +1,13 @@
 import {
   type Clock,
+  type ExplainQuery,
   type Log,
   MusterError,
   newId,
   parseWith,
   type Rollout,
   type RolloutAction,
+  type RolloutExplanation,
   type RolloutList,
   type RolloutPlan,
   type RolloutQuery,
@@ -23,6 +25,7 @@ import type { DeviceRecord, Devices } from "./devices.js";
 import type { Encodings } from "./encodings.js";
 import type { EventLog } from "./events.js";
 import { joinLate, stillMeant } from "./membership.js";
+import { explainRollout } from "./rollout-explanation.js";
 import { rolloutView } from "./rollout-view.js";
 import { attemptOf, backAttempt, sighting } from "./sighting.js";
 import type { RolloutStore, StoredProgress, StoredRollout } from "./store/rollout-store.js";
@@ -113,9 +116,20 @@ export class Rollouts {
 
   /** Throws `rollout/unknown`. */
   async get(id: string): Promise<Rollout> {
+    const { rollout, progress } = await this.#found(id);
+    return rolloutView(rollout, progress, await this.#fleet());
+  }
+
+  async #found(id: string): Promise<NonNullable<Awaited<ReturnType<RolloutStore["find"]>>>> {
     const found = await this.#deps.store.find(id);
-    if (found === undefined) throw new MusterError("rollout/unknown", `no rollout ${id}; see: muster rollout ls`);
-    return rolloutView(found.rollout, found.progress, await this.#fleet());
+    if (found !== undefined) return found;
+    throw new MusterError("rollout/unknown", `no rollout ${id}; see: muster rollout ls`);
+  }
+
+  /** Why a rollout is where it is. Throws `rollout/unknown`. */
+  async explain(id: string, query: ExplainQuery): Promise<RolloutExplanation> {
+    const { rollout, progress } = await this.#found(id);
+    return explainRollout(rollout, progress, await this.#fleet(), query, this.#deps.settings.clock.now());
   }
 
   /** A page of those rollouts that `visible` lets through by their selector, newest first. Throws `rollout/unknown`. */
@@ -169,8 +183,7 @@ export class Rollouts {
   async act(id: string, action: RolloutAction): Promise<Rollout> {
     const { store, events, settings } = this.#deps;
     await this.#turns.take(async () => {
-      const found = await store.find(id);
-      if (found === undefined) throw new MusterError("rollout/unknown", `no rollout ${id}; see: muster rollout ls`);
+      const found = await this.#found(id);
       const next = command(found.rollout, action);
       if (next === undefined)
         throw new MusterError("rollout/conflict", `rollout ${id} is ${found.rollout.state}; it cannot ${action}`);

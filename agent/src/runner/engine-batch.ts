@@ -20,8 +20,16 @@ export async function runBatch(engine: Engine, jobs: readonly EngineJob[]): Prom
 }
 
 function runOne(engine: Engine, job: EngineJob): Promise<EngineResult> {
-  if (job.kind === "body") return engine.body(job.bytes, job.contentType);
-  return job.kind === "inputs" ? engine.inputs(job.inputs) : engine.tensors(job.inputs, job.outputs);
+  switch (job.kind) {
+    case "inputs":
+      return engine.inputs(job.inputs);
+    case "body":
+      return engine.body(job.bytes, job.contentType);
+    case "tensors":
+      return engine.tensors(job.inputs, job.outputs);
+    case "frames":
+      return engine.frames(job.samples, job.states);
+  }
 }
 
 async function runInputJobs(engine: Engine, jobs: readonly InputsJob[]): Promise<EngineResult[]> {

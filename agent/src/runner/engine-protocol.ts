@@ -15,9 +15,17 @@ export type EngineJob =
   /** A body as it came, to be decoded there; answered by a row for each input in it. Its memory is its own. */
   | { readonly kind: "body"; readonly bytes: Uint8Array<ArrayBuffer>; readonly contentType: string }
   /** Tensors as a client sent them; answered by the outputs of these names, or all. */
-  | { readonly kind: "tensors"; readonly inputs: readonly NamedTensor[]; readonly outputs?: readonly string[] };
+  | { readonly kind: "tensors"; readonly inputs: readonly NamedTensor[]; readonly outputs?: readonly string[] }
+  /** The whole frames of a piece of a stream, and the states of the piece before; answered by scores and states. */
+  | { readonly kind: "frames"; readonly samples: Float32Array<ArrayBuffer>; readonly states: readonly NamedTensor[] };
 
-/** What came out; `outputs` are those of a tensor job, and `list` says of a body whether it was a list of inputs. */
+/** The name of the scores among the outputs of frames, `[frames, labels]`; the others are the states. */
+export const scoresName = "scores of frames";
+
+/**
+ * What came out; `outputs` are those of a tensor job, or scores and states of frames, and `list` says of a body whether it was
+ * a list of inputs.
+ */
 export interface EngineResult extends EngineAnswer {
   readonly list?: boolean;
   readonly outputs?: readonly NamedTensor[];
@@ -49,13 +57,21 @@ export type FromEngine =
 
 /** The memory that goes with a job to the engine thread and is gone here. */
 export function bytesOfJob(job: EngineJob): ArrayBuffer[] {
-  if (job.kind === "body") return [job.bytes.buffer];
-  return job.kind === "tensors" ? bytesOfTensors(job.inputs) : [...new Set(job.inputs.flatMap(bytesOfInput))];
+  switch (job.kind) {
+    case "tensors":
+      return bytesOfTensors(job.inputs);
+    case "frames":
+      return [job.samples.buffer, ...bytesOfTensors(job.states)];
+    case "body":
+      return [job.bytes.buffer];
+    case "inputs":
+      return [...new Set(job.inputs.flatMap(bytesOfInput))];
+  }
 }
 
 /** Inputs in a job: rows of the batch for tensors. What a body holds nobody knows; it runs alone. */
 export function rowsOfJob(job: EngineJob): number {
-  if (job.kind === "body") return 1;
+  if (job.kind === "body" || job.kind === "frames") return 1;
   return job.kind === "inputs" ? job.inputs.length : (job.inputs[0]?.shape[0] ?? 1);
 }
 
@@ -64,7 +80,7 @@ export function rowsOfJob(job: EngineJob): number {
  * or tensors of the same names, types and row shapes. Undefined for a job that shares with none.
  */
 export function batchKeyOf(job: EngineJob): string | undefined {
-  if (job.kind === "body") return undefined;
+  if (job.kind === "body" || job.kind === "frames") return undefined;
   if (job.kind === "inputs") return "inputs";
   return job.inputs.map(({ name, dtype, shape }) => `${name} ${dtype} ${shape.slice(1).join("x")}`).join();
 }

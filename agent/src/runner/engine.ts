@@ -15,10 +15,13 @@ import {
   providerBytes,
   type Reading,
   rowsOf,
+  runFrames,
   runInputs,
+  type SpecOf,
   type StageTimes,
 } from "@muster/shared/inference";
 import { blame } from "./client-fault.js";
+import { scoresName } from "./engine-protocol.js";
 import { type Decryption, modelSource } from "./model-file.js";
 
 /** What an engine is made from. */
@@ -140,6 +143,22 @@ export class Engine {
     } catch (error) {
       throw blame(error, inputs, this.#manifest.tensors);
     }
+  }
+
+  /**
+   * Runs the whole frames of a piece of a stream. The outputs are the scores and the states, in memory of their own; the one
+   * row stands for the piece. Throws `engine/failed`, and `input/invalid` for a model that takes no streams.
+   */
+  async frames(
+    samples: Float32Array,
+    states: readonly NamedTensor[],
+  ): Promise<EngineAnswer & { readonly outputs: readonly NamedTensor[] }> {
+    // Another task says so itself.
+    const spec = this.#manifest as SpecOf<"audio-events">;
+    const { scores, states: after, times } = await runFrames(this.#session, spec, samples, states);
+    const rows: EngineRow[] = [{ answer: { events: [] }, features: {} }];
+    const made: NamedTensor = { name: scoresName, dtype: "float32", shape: [scores.length], data: scores };
+    return { rows, outputs: [made, ...after], times };
   }
 
   async close(): Promise<void> {

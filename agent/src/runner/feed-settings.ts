@@ -108,8 +108,40 @@ export const VideoSource = z.strictObject({
 });
 export type VideoSource = z.infer<typeof VideoSource>;
 
+/** Sound as it comes, heard by ffmpeg; for models of audio-events that run frame by frame. */
+export const AudioSource = z.strictObject({
+  type: z.literal("audio"),
+  /** An address (rtsp://…, http://…), a microphone (alsa:hw:1,0 or pulse:default) or a file. */
+  input: z
+    .string()
+    .min(1)
+    .max(2000)
+    .refine((text) => !hasLogin(text), {
+      error: "must not hold user and password: they belong in 'auth'",
+    }),
+  auth: Login.optional(),
+  model: ModelName,
+  /** How much is heard at a time; each piece in which there is something gives an answer. */
+  pieceMs: z.int().min(20).max(60_000).default(500),
+  /** Give an answer for every piece, also for those in which there is nothing. */
+  everyPiece: z.boolean().default(false),
+  /** A file begins again at its end. */
+  repeat: z.boolean().default(false),
+  /** Without a sound for so long, ffmpeg is started again. */
+  stallMs: z.int().min(1000).max(3_600_000).default(30_000),
+  /** The program. */
+  ffmpeg: z.string().min(1).default("ffmpeg"),
+});
+export type AudioSource = z.infer<typeof AudioSource>;
+
 /** Where inputs come from. */
-export const SourceSettings = z.discriminatedUnion("type", [FolderSource, HttpSource, MqttSource, VideoSource]);
+export const SourceSettings = z.discriminatedUnion("type", [
+  FolderSource,
+  HttpSource,
+  MqttSource,
+  VideoSource,
+  AudioSource,
+]);
 export type SourceSettings = z.infer<typeof SourceSettings>;
 
 /** A file of JSON lines, begun anew past `maxBytes`. */

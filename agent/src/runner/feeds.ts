@@ -4,6 +4,7 @@ import { type Clock, type Log, type SinkReport, type SourceReport, sha256 } from
 import { readIfThere, writeDurably } from "@muster/shared/node";
 import type { BrokerConnector, HttpCaller } from "../ports.js";
 import { AnswerSpool } from "./answer-spool.js";
+import { AudioSource, type Stream } from "./audio-source.js";
 import { type SinkSettings, type SourceSettings, shownAddress } from "./feed-settings.js";
 import { FolderSource } from "./folder-source.js";
 import { HttpSource } from "./http-source.js";
@@ -29,6 +30,8 @@ export interface Outside {
 export interface FeedsDeps {
   readonly settings: Pick<RunnerSettings, "sources" | "sinks" | "stateDir">;
   readonly answerer: Answerer;
+  /** A recording that goes on, for a model; only what is heard is answered unless `everyPiece`. */
+  readonly openStream: (model: string, everyPiece: boolean) => Answerer & Stream;
   readonly outside: Outside;
   readonly clock: Clock;
   readonly log: Log;
@@ -70,9 +73,14 @@ async function openSource(
   settings: SourceSettings,
   device: string,
   sinks: readonly Sink[],
-  { settings: { stateDir }, answerer, outside, clock, log }: FeedsDeps,
+  { settings: { stateDir }, answerer, openStream, outside, clock, log }: FeedsDeps,
 ): Promise<Source> {
   const about = { type: settings.type, target: sourceTarget(settings), model: settings.model };
+  if (settings.type === "audio") {
+    const stream = openStream(settings.model, settings.everyPiece);
+    const intake = new Intake({ about, answerer: stream, sinks, clock, log });
+    return new AudioSource({ settings, intake, stream, clock, env: outside.env });
+  }
   const intake = new Intake({ about, answerer, sinks, clock, log });
   switch (settings.type) {
     case "folder":
@@ -123,6 +131,7 @@ function sourceTarget(settings: SourceSettings): string {
     case "mqtt":
       return brokerTarget(settings);
     case "video":
+    case "audio":
       return shownAddress(settings.input);
   }
 }

@@ -1,25 +1,24 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { MusterError } from "@muster/shared";
-import type { VideoSource } from "./feed-settings.js";
+import type { AudioSource, VideoSource } from "./feed-settings.js";
 
-/** How ffmpeg is asked for frames. */
+/** How ffmpeg is called. */
 export interface FfmpegCall {
-  readonly settings: VideoSource;
+  /** The program, and the input as it may be shown. */
+  readonly settings: { readonly ffmpeg: string; readonly input: string };
   /** The input with user and password in it, where there are any. */
   readonly input: string;
+  readonly arguments: readonly string[];
 }
 
 /** What ffmpeg said last is kept up to here. */
 const maxSaid = 2000;
 
 /** The arguments that make ffmpeg write JPEG frames to its output at the wanted rate. */
-export function ffmpegArguments({ settings, input }: FfmpegCall): string[] {
-  const { framesPerSecond, whenSlow, repeat } = settings;
+export function videoArguments({ framesPerSecond, whenSlow, repeat }: VideoSource, input: string): string[] {
   const kind = kindOf(input);
   return [
-    ...["-nostdin", "-hide_banner", "-loglevel", "error"],
-    // A camera that says nothing is noticed by us: what limits the time in ffmpeg has another meaning in each version.
-    ...(kind === "rtsp" ? ["-rtsp_transport", "tcp"] : []),
+    ...quietly(kind),
     ...(kind === "device" ? ["-f", "v4l2"] : []),
     ...(kind === "file" && repeat ? ["-stream_loop", "-1"] : []),
     // A file that is not held by us is played at its own pace, as a camera would show it.
@@ -29,7 +28,28 @@ export function ffmpegArguments({ settings, input }: FfmpegCall): string[] {
   ];
 }
 
-/** Whether a video ends by itself. */
+/**
+ * The arguments that make ffmpeg write samples to its output: one channel, float32, at the rate. `alsa:` and `pulse:` in
+ * front of an input name a microphone.
+ */
+export function audioArguments({ repeat }: Pick<AudioSource, "repeat">, input: string, rate: number): string[] {
+  const kind = kindOf(input);
+  const [, system, device] = /^(alsa|pulse):(.*)$/.exec(input) ?? [];
+  return [
+    ...quietly(kind),
+    ...(system === undefined ? [] : ["-f", system]),
+    ...(kind === "file" && repeat ? ["-stream_loop", "-1"] : []),
+    ...["-i", device ?? input, "-vn", "-sn", "-ac", "1", "-ar", String(rate), "-f", "f32le", "pipe:1"],
+  ];
+}
+
+function quietly(kind: ReturnType<typeof kindOf>): string[] {
+  // A camera that says nothing is noticed by us: what limits the time in ffmpeg has another meaning in each version.
+  const tcp = kind === "rtsp" ? ["-rtsp_transport", "tcp"] : [];
+  return ["-nostdin", "-hide_banner", "-loglevel", "error", ...tcp];
+}
+
+/** Whether a recording ends by itself. */
 export function isFile(input: string): boolean {
   return kindOf(input) === "file";
 }
@@ -49,7 +69,7 @@ export class FfmpegRun {
 
   constructor(call: FfmpegCall) {
     const { ffmpeg } = call.settings;
-    const child = spawn(ffmpeg, ffmpegArguments(call), { stdio: ["ignore", "pipe", "pipe"] });
+    const child = spawn(ffmpeg, call.arguments, { stdio: ["ignore", "pipe", "pipe"] });
     this.#child = child;
     child.stderr.setEncoding("utf8").on("data", (text: string) => {
       this.#said = (this.#said + text).slice(-maxSaid);

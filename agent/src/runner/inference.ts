@@ -1,8 +1,8 @@
 import { asMusterError, MusterError } from "@muster/shared";
-import type { Answer, NamedTensor } from "@muster/shared/inference";
+import { type Answer, floatsOf, type NamedTensor } from "@muster/shared/inference";
 import type { Priority } from "../core/line.js";
 import { queueShare } from "../core/share.js";
-import type { EngineResult } from "./engine-protocol.js";
+import { type EngineResult, scoresName } from "./engine-protocol.js";
 import type { LoadedSlot } from "./loaded-slot.js";
 import type { Shadows } from "./shadow.js";
 import type { Slots } from "./slots.js";
@@ -84,6 +84,25 @@ export class Inference {
       const result = await to.lane.run(job, ticket);
       this.#fold(to, result, startMs, startMs);
       return result.outputs ?? [];
+    });
+  }
+
+  /**
+   * Runs the whole frames of a piece of a stream; the bytes are handed over. Returns their scores, `[frames × labels]`, and
+   * the states that the next piece begins with. Throws like {@link input}.
+   */
+  async frames(
+    to: LoadedSlot,
+    samples: Float32Array<ArrayBuffer>,
+    states: readonly NamedTensor[],
+  ): Promise<{ scores: Float32Array; states: readonly NamedTensor[] }> {
+    const startMs = performance.now();
+    const ticket = new Ticket();
+    return this.#admitted(to, ticket, async () => {
+      const result = await to.lane.run({ kind: "frames", samples, states }, ticket);
+      this.#fold(to, result, startMs, startMs);
+      const { outputs = [] } = result;
+      return { scores: floatsOf(outputs, scoresName), states: outputs.filter(({ name }) => name !== scoresName) };
     });
   }
 

@@ -1,6 +1,7 @@
 import { availableParallelism } from "node:os";
 import { asMusterError, type Log, MusterError, messageOf } from "@muster/shared";
 import { actualProvider, type Pipeline, pipelineOf } from "@muster/shared/inference";
+import { batchRuleOf } from "../core/batch-rule.js";
 import type { BatchRule } from "../core/line.js";
 import type { Buffers } from "./buffers.js";
 import { EnginePool } from "./engine-pool.js";
@@ -20,6 +21,8 @@ export interface SlotOptions {
   readonly maxWorkers: number;
   /** When inputs share a run, where the model's batch dimension is free. */
   readonly batch: BatchRule;
+  /** What a version may ask for instead. */
+  readonly batchLimit: BatchRule;
   /** MB that this process may take; 0 for the budgets of the versions in it. */
   readonly memoryMb: number;
   /** How long an engine may work on one input. */
@@ -83,7 +86,7 @@ export class LoadedSlot {
     options: SlotOptions,
     { atFirst, aside, mayGrow }: { readonly atFirst: number; readonly aside: boolean; readonly mayGrow: () => boolean },
   ): Promise<LoadedSlot> {
-    const { workers, batch, buffers, log, marks, spares, runLimitMs, onHang } = options;
+    const { workers, batch, batchLimit, buffers, log, marks, spares, runLimitMs, onHang } = options;
     await verifyModelFile(slot.modelPath, slot.artifact);
     const { modelPath, provider, threads, cacheDir } = slot;
     const decryption = decryptionOf(slot.manifest, slot.artifact, slot.key);
@@ -95,8 +98,9 @@ export class LoadedSlot {
     const pools = { size: workers, atFirst, watch, buffers };
     const open = (on: string) => EnginePool.open({ spec: { ...spec, provider: on }, ...pools, log, onFree });
     const { pool, running } = await openOrFallBack(slot, open, log);
-    const decodedAhead = availableParallelism() + workers * batch.maxRows;
-    lane = new Lane({ pool, tensors: slot.manifest.tensors, rule: batch, decodedAhead });
+    const rule = batchRuleOf(slot.manifest.batching, batch, batchLimit);
+    const decodedAhead = availableParallelism() + workers * rule.maxRows;
+    lane = new Lane({ pool, tensors: slot.manifest.tensors, rule, decodedAhead });
     return new LoadedSlot(slot, running, { pool, lane, mayGrow });
   }
 

@@ -7,6 +7,7 @@ import { MusterError } from "@muster/shared";
 import { installedProviders, runtimeBuild, runtimeVersion } from "@muster/shared/inference";
 import { systemClock } from "@muster/shared/node";
 import type { BrokerConnector, HttpCaller } from "../ports.js";
+import { AudioStream } from "./audio-stream.js";
 import { Buffers } from "./buffers.js";
 import { Feeds } from "./feeds.js";
 import { metricsRoute } from "./http/metrics.js";
@@ -49,9 +50,19 @@ class Parts {
 
   constructor(settings: RunnerSettings) {
     this.#settings = settings;
-    const { workers, maxWorkers, batch, memoryMb, runLimitMs, stateDir, maxQueue, maxQueued } = settings;
+    const { workers, maxWorkers, batch, batchLimit, memoryMb, runLimitMs, stateDir, maxQueue, maxQueued } = settings;
     this.slots = new Slots({
-      ...{ workers, maxWorkers, batch, buffers: this.#buffers, memoryMb, runLimitMs, log, onHang: tellHang },
+      ...{
+        workers,
+        maxWorkers,
+        batch,
+        batchLimit,
+        buffers: this.#buffers,
+        memoryMb,
+        runLimitMs,
+        log,
+        onHang: tellHang,
+      },
       marks: new WorkMarks(marksPath(stateDir)),
       spares: new SpareThreads(workers),
     });
@@ -76,6 +87,7 @@ class Parts {
         state: (model) => inference.state(model),
         answer: async (model, bytes, contentType) => inference.input(slots.serving(model), bytes, contentType),
       },
+      openStream: (model, everyPiece) => new AudioStream({ slots, inference }, model, everyPiece),
       ...{ outside: { call: callHttp, connect: connectBroker, env: process.env }, clock: systemClock, log },
     });
   }

@@ -32,6 +32,8 @@ export const RunnerSettings = z.object({
   maxQueued: z.int().min(1),
   /** When inputs share a run, for models whose batch dimension is free. */
   batch: z.object({ maxRows: z.int().min(1), maxDelayMs: z.number().min(0) }),
+  /** What a version may ask for instead. */
+  batchLimit: z.object({ maxRows: z.int().min(1), maxDelayMs: z.number().min(0) }),
   /** Where a source keeps how far it got. */
   stateDir: z.string(),
   sources: sourceList,

@@ -32,3 +32,11 @@ export async function authorization(auth: HttpAuth | undefined, env: Environment
   const login = `${auth.user}:${await readSecret(auth.password, env)}`;
   return { authorization: `Basic ${Buffer.from(login).toString("base64")}` };
 }
+
+/** An address with user and password in it. */
+export function withLogin(address: string, user: string, password: string): string {
+  const url = new URL(address);
+  url.username = encodeURIComponent(user);
+  url.password = encodeURIComponent(password);
+  return url.href;
+}

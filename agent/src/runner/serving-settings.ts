@@ -62,6 +62,9 @@ export const servingKeys = {
   maxBatch: z.int().min(1).max(64).default(8),
   /** How long an input may wait for others to share its run with, although a thread is free. */
   batchDelayMs: z.number().min(0).max(1000).default(0),
+  /** What a version may ask for in its bundle instead of these two; what asks for more gets this. */
+  maxModelBatch: z.int().min(1).max(256).default(64),
+  maxModelBatchDelayMs: z.number().min(0).max(1000).default(100),
 };
 
 type ServingConfig = z.infer<z.ZodObject<typeof servingKeys>>;
@@ -84,7 +87,15 @@ export function servingProblems(config: ServingConfig): { readonly path: string[
   return problems;
 }
 
-/** The same, as the runner takes it. */
+/** When inputs share a run, as the runner takes it. */
+export function batchSettings(config: ServingConfig) {
+  return {
+    batch: { maxRows: config.maxBatch, maxDelayMs: config.batchDelayMs },
+    batchLimit: { maxRows: config.maxModelBatch, maxDelayMs: config.maxModelBatchDelayMs },
+  };
+}
+
+/** What is served to whom, as the runner takes it. */
 export function servingSettings(config: ServingConfig): ServingSettings {
   const { inferenceSocket: socket, inferenceTls: tls, inferenceTokenFile: tokenFile } = config;
   const { maxConnections, maxBodyBytes, maxBodiesBytes } = config;

@@ -173,6 +173,7 @@ export const defaultSettings: RunnerSettings = {
     maxQueue: 64,
     maxQueued: 10_000,
     batch: { maxRows: 8, maxDelayMs: 0 },
+    batchLimit: { maxRows: 64, maxDelayMs: 1000 },
     stateDir: ".",
     sources: [],
     sinks: [],

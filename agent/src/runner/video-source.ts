@@ -1,9 +1,9 @@
 import { type Clock, MusterError, type SourceReport } from "@muster/shared";
 import type { VideoSource as VideoSettings } from "./feed-settings.js";
-import { isFile, startFfmpeg } from "./ffmpeg.js";
+import { isFile, startFfmpeg, videoArguments } from "./ffmpeg.js";
 import { type Intake, maxInputBytes } from "./intake.js";
 import { JpegFrames } from "./jpeg-frames.js";
-import { type Environment, readSecret } from "./secret.js";
+import { type Environment, readSecret, withLogin } from "./secret.js";
 import type { Source } from "./source.js";
 import { SourceLoop } from "./source-loop.js";
 import { StallWatch } from "./stall-watch.js";
@@ -60,7 +60,8 @@ export class VideoSource implements Source {
   /** Runs ffmpeg to its end. Throws `source/failed`, `config/invalid`. */
   async #watch(good: () => void): Promise<void> {
     const { settings, intake, clock } = this.#deps;
-    const ffmpeg = startFfmpeg({ settings, input: await this.#input() });
+    const input = await this.#input();
+    const ffmpeg = startFfmpeg({ settings, input, arguments: videoArguments(settings, input) });
     const end = () => ffmpeg.end();
     const { signal } = this.#loop;
     signal.addEventListener("abort", end);
@@ -123,9 +124,6 @@ export class VideoSource implements Source {
   async #input(): Promise<string> {
     const { settings, env } = this.#deps;
     if (settings.auth === undefined) return settings.input;
-    const url = new URL(settings.input);
-    url.username = encodeURIComponent(settings.auth.user);
-    url.password = encodeURIComponent(await readSecret(settings.auth.password, env));
-    return url.href;
+    return withLogin(settings.input, settings.auth.user, await readSecret(settings.auth.password, env));
   }
 }

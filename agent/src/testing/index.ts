@@ -1,8 +1,9 @@
 // What benchmarks and tests need to have only a part of an agent.
 export { FolderShelf } from "../adapters/folder-shelf.js";
 export { openMqttLink } from "../adapters/mqtt-link.js";
+export { AudioStream, type StreamAnswer, type StreamDeps } from "../runner/audio-stream.js";
 export { RunnerHost } from "../runner/host.js";
-export { servingSettings } from "../runner/serving-settings.js";
+export { batchSettings, servingSettings } from "../runner/serving-settings.js";
 export { makeManifest, picture, slotOf } from "../runner/testing.js";
 export { Transfer } from "../transfer.js";
 export { Uplink } from "../uplink.js";

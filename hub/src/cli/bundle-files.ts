@@ -6,7 +6,9 @@ import { pipeline } from "node:stream/promises";
 import {
   type Bundle,
   bundleFileName,
+  bundleWithLabels,
   invalid,
+  labelFileOf,
   MusterError,
   messageOf,
   type Problem,
@@ -44,6 +46,8 @@ export async function readBundle(dir: string): Promise<BundleFolder> {
   const bundle = parseBundle(text);
   const { paths, problems } = await collect(folder, bundle);
   if (problems.length > 0) throw invalid("bundle/invalid", join(dir, bundleFileName), problems);
+  const labels = labelFileOf(bundle);
+  if (labels !== undefined) bundleWithLabels(bundle, await readFile(join(folder, labels)));
   const files: BundleFile[] = [];
   for (const path of paths) files.push(await hashed(folder, path));
   return { text, files };
@@ -64,9 +68,11 @@ async function readDescription(folder: string): Promise<string> {
 /** Every path the bundle names, in a fixed order, and what is wrong with the files behind them. */
 async function collect(folder: string, bundle: Bundle) {
   const { variants, selfTest } = bundle;
+  const labels = labelFileOf(bundle);
   const named = [
     ...variants.map(({ file }, at) => ({ field: `variants[${at}].file`, path: file })),
     ...selfTest.samples.map(({ file }, at) => ({ field: `selfTest.samples[${at}].file`, path: file })),
+    ...(labels === undefined ? [] : [{ field: "postprocess.labelsFile", path: labels }]),
   ];
   const problems: Problem[] = [];
   for (const { field, path } of named) {

@@ -25,7 +25,7 @@ export function versionTable(versions: readonly VersionView[], { style, nowMs }:
 /** All there is to say of one version. */
 export function versionText(view: VersionView, { style }: View): string {
   const { manifest } = view;
-  const { selfTest, postprocess, baseline, metadata } = manifest;
+  const { selfTest, baseline, metadata } = manifest;
   const variants = table(
     [
       { title: "variant", value: ({ name }) => name },
@@ -46,11 +46,10 @@ export function versionText(view: VersionView, { style }: View): string {
       ["task", manifest.task],
       ["inputs", manifest.tensors.inputs.map(tensorText).join("; ")],
       ["outputs", manifest.tensors.outputs.map(tensorText).join("; ")],
-      ...("labels" in postprocess && postprocess.labels !== undefined
-        ? [["labels", labelsText(postprocess.labels)] as const]
-        : []),
+      ["labels", labelsText(manifest)],
       ["self-test", `${selfTest.samples.length} samples, tolerance ${selfTest.tolerance}`],
       ["budgets", budgetsText(view)],
+      ["batching", batchingText(view)],
       ["baseline", orDash(Object.keys(baseline).join(", "))],
       ["licence", manifest.licence],
       ...Object.entries(metadata).map(([key, value]) => [key, String(value)] as const),
@@ -64,9 +63,21 @@ function tensorText({ name, dtype, shape }: VersionView["manifest"]["tensors"]["
   return `${name} ${dtype} [${shape.join(", ")}]`;
 }
 
-function labelsText(labels: readonly string[]): string {
+function labelsText({ postprocess, files = [] }: VersionView["manifest"]): string | undefined {
+  const [file] = files;
+  if (file !== undefined) return `in ${file.path}, ${formatBytes(file.sizeBytes)}`;
+  const labels = "labels" in postprocess ? postprocess.labels : undefined;
+  if (labels === undefined) return undefined;
   const shown = labels.slice(0, 10).join(", ");
   return labels.length <= 10 ? shown : `${shown} and ${labels.length - 10} more`;
+}
+
+function batchingText({ manifest: { batching } }: VersionView): string {
+  if (batching === undefined) return "as each device is configured";
+  const { maxRows, maxDelayMs } = batching;
+  if (maxRows === 1) return "none, each input runs alone";
+  const wait = maxDelayMs === 0 ? "none waits for others" : `each waits up to ${formatDuration(maxDelayMs)} for others`;
+  return `up to ${maxRows} inputs a run, ${wait}`;
 }
 
 function budgetsText({ manifest: { budgets } }: VersionView): string {

@@ -66,11 +66,32 @@ test("what an honest hub prepares is the bundle", () => {
   assert.deepEqual(differences(prepared({}, { sha256: "d".repeat(64), encryption }), push(true)), []);
 });
 
+test("labels in a file are those of the bundle only by its digest", () => {
+  const labels = "d".repeat(64);
+  const text = bundle.replace("labels: [up, down]", "labelsFile: labels.txt");
+  const { postprocess } = parseBundle(text);
+  const ours: PushVersion = { ...push(), bundle: text, files: { ...push().files, "labels.txt": labels } };
+  const fields = (sha256: string) => {
+    const files = [{ path: "labels.txt", sha256, sizeBytes: 8 }];
+    return differences(prepared({ postprocess, files }), ours).map(({ field }) => field);
+  };
+  assert.deepEqual(fields(labels), []);
+  assert.deepEqual(fields("e".repeat(64)), ["files"]);
+  assert.deepEqual(
+    differences(prepared({ postprocess }), ours).map(({ field }) => field),
+    ["files"],
+    "and it must be there",
+  );
+});
+
 test("whatever a hub changes is seen before it is signed", () => {
   const fields = (over: object, artifact: object = {}, encrypt = false) =>
     differences(prepared(over, artifact), push(encrypt)).map(({ field }) => field);
   assert.deepEqual(fields({ model: "other" }), ["model"]);
   assert.deepEqual(fields({ version: "2.0.0" }), ["version"]);
+  assert.deepEqual(fields({ batching: { maxRows: 64, maxDelayMs: 1000 } }), ["batching"]);
+  const other = { path: "labels.txt", sha256: sample, sizeBytes: 1 };
+  assert.deepEqual(fields({ files: [other] }), ["files"], "a file that the bundle does not name");
   assert.deepEqual(fields({ budgets: { p95LatencyMs: 1 } }), ["budgets"]);
   assert.deepEqual(fields({ requires: { arch: ["x64"] } }), ["requires"]);
   assert.deepEqual(fields({ selfTest: { tolerance: 1, samples: [] } }), ["selfTest.tolerance", "selfTest.samples"]);

@@ -1,5 +1,6 @@
 import {
   Draft,
+  labelFileOf,
   Manifest,
   MusterError,
   manifestType,
@@ -113,9 +114,24 @@ export function differences(manifest: Manifest, { bundle: text, files, encrypt }
   same("model", manifest.model, bundle.name);
   same("version", manifest.version, bundle.version);
   same("task", manifest.task, bundle.task);
-  for (const field of ["tensors", "preprocess", "postprocess", "budgets", "requires", "licence", "metadata"] as const) {
+  for (const field of [
+    "tensors",
+    "preprocess",
+    "postprocess",
+    "budgets",
+    "batching",
+    "requires",
+    "licence",
+    "metadata",
+  ] as const) {
     same(field, manifest[field], bundle[field]);
   }
+  const labels = labelFileOf(bundle);
+  same(
+    "files",
+    (manifest.files ?? []).map(({ path, sha256 }) => ({ path, sha256 })),
+    labels === undefined ? [] : [{ path: labels, sha256: files[labels] }],
+  );
   const variants = manifest.variants.map(({ name, precision, artifact }) => {
     const { encryption } = artifact;
     const sha256 = encrypt ? encryption?.plainSha256 : encryption === undefined ? artifact.sha256 : "encrypted";

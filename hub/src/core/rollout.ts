@@ -242,7 +242,8 @@ function rollBack(rollout: RolloutRecord, before: readonly Progress[], seen: (de
   return { rollout: state === rollout.state ? rollout : { ...rollout, state }, progress, orders };
 }
 
-function evidence(progress: readonly Progress[], wave: number, seen: (device: string) => Sighting): Evidence {
+/** What a wave's devices, from 0, say for and against it. */
+export function evidence(progress: readonly Progress[], wave: number, seen: (device: string) => Sighting): Evidence {
   const members = progress.filter((device) => device.wave === wave);
   const count = (...states: ProgressState[]) => members.filter(({ state }) => states.includes(state)).length;
   const fallen = members.filter(

@@ -98,6 +98,7 @@ test("every route says what it does", async (t) => {
     "POST /v1/rollouts": "rollout.write",
     "GET /v1/rollouts": "read",
     "GET /v1/rollouts/:id": "read",
+    "GET /v1/rollouts/:id/explain": "read",
     "POST /v1/rollouts/:id/:action": "rollout.write",
     "GET /v1/telemetry/latency": "read",
     "GET /v1/telemetry/events": "read",

@@ -18,6 +18,7 @@ import {
   runInputs,
 } from "@muster/shared/inference";
 import type { InspectResult, InspectTask } from "../ports.js";
+import { fixedBatchProblems, fullBatchProblems } from "./batch-check.js";
 
 /** What this process answers its parent with. */
 export type InspectAnswer =
@@ -46,10 +47,13 @@ async function inspect({ bundle, variants, samples, baseline, selfTest }: Inspec
   let reference: Manifest["baseline"] = {};
   for (const [at, { name, file }] of bundle.variants.entries()) {
     const session = await openModel(variants[name] ?? "", `variants[${at}].file`, file);
-    const differences = compareTensors(bundle.tensors, session.tensors());
+    const actual = session.tensors();
+    const differences = [...compareTensors(bundle.tensors, actual), ...fixedBatchProblems(bundle.tensors, actual)];
     problems.push(...differences);
     if (differences.length === 0) {
-      if (selfTest) problems.push(...(await selfTestProblems(session, bundle, samples, name)));
+      const failed = selfTest ? await selfTestProblems(session, bundle, samples, name) : [];
+      problems.push(...failed);
+      if (selfTest && failed.length === 0) problems.push(...(await fullBatchProblems(session, bundle, samples, name)));
       if (at === 0 && baseline.length > 0 && problems.length === 0)
         reference = await measureBaseline(session, bundle, baseline);
     }

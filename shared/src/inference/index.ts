@@ -1,6 +1,7 @@
 export * from "./answer.js";
 export * from "./decoded-input.js";
 export * from "./features.js";
+export * from "./frame-stream.js";
 export { isJsonBomb, maxJsonNodes } from "./inputs/bounded-json.js";
 export * from "./inputs/image-features.js";
 export * from "./inputs/image-placement.js";
@@ -11,6 +12,8 @@ export * from "./node-placement.js";
 export * from "./onnx-engine.js";
 export { installedProviders, knownProviders, runtimeBuild, runtimeVersion } from "./onnxruntime.js";
 export * from "./outputs/classification.js";
+export { EventTracker } from "./outputs/event-tracker.js";
+export { classesFromRuns } from "./outputs/mask.js";
 export * from "./pipeline.js";
 export * from "./pipeline-run.js";
 export * from "./pipelines.js";

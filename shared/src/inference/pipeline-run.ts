@@ -1,8 +1,10 @@
-import type { Tensors } from "../model/tensors.js";
+import { hasFreeBatch, type Tensors } from "../model/tensors.js";
 import type { DecodedInput } from "./decoded-input.js";
 import { type NamedTensor, newTensorData, rowsOf, sizeOf, stackTensors } from "./named-tensor.js";
 import type { Pipeline, Reading } from "./pipeline.js";
 import { KeptMemory } from "./tensor-memory.js";
+
+export { hasFreeBatch };
 
 /** What runs tensors: a loaded session. */
 export interface TensorRunner {
@@ -46,15 +48,6 @@ export async function runInputs(
   return { readings, times };
 }
 
-/**
- * Whether several inputs may share one run: the first dimension of every input and output is free and has the same name
- * everywhere, so that row i of each output belongs to row i of the input.
- */
-export function hasFreeBatch({ inputs, outputs }: Tensors): boolean {
-  const firsts = [...inputs, ...outputs].map(({ shape }) => shape[0]);
-  return typeof firsts[0] === "string" && firsts.every((first) => first === firsts[0]);
-}
-
 function canStack(tensors: Tensors, runs: readonly NamedTensor[][][]): boolean {
   if (runs.length < 2 || !hasFreeBatch(tensors)) return false;
   // An input of several rows would get a row of its neighbour.
@@ -77,26 +70,37 @@ async function runInTurn(
   runs: readonly NamedTensor[][][],
 ): Promise<RunOutputs[]> {
   const all: RunOutputs[] = [];
-  for (const steps of runs) {
-    let fed = states.map(({ input }) => zeros(tensors, input));
-    const outputs: RunOutputs = [];
-    for (const step of steps) {
-      const out = await session.run([...step, ...fed]);
-      fed = states.map(({ input, output }, at) => {
-        const state = out.find(({ name }) => name === output);
-        return state === undefined ? (fed[at] as NamedTensor) : { ...state, name: input };
-      });
-      outputs.push(out);
-    }
-    all.push(outputs);
-  }
+  for (const steps of runs) all.push((await runSteps(session, states, steps, zeroStates(tensors, states))).outputs);
   return all;
 }
 
-/** The state before the first run: free dimensions are 1. */
-function zeros({ inputs }: Tensors, name: string): NamedTensor {
-  const spec = inputs.find((input) => input.name === name);
-  const shape = spec?.shape.map((size) => (typeof size === "string" ? 1 : size)) ?? [];
-  const dtype = spec?.dtype ?? "float32";
-  return { name, dtype, shape, data: newTensorData(dtype, sizeOf(shape)) };
+/** Runs steps one after the other, feeding states back; returns the outputs of each and the states after the last. */
+export async function runSteps(
+  session: TensorRunner,
+  names: Pipeline["states"],
+  steps: readonly NamedTensor[][],
+  states: readonly NamedTensor[],
+): Promise<{ outputs: RunOutputs; states: readonly NamedTensor[] }> {
+  let fed = states;
+  const outputs: RunOutputs = [];
+  for (const step of steps) {
+    const out = await session.run([...step, ...fed]);
+    const before = fed;
+    fed = names.map(({ input, output }, at) => {
+      const state = out.find(({ name }) => name === output);
+      return state === undefined ? (before[at] as NamedTensor) : { ...state, name: input };
+    });
+    outputs.push(out);
+  }
+  return { outputs, states: fed };
+}
+
+/** The states before the first run: free dimensions are 1. */
+export function zeroStates({ inputs }: Tensors, states: Pipeline["states"]): NamedTensor[] {
+  return states.map(({ input: name }) => {
+    const spec = inputs.find((input) => input.name === name);
+    const shape = spec?.shape.map((size) => (typeof size === "string" ? 1 : size)) ?? [];
+    const dtype = spec?.dtype ?? "float32";
+    return { name, dtype, shape, data: newTensorData(dtype, sizeOf(shape)) };
+  });
 }

@@ -1,3 +1,5 @@
+import { MusterError } from "../errors.js";
+import { labelFileOf, lacksLabels } from "../model/label-file.js";
 import type { DecodedBody } from "./decoded-input.js";
 import { baselineOf } from "./features.js";
 import { audioInput } from "./inputs/audio-input.js";
@@ -17,6 +19,7 @@ import type { InputSide, OutputSide, Pipeline, PipelineSpec } from "./pipeline.j
 
 /** The pipeline that a manifest or bundle declares. */
 export function pipelineOf(spec: PipelineSpec): Pipeline {
+  if (lacksLabels(spec)) throw new MusterError("internal", `the labels in ${labelFileOf(spec)} were not read`);
   const side = inputSide(spec);
   const { accepts, states, decodesInPlace } = side;
   const output = outputSide(spec, side);

@@ -81,7 +81,11 @@ test("an unknown key is an error with its line, at the top and inside", () => {
 test("a missing field is named", () => {
   only(problemsWith("version: 1.4.0\n", ""), "version", /has to be a text/);
   only(problemsWith("precision: int8-qdq", ""), "variants[1].precision", /fp32/);
-  only(problemsWith("  labels: [ok, scratch, dent]\n", "  topK: 1\n"), "postprocess.labels", /has to be a list/);
+  only(
+    problemsWith("  labels: [ok, scratch, dent]\n", "  topK: 1\n"),
+    "postprocess.labels",
+    /is missing; list the labels/,
+  );
 });
 
 test("values of the wrong kind, and out of bounds, are told with their line", () => {

@@ -1,23 +1,15 @@
 import { z } from "zod";
-import { invalid, type Problem } from "../errors.js";
+import { invalid, messageOf, type Problem } from "../errors.js";
 import { ModelName, VersionName } from "../ids.js";
 import { problemsOf } from "../schema.js";
 import { readYaml } from "../yaml-text.js";
+import { Batching, batchingProblems } from "./batching.js";
+import { BundlePath } from "./bundle-path.js";
+import { labelFileOf, labelSourceProblems, parseLabelFile, withLabels } from "./label-file.js";
 import { Budgets, Precision, Requirements } from "./promises.js";
 import { taskProblems } from "./task-problems.js";
 import { type TaskSchema, taskNames, tasks } from "./tasks.js";
 import { Tensors } from "./tensors.js";
-
-/** A file inside the bundle: relative, with forward slashes, never outside of the folder. */
-const BundlePath = z
-  .string()
-  .min(1)
-  .max(500)
-  .refine(
-    (path) => !path.startsWith("/") && !/^[A-Za-z]:|\\/.test(path),
-    "must be relative to muster.yaml, with forward slashes",
-  )
-  .refine((path) => !path.split("/").includes(".."), "must stay inside the bundle; remove '..'");
 
 const Variant = z.strictObject({
   name: z.string().regex(/^[a-z0-9][a-z0-9._-]{0,31}$/, "must be 1 to 32 of a-z 0-9 . _ -"),
@@ -31,6 +23,7 @@ const common = {
   variants: z.array(Variant).min(1, "needs at least one variant"),
   tensors: Tensors,
   budgets: Budgets.default({}),
+  batching: Batching.optional(),
   requires: Requirements.default({}),
   baseline: z
     .strictObject({
@@ -115,6 +108,42 @@ export function parseBundle(text: string): Bundle {
   }
 }
 
+/**
+ * A bundle with the labels of the file that it names, checked as if they stood in it; a bundle that names none as it is.
+ * Throws `bundle/invalid` with every problem.
+ */
+export function bundleWithLabels(bundle: Bundle, bytes: Uint8Array): Bundle {
+  const file = labelFileOf(bundle);
+  if (file === undefined) return bundle;
+  const result = Bundle.safeParse(withLabels(bundle, labelsOf(file, bytes)));
+  const problems = result.success ? taskProblems(result.data) : problemsOf(result.error);
+  if (!result.success || problems.length > 0) {
+    throw invalid(
+      "bundle/invalid",
+      bundleFileName,
+      problems.map((problem) => inFile(file, problem)),
+    );
+  }
+  return result.data;
+}
+
+function labelsOf(file: string, bytes: Uint8Array): string[] {
+  try {
+    return parseLabelFile(bytes);
+  } catch (error) {
+    const problem = { field: "postprocess.labelsFile", message: `'${file}' ${messageOf(error)}` };
+    throw invalid("bundle/invalid", bundleFileName, [problem]);
+  }
+}
+
+/** A problem of labels as one of their file: the number of a label is that of its line. */
+function inFile(file: string, problem: Problem): Problem {
+  const [, at] = /^postprocess\.labels(?:\[(\d+)\])?$/.exec(problem.field) ?? [];
+  if (!problem.field.startsWith("postprocess.labels")) return problem;
+  const line = at === undefined ? "" : ` line ${Number(at) + 1}`;
+  return { field: "postprocess.labelsFile", message: `'${file}'${line}: ${problem.message}` };
+}
+
 /** With an unknown task the union says nothing of the other fields; those that every task has are checked all the same. */
 function allProblems(error: z.ZodError, value: unknown): Problem[] {
   const problems = problemsOf(error);
@@ -124,7 +153,13 @@ function allProblems(error: z.ZodError, value: unknown): Problem[] {
 
 /** What the shape of single fields cannot say: fields that must agree with each other. */
 function crossChecks(bundle: Bundle): Problem[] {
-  return [...repeatedVariants(bundle), ...oneReference(bundle), ...taskProblems(bundle)];
+  return [
+    ...repeatedVariants(bundle),
+    ...oneReference(bundle),
+    ...batchingProblems(bundle),
+    ...labelSourceProblems(bundle),
+    ...taskProblems(bundle),
+  ];
 }
 
 function repeatedVariants({ variants }: Bundle): Problem[] {

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { Digest, ModelName, VersionName } from "../ids.js";
 import { Feature } from "../stats/histogram.js";
+import { Batching } from "./batching.js";
 import { Budgets, Precision, Requirements } from "./promises.js";
 import { type TaskSchema, tasks } from "./tasks.js";
 import { Tensors } from "./tensors.js";
@@ -42,11 +43,14 @@ const common = {
   variants: z.array(ManifestVariant).min(1),
   tensors: Tensors,
   budgets: Budgets,
+  batching: Batching.optional(),
   requires: Requirements.default({}),
   /** The reference distribution of every feature; empty when the bundle has no baseline. */
   baseline: z.record(z.string(), Feature),
   licence: z.string().optional(),
   metadata: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])),
+  /** Files of the bundle that the pipeline reads, such as its labels, by the path that names them. */
+  files: z.array(BlobRef.extend({ path: z.string().min(1) })).optional(),
 };
 
 function manifestOf<
@@ -83,5 +87,6 @@ export function blobsOf(manifest: Manifest): BlobRef[] {
   return [
     ...manifest.variants.flatMap(({ artifact }) => [artifact, artifact.index]),
     ...manifest.selfTest.samples.map(({ input }) => input),
+    ...(manifest.files ?? []),
   ];
 }

@@ -1,5 +1,6 @@
 import type { Problem } from "../errors.js";
 import type { Bundle } from "./bundle.js";
+import { lacksLabels } from "./label-file.js";
 import { anomalyProblems } from "./postprocess/anomaly.js";
 import { classificationProblems } from "./postprocess/classification.js";
 import { detectionProblems } from "./postprocess/detection.js";
@@ -13,7 +14,9 @@ import { preprocessProblems } from "./preprocess/any.js";
 
 /** Where preprocess, tensors, postprocess and self-test of a bundle do not agree. */
 export function taskProblems(bundle: Bundle): Problem[] {
-  return [...preprocessProblems(bundle.preprocess, bundle.tensors), ...postprocessProblems(bundle)];
+  const problems = preprocessProblems(bundle.preprocess, bundle.tensors);
+  // What the outputs have to be like is known once the labels are.
+  return lacksLabels(bundle) ? problems : [...problems, ...postprocessProblems(bundle)];
 }
 
 function postprocessProblems(bundle: Bundle): Problem[] {

@@ -128,6 +128,9 @@ test("a detector's outputs must have the shape of its format and its labels", ()
   only("object-detection", outputs("n", 7, 8400), field, /expected \[n, 6, anchors\]/);
   const v5 = { format: "yolo-v5", labels: ["bolt", "nut"] };
   only("object-detection", { ...outputs("n", 8400, 6), postprocess: v5 }, field, /expected \[n, anchors, 7\]/);
+  const grids = { format: "yolox", labels: ["bolt", "nut"] };
+  assert.deepEqual(problems("object-detection", { ...outputs("n", 8400, 7), postprocess: grids }), []);
+  only("object-detection", { ...outputs("n", 8000, 7), postprocess: grids }, field, /expected \[n, 8400, 7\]/);
   const ssd = { format: "ssd", labels: ["bolt", "nut"] };
   only("object-detection", { postprocess: ssd }, "postprocess.ssd", /name the outputs/);
   const named = { ...ssd, ssd: { boxes: "boxes", scores: "y" } };

@@ -42,3 +42,12 @@ export function fits(shape: readonly (number | string)[], other: readonly (numbe
     shape.every((size, at) => typeof size === "string" || typeof other[at] === "string" || size === other[at])
   );
 }
+
+/**
+ * Whether several inputs may share one run: the first dimension of every input and output is free and has the same name
+ * everywhere, so that row i of each output belongs to row i of the input.
+ */
+export function hasFreeBatch({ inputs, outputs }: Tensors): boolean {
+  const firsts = [...inputs, ...outputs].map(({ shape }) => shape[0]);
+  return typeof firsts[0] === "string" && firsts.every((first) => first === firsts[0]);
+}

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { AgentConfig } from "@muster/agent";
-import { makeManifest, picture, RunnerHost, servingSettings, slotOf } from "@muster/agent/testing";
+import { batchSettings, makeManifest, picture, RunnerHost, servingSettings, slotOf } from "@muster/agent/testing";
 import { median } from "./measure.js";
 import { useOf } from "./process-use.js";
 import { quiet } from "./quiet.js";
@@ -20,13 +20,12 @@ const clients = 4;
 export async function benchSwaps(): Promise<string> {
   const stateDir = await mkdtemp(join(tmpdir(), "muster-bench-"));
   const config = AgentConfig.parse({ inferencePort: 0 });
-  const batch = { maxRows: config.maxBatch, maxDelayMs: config.batchDelayMs };
   const limits = { memoryMb: 0, runLimitMs: config.engineTimeoutMs, maxQueue: config.maxQueue, maxQueued: 256 };
   const settings = {
     serving: servingSettings(config),
     workers: 2,
     maxWorkers: 2,
-    batch,
+    ...batchSettings(config),
     ...limits,
     stateDir,
     sources: [],

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { AgentConfig } from "@muster/agent";
-import { RunnerHost, servingSettings } from "@muster/agent/testing";
+import { batchSettings, RunnerHost, servingSettings } from "@muster/agent/testing";
 import { type Manifest, sha256 } from "@muster/shared";
 import { quiet } from "../bench/quiet.js";
 
@@ -22,7 +22,6 @@ export async function serveModel(
 ): Promise<ServedModel> {
   const stateDir = await mkdtemp(join(tmpdir(), "muster-bench-"));
   const full = AgentConfig.parse({ inferencePort: 0, ...config });
-  const batch = { maxRows: full.maxBatch, maxDelayMs: full.batchDelayMs };
   const watch = { memoryMb: full.runnerMemoryMb, runLimitMs: full.engineTimeoutMs };
   const queue = { maxQueue: full.maxQueue, maxQueued: full.maxQueue };
   const settings = {
@@ -30,7 +29,7 @@ export async function serveModel(
     workers,
     maxWorkers: workers,
     ...queue,
-    batch,
+    ...batchSettings(full),
     stateDir,
     ...watch,
   };

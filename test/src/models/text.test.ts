@@ -1,28 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import {
-  compareTensors,
-  OnnxSession,
-  type PipelineSpec,
-  pipelineOf,
-  runInputs,
-  type TextAnswer,
-  type TextBoxesAnswer,
-} from "@muster/shared/inference";
+import type { TextAnswer, TextBoxesAnswer } from "@muster/shared/inference";
 import { labelText } from "../fixtures/labels.js";
 import { textDetector, textDetectorFile, textReader, textReaderFile } from "../fixtures/ocr-models.js";
 import { type PrintedLine, printedPage } from "../fixtures/printed-page.js";
-
-async function ask(file: string, spec: PipelineSpec, pictures: readonly Buffer[]) {
-  const session = await OnnxSession.load(file, { provider: "cpu", threads: 1 });
-  assert.deepEqual(compareTensors(spec.tensors, session.tensors()), []);
-  const pipeline = pipelineOf(spec);
-  const bodies = await Promise.all(pictures.map((bytes) => pipeline.decode(bytes)));
-  const inputs = bodies.flatMap((body) => body.inputs);
-  const { readings } = await runInputs(session, pipeline, spec.tensors, inputs);
-  await session.close();
-  return readings;
-}
+import { ask } from "./ask.js";
 
 test("lines of text are found where they were printed, small, large and turned", async () => {
   const lines: PrintedLine[] = [

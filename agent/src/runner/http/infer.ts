@@ -7,6 +7,7 @@ import { inferResponse } from "../oip/infer-response.js";
 import type { Body } from "./body.js";
 import type { Exchange } from "./exchange.js";
 import { parseJson } from "./json-body.js";
+import { maskReply, wantedMask } from "./mask-reply.js";
 import { errorBody, jsonReply, jsonTextReply, type Reply } from "./reply.js";
 
 /** Types that say nothing of what the bytes are; the bytes themselves do. */
@@ -66,7 +67,9 @@ function refuseType({ mediaType, request }: Exchange, to: LoadedSlot): void {
 async function answerInput(exchange: Exchange, inference: Inference, to: LoadedSlot, body: Body): Promise<Reply> {
   const type = untold.includes(exchange.mediaType) ? "" : (exchange.request.headers["content-type"] ?? "");
   const ticket = exchange.ticket(exchange.wishes());
-  return jsonReply(200, plainAnswer(await inference.input(to, body.whole(), type, ticket)));
+  const answers = await inference.input(to, body.whole(), type, ticket);
+  const mask = wantedMask(exchange.request.headers.accept, answers);
+  return mask === undefined ? jsonReply(200, plainAnswer(answers)) : maskReply(mask, answers);
 }
 
 function plainAnswer({ model, version, answers, list, latencyMs }: InputAnswers) {

@@ -159,6 +159,7 @@ const inferOperation = {
       content: {
         ...json({ anyOf: [ref("InferResponse"), ref("Answers"), ref("Answer")] }),
         "application/octet-stream": binary,
+        "image/png": { schema: { ...binary.schema, description: "The mask of a segmentation, to who accepts it" } },
       },
     },
     429: { ...failure, headers: { "retry-after": { description: "Seconds", schema: whole } } },

@@ -71,3 +71,21 @@ test("the inputs of clients that went away while they waited are not run", async
   assert.ok(inputs > 0 && inputs < count, `${inputs} of ${count} were run`);
   assert.equal(errors, 0);
 });
+
+test("an input waits for others as long as its bundle says, and runs with the one that fills the batch", async (t) => {
+  const { host, url } = await startRunner(t, { workers: 1 });
+  const manifest = await makeManifest([await picture()], { batching: { maxRows: 2, maxDelayMs: 1000 } });
+  await serve(host, slotOf(manifest));
+  const jpeg = await picture();
+  const ask = (headers: Record<string, string>) => {
+    const all = { "content-type": "image/jpeg", ...headers };
+    return fetch(`${url}/v2/models/label-orientation/infer`, { method: "POST", headers: all, body: jpeg });
+  };
+  const alone = await ask({ "muster-timeout-ms": "200" });
+  assert.equal(alone.status, 504, "it is not run alone before a second is over");
+  const two = await Promise.all([ask({}), ask({})]);
+  assert.deepEqual(
+    two.map(({ status }) => status),
+    [200, 200],
+  );
+});

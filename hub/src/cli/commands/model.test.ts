@@ -85,4 +85,5 @@ test("versions are listed and shown", async (t) => {
   const shown = await runCliHere(["model", "show", "defects", "1.0.0+gpu", "--hub", hub.url]);
   assert.match(shown.out, /inputs +x float32 \[n, 3, 8, 8\]/);
   assert.match(shown.out, /budgets +p95 latency 50 ms/);
+  assert.match(shown.out, /batching +up to 16 inputs a run, each waits up to 4\.0 ms for others/);
 });

@@ -4,7 +4,7 @@ import type { RolloutList } from "@muster/shared";
 import { waves } from "../rollout-options.js";
 import { type Asked, Refusal, startFakeHub } from "../testing/fake-hub.js";
 import { runCliHere } from "../testing/run-cli.js";
-import { sampleRollout } from "../testing/samples.js";
+import { sampleExplanation, sampleRollout } from "../testing/samples.js";
 
 const watched = "GET /v1/rollouts/r-1";
 
@@ -198,4 +198,27 @@ test("wave sizes are counts or shares", () => {
   for (const wrong of ["", "0", "1.5", "0%", "101%", "five", "5,,10%", "-1"]) {
     assert.throws(() => waves(wrong), { code: "usage/invalid" }, wrong);
   }
+});
+
+test("explain tells the reason, the gates against their limits, what comes next, and each device with its trial", async (t) => {
+  let asked: unknown;
+  const hub = await startFakeHub(t, {
+    "GET /v1/rollouts/r-1/explain": ({ query }) => {
+      asked = query;
+      return sampleExplanation;
+    },
+  });
+  const { out } = await runCliHere(["rollout", "explain", "r-1", "--device", "cam-1", "--hub", hub.url]);
+  assert.deepEqual({ ...(asked as object) }, { device: "cam-1", limit: "20" });
+  assert.match(out, /^why +wave 1 of 2 waits for a device: cam-1 tries the version$/m);
+  assert.match(out, /^next +cam-1 fails with E_TIMEOUT unless it has finished, in 10 min \(/m);
+  assert.match(out, /^ +once its devices have finished, wave 2 of 2 begins$/m);
+  assert.match(out, /^wave 1 of 2, 1 device, running, begun 50 s ago$/m);
+  assert.match(out, /^ {2}finished +wait +0 of 1 reachable devices have finished$/m);
+  assert.match(out, /^cam-1 {2}wave 1, started \(trial\), attempt 2, offline, the wave waits for it$/m);
+  assert.match(out, /^ {2}fp16 +cuda +1 +E_PROVIDER no GPU$/m);
+  assert.match(out, /^ {2}int8 +cpu +2 +3\.00 +4\.00 +chosen/m);
+  assert.match(out, /^and 3 devices more: --limit 4$/m);
+  const { out: json } = await runCliHere(["rollout", "explain", "r-1", "--json", "--hub", hub.url]);
+  assert.deepEqual(JSON.parse(json), sampleExplanation);
 });

@@ -1,6 +1,7 @@
-import { Rollout, type RolloutAction, RolloutPlan } from "@muster/shared";
+import { type ExplainQuery, Rollout, type RolloutAction, RolloutExplanation, RolloutPlan } from "@muster/shared";
 import { type Command, durationOption, integerOption } from "@muster/shared/node";
 import { counted } from "../counted.js";
+import { explanationText } from "../explain-view.js";
 import { withExamples } from "../help.js";
 import { listRollouts } from "../rollout-list.js";
 import { type RolloutFlags, rolloutOptions, startRollout } from "../rollout-options.js";
@@ -24,6 +25,7 @@ export function rolloutCommands(root: Command, session: Session): void {
   startCommand(group, session);
   listCommand(group, session);
   showCommand(group, session);
+  explainCommand(group, session);
   watchCommand(group, session);
   actionCommand(group, session, "pause", "start no further wave until it is resumed; devices that began go on");
   actionCommand(group, session, "resume", "go on with a paused rollout");
@@ -102,6 +104,25 @@ function showCommand(group: Command, session: Session): void {
       session.show(await api.get(route`/v1/rollouts/${id}`, Rollout), (rollout) => rolloutText(rollout, session));
     });
   withExamples(command, "muster rollout show r-68b5a1c09f3e2d10");
+}
+
+function explainCommand(group: Command, session: Session): void {
+  const command = group
+    .command("explain")
+    .description("explain why a rollout does not go on: its gates, the devices it waits for, and what happens next")
+    .argument("<rollout>", "id of the rollout")
+    .option("--device <device>", "explain this device, whatever its state")
+    .option("--limit <devices>", "how many devices to explain", integerOption, 20)
+    .action(async (id: string, query: ExplainQuery) => {
+      const api = await session.api();
+      const answer = await api.get(route`/v1/rollouts/${id}/explain`, RolloutExplanation, query);
+      session.show(answer, (explanation) => explanationText(explanation, session));
+    });
+  withExamples(
+    command,
+    "muster rollout explain r-68b5a1c09f3e2d10",
+    "muster rollout explain r-68b5a1c09f3e2d10 --device cam-7 --json",
+  );
 }
 
 function watchCommand(group: Command, session: Session): void {

@@ -5,6 +5,7 @@ import {
   type LatencyReport,
   type PushedVersion,
   type Rollout,
+  type RolloutExplanation,
   type RolloutState,
 } from "@muster/shared";
 import { nowMs } from "./run-cli.js";
@@ -135,6 +136,41 @@ export const sampleDrift: DriftReport = {
   ],
 };
 
+/** Why a rollout waits for the trial of one device, which was tried before. */
+export const sampleExplanation: RolloutExplanation = {
+  ...{ id: "r-1", model: "defects", version: "1.1.0", state: "running", atMs: nowMs },
+  why: "wave 1 of 2 waits for a device: cam-1 tries the version",
+  next: [
+    { what: "cam-1 fails with E_TIMEOUT unless it has finished", atMs: nowMs + 600_000 },
+    { what: "once its devices have finished, wave 2 of 2 begins" },
+  ],
+  wave: {
+    ...{ number: 1, of: 2, state: "running", startedMs: nowMs - 50_000, devices: 1 },
+    gates: [
+      {
+        ...{ gate: "finished", state: "wait", value: 0, limit: 1, unit: "devices" },
+        text: "0 of 1 reachable devices have finished",
+      },
+    ],
+  },
+  counts: { started: 1, waiting: 2 },
+  devices: [
+    {
+      ...{ device: "cam-1", wave: 1, state: "started", holdsUp: true, online: false, tries: 1, phase: "trial" },
+      why: "tries the version",
+      trial: {
+        ...{ attempt: "r-1.1", version: "1.1.0", atMs: nowMs - 5000, remembered: false, skipped: [] },
+        chosen: { variant: "int8", provider: "cpu", threads: 2 },
+        tried: [
+          { variant: "fp16", provider: "cuda", threads: 1, rejected: { code: "E_PROVIDER", detail: "no GPU" } },
+          { variant: "int8", provider: "cpu", threads: 2, p50Ms: 3, p95Ms: 4 },
+        ],
+      },
+    },
+  ],
+  more: 3,
+};
+
 /** What the hub answers to a push. */
 export function samplePushed(created: boolean): PushedVersion {
   return {
@@ -167,6 +203,7 @@ export function samplePushed(created: boolean): PushedVersion {
       postprocess: { labels: ["ok", "scratch"], softmax: false, topK: 1 },
       selfTest: { tolerance: 0.05, samples: [{ input: { sha256: digest, sizeBytes: 10 }, label: "ok" }] },
       budgets: { p95LatencyMs: 50 },
+      batching: { maxRows: 16, maxDelayMs: 4 },
       requires: {},
       baseline: {},
       metadata: {},

@@ -1,7 +1,9 @@
 import {
+  ExplainQuery,
   MusterError,
   Rollout,
   RolloutAction,
+  RolloutExplanation,
   RolloutList,
   RolloutPlan,
   RolloutQuery,
@@ -63,6 +65,22 @@ export function rolloutRoutes(app: App, rollouts: Rollouts, audit: Audit): void 
     "/v1/rollouts/:id",
     { config: read, schema: { summary: "Show a rollout", params: ById, response: { 200: Rollout } } },
     async ({ params, actor }) => find(actor, params.id),
+  );
+  app.get(
+    "/v1/rollouts/:id/explain",
+    {
+      config: read,
+      schema: {
+        summary: "Explain why a rollout is where it is, what it waits for and what happens next",
+        params: ById,
+        querystring: ExplainQuery,
+        response: { 200: RolloutExplanation },
+      },
+    },
+    async ({ params, query, actor }) => {
+      await find(actor, params.id);
+      return rollouts.explain(params.id, query);
+    },
   );
   app.post(
     "/v1/rollouts/:id/:action",

@@ -23,6 +23,8 @@ export interface TinyModel {
   readonly opset?: number;
   readonly input: readonly number[];
   readonly output: readonly number[];
+  /** The name of the first dimension of both, when it is free. */
+  readonly freeBatch?: string;
   readonly nodes: readonly TinyNode[];
   readonly initialisers?: readonly TinyTensor[];
   /** List the initialisers among the inputs too, as old exporters do. */
@@ -31,14 +33,15 @@ export interface TinyModel {
 
 /** The model as an `.onnx` file, written without the library under test. Field numbers are those of onnx.proto3. */
 export function tinyOnnx(model: TinyModel): Uint8Array {
+  const { freeBatch } = model;
   const { irVersion = 8, opset = 13, input, output, nodes, initialisers = [], initialisersAsInputs = false } = model;
   const graph = [
     ...nodes.map((node) => message(1, nodeFields(node))),
     text(2, "tiny"),
     ...initialisers.map((tensor) => message(5, tensorFields(tensor))),
-    message(11, valueFields("x", input)),
+    message(11, valueFields("x", input, freeBatch)),
     ...(initialisersAsInputs ? initialisers : []).map(({ name, dims }) => message(11, valueFields(name, dims))),
-    message(12, valueFields("y", output)),
+    message(12, valueFields("y", output, freeBatch)),
   ];
   return Buffer.concat([number(1, irVersion), message(7, graph), message(8, [text(1, ""), number(2, opset)])]);
 }
@@ -58,8 +61,10 @@ function tensorFields({ name, dims, data, asList = false }: TinyTensor): Buffer[
   return [...dims.map((size) => number(1, size)), number(2, 1), chunk(asList ? 4 : 9, bytes), text(8, name)];
 }
 
-function valueFields(name: string, dims: readonly number[]): Buffer[] {
-  const shape = dims.map((size) => message(1, [number(1, size)]));
+function valueFields(name: string, dims: readonly number[], freeBatch?: string): Buffer[] {
+  const shape = dims.map((size, at) =>
+    message(1, [at === 0 && freeBatch !== undefined ? text(2, freeBatch) : number(1, size)]),
+  );
   return [text(1, name), message(2, [message(1, [number(1, 1), message(2, shape)])])];
 }
 

@@ -16,19 +16,13 @@ const maxNumbers = 30_000_000;
 /** Recordings as inputs; the model runs frame by frame. */
 export function audioInput(spec: AudioPreprocess, tensors: Tensors): InputSide {
   const { rate, scale, frame } = spec;
-  const samplesName = spec.input ?? tensors.inputs[0]?.name ?? "";
-  const rank = tensors.inputs.find(({ name }) => name === samplesName)?.shape.length ?? 2;
-  const constants = spec.constants.map(({ input, value }) => constant(tensors, input, value));
+  const runOf = runMaker(spec, tensors);
   // Runs and features want the same samples, and to convert them is most of the work.
   const converted = new WeakMap<AudioInput, Float32Array>();
   const atRate = (input: AudioInput) => {
     const samples = converted.get(input) ?? resample(input.data, input.rate, rate);
     converted.set(input, samples);
     return samples;
-  };
-  const tensorOf = (data: Float32Array<ArrayBuffer>): NamedTensor => {
-    const shape = [...new Array<number>(Math.max(0, rank - 1)).fill(1), data.length];
-    return { name: samplesName, dtype: "float32", shape, data };
   };
   return {
     accepts: ["audio/wav", "audio/x-wav", "audio/wave", "audio/vnd.wave"],
@@ -51,11 +45,33 @@ export function audioInput(spec: AudioPreprocess, tensors: Tensors): InputSide {
     },
     toRuns(input) {
       const samples = scaled(atRate(expectInput(input, "audio")), scale);
-      return framesOf(samples, frame).map((one) => [tensorOf(one), ...constants]);
+      return framesOf(samples, frame).map(runOf);
     },
     features: (input) => audioFeatures(atRate(expectInput(input, "audio")), rate),
     blank: () => ({ kind: "audio", data: new Float32Array(frame?.samples ?? rate), rate }),
   };
+}
+
+/** The runs of so many frames of a stream; the samples begin with the context of the first one. */
+export function audioFrames(
+  spec: AudioPreprocess,
+  tensors: Tensors,
+  samples: Float32Array,
+  count: number,
+): NamedTensor[][] {
+  const { samples: size, context, hop = size } = spec.frame ?? { samples: samples.length, context: 0 };
+  const made = scaled(samples, spec.scale);
+  const runOf = runMaker(spec, tensors);
+  return Array.from({ length: count }, (_, at) => runOf(made.slice(at * hop, at * hop + context + size)));
+}
+
+/** Makes the tensors of one run of the samples of one frame. */
+function runMaker(spec: AudioPreprocess, tensors: Tensors): (data: Float32Array<ArrayBuffer>) => NamedTensor[] {
+  const name = spec.input ?? tensors.inputs[0]?.name ?? "";
+  const rank = tensors.inputs.find((input) => input.name === name)?.shape.length ?? 2;
+  const constants = spec.constants.map(({ input, value }) => constant(tensors, input, value));
+  const leading = new Array<number>(Math.max(0, rank - 1)).fill(1);
+  return (data) => [{ name, dtype: "float32", shape: [...leading, data.length], data }, ...constants];
 }
 
 /** The samples of each frame with those before it; silence before the first and after the last. */

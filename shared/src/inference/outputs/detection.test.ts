@@ -60,6 +60,34 @@ test("YOLO v5 scores are objectness × class score", () => {
   assert.equal(rounded(read({ format: "yolo-v5", threshold: 0.19 }, [output])).length, 2);
 });
 
+test("YOLO v8 outputs whose anchors come first are read row by row", () => {
+  const rows = [
+    [50, 50, 20, 10, 0.1, 0.8],
+    [10, 10, 5, 5, 0.1, 0.2],
+    [51, 50, 20, 10, 0.2, 0.7],
+  ];
+  assert.deepEqual(rounded(read({ format: "yolo-v8" }, [tensor("y", [1, 3, 6], rows.flat())])), [expected]);
+  const other = tensor("y", [1, 3, 7], new Array<number>(21).fill(0));
+  assert.throws(() => read({ format: "yolo-v8" }, [other]), { code: "tensor/invalid", message: /\[1, 3, 7\].*\[n, 6/ });
+});
+
+test("YOLOX outputs are cells of grids, and another number of them is an error", () => {
+  // 100 pixels are 2×2 cells of 50 and one of 100. Cell 3 begins at 50, 50, and its centre lies at its corner.
+  const anchors = [0, 1, 2, 3, 4].map((cell) =>
+    cell === 3 ? [0, 0, Math.log(20 / 50), Math.log(10 / 50), 0.9, 0.1, 0.8 / 0.9] : [0, 0, 0, 0, 0.1, 0, 0],
+  );
+  const spec = { format: "yolox", strides: [50, 100] };
+  assert.deepEqual(rounded(read(spec, [tensor("y", [1, 5, 7], anchors.flat())])), [expected]);
+  // The first cell of the second grid: 100 pixels each way, around the middle.
+  anchors[3] = [0, 0, 0, 0, 0, 0, 0];
+  anchors[4] = [0.5, 0.5, Math.log(0.2), Math.log(0.1), 0.9, 0.1, 0.8 / 0.9];
+  assert.deepEqual(rounded(read(spec, [tensor("y", [1, 5, 7], anchors.flat())])), [expected]);
+  assert.throws(() => read({ format: "yolox" }, [tensor("y", [1, 5, 7], anchors.flat())]), {
+    code: "tensor/invalid",
+    message: /strides 8, 16, 32 make 189 cells of 100×100 pixels, but the model gave 5/,
+  });
+});
+
 test("end-to-end outputs are taken as they come", () => {
   const found = [
     [40, 45, 60, 55, 0.8, 1],
@@ -69,6 +97,11 @@ test("end-to-end outputs are taken as they come", () => {
   ];
   const objects = rounded(read({ format: "end-to-end" }, [tensor("y", [1, 4, 6], found.flat())]));
   assert.deepEqual(objects, [expected, ["nut", 70, 82, 40, 40, 20]]);
+  const numbered = [
+    [0, 40, 45, 60, 55, 1, 0.8],
+    [0, 41, 45, 61, 55, 1, 0.7],
+  ];
+  assert.deepEqual(rounded(read({ format: "end-to-end" }, [tensor("y", [2, 7], numbered.flat())])), objects);
 });
 
 test("SSD outputs are read with and without an output of classes", () => {
@@ -83,6 +116,20 @@ test("SSD outputs are read with and without an output of classes", () => {
   const pixels = [tensor("boxes", [1, 1, 4], [40, 45, 60, 55]), tensor("scores", [1, 1, 2], [0.1, 0.8])];
   const inPixels = { boxes: "boxes", scores: "scores", relative: false };
   assert.deepEqual(rounded(read({ format: "ssd", ssd: inPixels }, pixels)), [expected]);
+});
+
+test("the outputs of a transformer are read: centre and size, logits, and a class for no object", () => {
+  const boxes = tensor("boxes", [1, 2, 4], [0.5, 0.5, 0.2, 0.1, 0.1, 0.1, 0.1, 0.1]);
+  const ssd = { boxes: "boxes", scores: "scores", order: "centre-size" };
+  const logit = Math.log(0.8 / 0.2);
+  const sigmoids = tensor("scores", [1, 2, 2], [-5, logit, -5, -3]);
+  assert.deepEqual(rounded(read({ format: "ssd", ssd: { ...ssd, activation: "sigmoid" } }, [boxes, sigmoids])), [
+    expected,
+  ]);
+  const shares = [0.05, 0.8, 0.15, 0.01, 0.01, 0.98].map((share) => Math.log(share) + 7);
+  const withNothing = { ...ssd, activation: "softmax", noObject: true };
+  const softmax = tensor("scores", [1, 2, 3], shares);
+  assert.deepEqual(rounded(read({ format: "ssd", ssd: withNothing }, [boxes, softmax])), [expected]);
 });
 
 test("a picture of nothing has the class none, and a client's own tensor keeps its coordinates", () => {

@@ -1,8 +1,9 @@
-import type { DetectionPostprocess, ObjectsExpectation } from "../../model/postprocess/detection.js";
+import { type DetectionPostprocess, type ObjectsExpectation, pictureSides } from "../../model/postprocess/detection.js";
 import type { Tensors } from "../../model/tensors.js";
 import type { DecodedInput } from "../decoded-input.js";
 import type { OutputSide, SelfTestLimits } from "../pipeline.js";
 import { boxesFault, boxInPicture } from "./boxes.js";
+import type { Size } from "./candidate-box.js";
 import { detectorFormat } from "./detector-formats.js";
 import { suppress } from "./suppress.js";
 
@@ -48,12 +49,9 @@ export function meanConfidence(found: readonly { readonly confidence: number }[]
   return found.reduce((sum, { confidence }) => sum + confidence, 0) / Math.max(1, found.length);
 }
 
-/** Pixels of the tensor the model saw; of a client's own tensor what the model declares. */
-function tensorSize(input: DecodedInput, { inputs }: Tensors): { width: number; height: number } {
+/** Pixels of the tensor the model saw. */
+function tensorSize(input: DecodedInput, { inputs }: Tensors): Size {
   if (input.kind === "image") return input;
-  const [height = 1, width = 1] = (inputs[0]?.shape ?? [])
-    .slice(1)
-    .filter((size) => size !== 3 && size !== 1)
-    .map(Number);
-  return { width, height };
+  const own = input.kind === "tensors" ? input.tensors[0]?.shape : undefined;
+  return pictureSides(own ?? inputs[0]?.shape ?? []);
 }

@@ -1,15 +1,13 @@
+import { MusterError } from "../../errors.js";
 import type { DetectionPostprocess } from "../../model/postprocess/detection.js";
 import { outputOf } from "../../model/postprocess/output.js";
 import type { Tensors } from "../../model/tensors.js";
 import type { NamedTensor } from "../named-tensor.js";
-import type { Edges } from "./boxes.js";
+import { type BoxAt, bestClass, fromCentre, type Size } from "./candidate-box.js";
 import { soundFloats } from "./check-number.js";
+import { ssdReader } from "./ssd-format.js";
 import type { Candidate } from "./suppress.js";
-
-interface Size {
-  readonly width: number;
-  readonly height: number;
-}
+import { gridBoxes } from "./yolox-grid.js";
 
 /** Reads the candidates at or above the threshold out of the outputs of one picture; boxes in pixels of the tensor. */
 export type ReadCandidates = (outputs: readonly NamedTensor[], tensor: Size) => Candidate[];
@@ -17,11 +15,40 @@ export type ReadCandidates = (outputs: readonly NamedTensor[], tensor: Size) => 
 /** How a format is read. */
 export function detectorFormat(spec: DetectionPostprocess, tensors: Tensors): ReadCandidates {
   const name = outputOf(tensors, spec.output)?.name ?? "";
-  const { format, labels, threshold } = spec;
-  if (format === "ssd") return ssdReader(spec);
-  if (format === "end-to-end") return (outputs) => endToEnd(soundFloats(outputs, name), threshold, labels.length);
-  const layout = format === "yolo-v8" ? anchorsLast : anchorsFirst;
-  return (outputs) => layout(soundFloats(outputs, name), labels.length, threshold);
+  const { format, labels, threshold, ssd, strides } = spec;
+  const classes = labels.length;
+  switch (format) {
+    case "ssd":
+      return ssd === undefined ? () => [] : ssdReader(ssd, classes, threshold);
+    case "end-to-end":
+      return (outputs) => endToEnd(soundFloats(outputs, name), columnsOf(outputs, name), threshold, classes);
+    case "yolo-v5":
+      return (outputs) => anchorsFirst(soundFloats(outputs, name), classes, threshold, fromCentre);
+    case "yolox":
+      return (outputs, tensor) => {
+        const data = soundFloats(outputs, name);
+        return anchorsFirst(data, classes, threshold, gridBoxes(strides, tensor, data.length / (5 + classes)));
+      };
+    case "yolo-v8":
+      return (outputs) => {
+        const data = soundFloats(outputs, name);
+        const isLast = shapeOf(outputs, name)[1] === 4 + classes;
+        if (isLast) return anchorsLast(data, classes, threshold);
+        if (columnsOf(outputs, name) === 4 + classes) return withoutObjectness(data, classes, threshold);
+        throw new MusterError(
+          "tensor/invalid",
+          `output '${name}' is [${shapeOf(outputs, name).join(", ")}], but ${classes} labels need [n, ${4 + classes}, anchors]`,
+        );
+      };
+  }
+}
+
+function shapeOf(outputs: readonly NamedTensor[], name: string): readonly number[] {
+  return outputs.find((one) => one.name === name)?.shape ?? [];
+}
+
+function columnsOf(outputs: readonly NamedTensor[], name: string): number {
+  return shapeOf(outputs, name).at(-1) ?? 0;
 }
 
 /** `[4 + classes, anchors]`: one row per quantity, so the best class is looked for row by row. */
@@ -48,8 +75,8 @@ function anchorsLast(data: Float32Array, classes: number, threshold: number): Ca
   return found;
 }
 
-/** `[anchors, 5 + classes]`: the score is objectness × class score. */
-function anchorsFirst(data: Float32Array, classes: number, threshold: number): Candidate[] {
+/** `[anchors, 5 + classes]`: the score is objectness × class score. `boxAt` reads the box of an anchor. */
+function anchorsFirst(data: Float32Array, classes: number, threshold: number, boxAt: BoxAt): Candidate[] {
   const width = 5 + classes;
   const found: Candidate[] = [];
   for (let from = 0; from + width <= data.length; from += width) {
@@ -58,54 +85,36 @@ function anchorsFirst(data: Float32Array, classes: number, threshold: number): C
     if (!(objectness >= threshold)) continue;
     const { klass, score: best } = bestClass(data, from + 5, classes);
     const score = objectness * best;
-    if (score >= threshold) found.push({ edges: fromCentre(Array.from(data.subarray(from, from + 4))), score, klass });
+    if (score >= threshold) found.push({ edges: boxAt(data.subarray(from, from + 4), from / width), score, klass });
   }
   return found;
 }
 
-/** `[found, 6]` */
-function endToEnd(data: Float32Array, threshold: number, classes: number): Candidate[] {
+/** `[anchors, 4 + classes]` */
+function withoutObjectness(data: Float32Array, classes: number, threshold: number): Candidate[] {
+  const width = 4 + classes;
   const found: Candidate[] = [];
-  for (let from = 0; from + 6 <= data.length; from += 6) {
-    const [left = 0, top = 0, right = 0, bottom = 0, score = 0, number = 0] = data.subarray(from, from + 6);
+  for (let from = 0; from + width <= data.length; from += width) {
+    const { klass, score } = bestClass(data, from + 4, classes);
+    if (score >= threshold) found.push({ edges: fromCentre(data.subarray(from, from + 4)), score, klass });
+  }
+  return found;
+}
+
+/** `[found, 6]`, or with seven columns `[found, 7]`, which begins with the number of the picture and ends with class, score. */
+function endToEnd(data: Float32Array, columns: number, threshold: number, classes: number): Candidate[] {
+  const width = columns === 7 ? 7 : 6;
+  const found: Candidate[] = [];
+  for (let from = 0; from + width <= data.length; from += width) {
+    const [left = 0, top = 0, right = 0, bottom = 0, fifth = 0, sixth = 0] = data.subarray(
+      from + width - 6,
+      from + width,
+    );
+    const [score, number] = width === 7 ? [sixth, fifth] : [fifth, sixth];
     const klass = Math.round(number);
     if (score >= threshold && klass >= 0 && klass < classes) {
       found.push({ edges: [left, top, right, bottom], score, klass });
     }
   }
   return found;
-}
-
-function ssdReader({ ssd, labels, threshold }: DetectionPostprocess): ReadCandidates {
-  if (ssd === undefined) return () => [];
-  const count = labels.length;
-  return (outputs, tensor) => {
-    const boxes = soundFloats(outputs, ssd.boxes);
-    const scores = soundFloats(outputs, ssd.scores);
-    const numbers = ssd.classes === undefined ? undefined : soundFloats(outputs, ssd.classes);
-    const width = count + ssd.firstClass;
-    const [sx, sy] = ssd.relative ? [tensor.width, tensor.height] : [1, 1];
-    const found: Candidate[] = [];
-    for (let at = 0; at < Math.floor(boxes.length / 4); at += 1) {
-      const { klass, score } =
-        numbers === undefined
-          ? bestClass(scores, at * width + ssd.firstClass, count)
-          : { klass: Math.round(numbers[at] ?? -1) - ssd.firstClass, score: scores[at] ?? 0 };
-      if (!(score >= threshold) || klass < 0 || klass >= count) continue;
-      const [a = 0, b = 0, c = 0, d = 0] = boxes.subarray(at * 4, at * 4 + 4);
-      const [left, top, right, bottom] = ssd.order === "left-top-right-bottom" ? [a, b, c, d] : [b, a, d, c];
-      found.push({ edges: [left * sx, top * sy, right * sx, bottom * sy], score, klass });
-    }
-    return found;
-  };
-}
-
-function bestClass(data: Float32Array, from: number, classes: number): { klass: number; score: number } {
-  let klass = 0;
-  for (let c = 1; c < classes; c += 1) if ((data[from + c] ?? 0) > (data[from + klass] ?? 0)) klass = c;
-  return { klass, score: data[from + klass] ?? 0 };
-}
-
-function fromCentre([x = 0, y = 0, width = 0, height = 0]: readonly number[]): Edges {
-  return [x - width / 2, y - height / 2, x + width / 2, y + height / 2];
 }

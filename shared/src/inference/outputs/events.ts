@@ -7,6 +7,7 @@ import { floatsOf } from "../named-tensor.js";
 import type { OutputSide, SelfTestLimits } from "../pipeline.js";
 import { checkNumber } from "./check-number.js";
 import { nothing } from "./detection.js";
+import { EventTracker } from "./event-tracker.js";
 
 type Event = EventsAnswer["events"][number];
 
@@ -47,35 +48,10 @@ export function eventsOutput(
   };
 }
 
-/** The events of one label: from a frame at the threshold to one below the lower one, joined over short pauses. */
-export function eventsOf(
-  label: string,
-  scores: readonly number[],
-  frameMs: number,
-  { threshold, endThreshold, gapMs, minMs }: EventsPostprocess,
-): Event[] {
-  const found: Event[] = [];
-  let open: { from: number; confidence: number } | undefined;
-  const close = (at: number) => {
-    if (open === undefined) return;
-    const event = { label, startMs: open.from * frameMs, endMs: at * frameMs, confidence: open.confidence };
-    const before = found.at(-1);
-    if (before === undefined || event.startMs - before.endMs >= gapMs) found.push(event);
-    else found[found.length - 1] = { ...before, ...merged(before, event) };
-    open = undefined;
-  };
-  for (const [at, score] of scores.entries()) {
-    if (open === undefined) {
-      if (score >= threshold) open = { from: at, confidence: score };
-    } else if (score < endThreshold) close(at);
-    else open.confidence = Math.max(open.confidence, score);
-  }
-  close(scores.length);
-  return found.filter(({ startMs, endMs }) => endMs - startMs >= minMs);
-}
-
-function merged(before: Event, event: Event): Pick<Event, "endMs" | "confidence"> {
-  return { endMs: event.endMs, confidence: Math.max(before.confidence, event.confidence) };
+/** The events of one label in a whole recording. */
+export function eventsOf(label: string, scores: readonly number[], frameMs: number, spec: EventsPostprocess): Event[] {
+  const tracker = new EventTracker(label, frameMs, spec);
+  return [...tracker.push(scores), ...tracker.finish()];
 }
 
 function eventsFault(

@@ -1,15 +1,20 @@
 import { z } from "zod";
 import type { Problem } from "../../errors.js";
+import { BundlePath } from "../bundle-path.js";
 import { fits, TensorName, type Tensors } from "../tensors.js";
 import { outputOf, outputProblems, unknownLabel } from "./output.js";
 
 /** Names of classes, in the order of the model's output. */
 export const ClassLabels = z.array(z.string().min(1).max(200)).max(100_000);
 
+/** A file of the bundle with one label per line, in place of a list of them. */
+export const labelsFile = BundlePath.optional();
+
 /** How an output tensor `[n, classes]` becomes a label. */
 export const ClassificationPostprocess = z.strictObject({
   /** One name per class, in the order of the model's output. */
-  labels: ClassLabels.min(2, "needs at least two labels"),
+  labels: ClassLabels.min(2, "needs at least two labels").default([]),
+  labelsFile,
   /** Apply softmax: true when the model gives logits, false when it gives probabilities already. */
   softmax: z.boolean().default(false),
   /** How many of the best classes an answer lists. */

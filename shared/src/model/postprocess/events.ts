@@ -1,12 +1,13 @@
 import { z } from "zod";
 import type { Problem } from "../../errors.js";
 import { TensorName, type Tensors } from "../tensors.js";
-import { ClassLabels } from "./classification.js";
+import { ClassLabels, labelsFile } from "./classification.js";
 import { outputProblems, unknownLabel } from "./output.js";
 
 /** How the scores of a recording's frames, `[1, labels]` each, become events with a beginning and an end. */
 export const EventsPostprocess = z.strictObject({
-  labels: ClassLabels.min(1, "needs at least one label").max(1000),
+  labels: ClassLabels.min(1, "needs at least one label").max(1000).default([]),
+  labelsFile,
   /** An event begins at a frame with at least this score … */
   threshold: z.number().min(0).max(1).default(0.5),
   /** … and goes on while the score does not fall below this. */

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import type { Problem } from "../../errors.js";
 import { TensorName, type Tensors } from "../tensors.js";
+import { labelsFile } from "./classification.js";
 import { outputOf, outputProblems } from "./output.js";
 
 /** How an output `[n, steps, classes]` becomes text (CTC; Graves et al., ICML 2006), the best class of every step. */
@@ -9,6 +10,8 @@ export const TextPostprocess = z.strictObject({
   labels: z.array(z.string().max(20)).min(1).max(100_000).optional(),
   /** … one string in which every character is a class. */
   characters: z.string().min(1).max(100_000).optional(),
+  /** … or a file of the bundle with one text per line. */
+  labelsFile,
   /** Where among the classes the blank is. */
   blank: z.enum(["first", "last"]).default("first"),
   /** Apply softmax: true when the model gives logits. */
@@ -32,7 +35,7 @@ export function textClasses({ labels, characters }: TextPostprocess): readonly s
 /** Where the characters do not fit the output. */
 export function textProblems(spec: TextPostprocess, tensors: Tensors): Problem[] {
   if ((spec.labels === undefined) === (spec.characters === undefined)) {
-    return [{ field: "postprocess.characters", message: "give either characters or labels" }];
+    return [{ field: "postprocess.characters", message: "give either characters, labels or labelsFile" }];
   }
   const classes = textClasses(spec).length + 1;
   const problems = outputProblems(tensors, spec.output, [["n", "steps", classes]]);
