@@ -15,8 +15,9 @@ import { encryptedAtRest, inTheClear } from "./at-rest.js";
 import { AgentConfig } from "./config.js";
 import { parseHours } from "./core/allowance.js";
 import { EngineCache } from "./engine-cache.js";
+import { nvidiaMemoryOnce } from "./facts/nvidia.js";
 import { FallbackWatch } from "./fallback-watch.js";
-import { FeedWatch } from "./feed-watch.js";
+import { feedWatch } from "./feed-watch.js";
 import { readHardware } from "./hardware.js";
 import { watchHeat } from "./heat-watch.js";
 import { loadIdentity, readIdentity, replaceIdentity, sweepKeys } from "./identity-store.js";
@@ -117,11 +118,12 @@ export async function startAgent(options: Partial<AgentConfig>, log: Log): Promi
       log,
     });
     let runtime: RunnerStatus | undefined;
+    const gpuMemory = nvidiaMemoryOnce();
     // A runner that is down brings the same ONNX Runtime along when it is back: what may mend it must not wait for it.
     const hardware = async () => {
       const known = await runner.status().catch((error) => runtime ?? Promise.reject(error));
       runtime = known;
-      return readHardware({ dataDir, runtime: known });
+      return readHardware({ dataDir, runtime: known, gpuMemory });
     };
 
     const unspooled = (error: unknown) => log.error("event.unspooled", { error });
@@ -160,6 +162,14 @@ export async function startAgent(options: Partial<AgentConfig>, log: Log): Promi
         engines: new EngineCache(join(dataDir, "engines"), config.maxEngineCacheBytes),
         budget: { maxVariants, maxArtifactBytes, dataBytes: transferBytesPerDay || undefined },
         root: () => reconciler.root,
+        beside: (model) =>
+          Object.entries(reconciler.state.models).flatMap(([name, { committed }]) =>
+            name === model || committed === undefined ? [] : [committed],
+          ),
+        crowd: {
+          maxModels: config.maxModels,
+          memoryBytes: config.runnerMemoryMb === 0 ? undefined : config.runnerMemoryMb * 1_000_000,
+        },
       },
       now: () => clock.now(),
     });
@@ -176,7 +186,7 @@ export async function startAgent(options: Partial<AgentConfig>, log: Log): Promi
 
     const self = new SelfReport({
       agent: { version: agentVersion, ...{ bootId, startedMs, dataDir, credentials } },
-      ...{ runner, reconciler, spools: { events, windows } },
+      ...{ hardware, runner, reconciler, spools: { events, windows } },
       fallbacks: new FallbackWatch((fields) => void tell("provider-fallback", fields).catch(unspooled)),
       now: () => clock.now(),
     });
@@ -219,7 +229,7 @@ export async function startAgent(options: Partial<AgentConfig>, log: Log): Promi
         uplink.flush();
       },
     });
-    const feeds = new FeedWatch({
+    const feeds = feedWatch({
       feeds: () => runner.status().catch(() => undefined),
       ...{ everyMs: Math.min(config.windowMs, feedWatchMs), onChange: () => uplink.report(), clock },
     });

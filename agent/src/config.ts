@@ -12,6 +12,10 @@ export const AgentConfig = z
     ...servingKeys,
     /** Worker threads at most, each with its own session, per model; 0 for one per core, at most two. */
     workers: z.int().min(0).max(64).default(0),
+    /** Worker threads of all models together at most, though each has one; 0 for one per core, and no fewer than `workers`. */
+    maxWorkers: z.int().min(0).max(1024).default(0),
+    /** Models that this device takes at most. */
+    maxModels: z.int().min(1).max(64).default(16),
     /** MB that the runner may take before it is started again; 0 for what the budgets of the models in it allow. */
     runnerMemoryMb: z.int().min(0).default(0),
     /** A model that works on one input for longer hangs: its runner is started again. */

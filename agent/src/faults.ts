@@ -30,13 +30,17 @@ const faults: Partial<Record<ErrorCode, readonly [Outcome, DeviceErrorCode]>> = 
   "transfer/refused": ["failed", "E_TRANSFER"],
   "transfer/stalled": ["failed", "E_TRANSFER"],
   "engine/failed": ["rejected", "E_PROVIDER"],
-  "runner/crashed": ["rolled-back", "E_CRASH"],
 };
 
 /** Whether an error of the file system says that there is no room. */
 export function isDiskFull(error: unknown): boolean {
   const { code } = error as NodeJS.ErrnoException;
   return code === "ENOSPC" || code === "EDQUOT";
+}
+
+/** Whether the runner's process ended before it answered. */
+export function isRunnerCrash(error: unknown): boolean {
+  return error instanceof MusterError && error.code === "runner/crashed";
 }
 
 /** How an attempt ends because of what was thrown, and what the hub is told. */

@@ -1,5 +1,6 @@
 import type { Clock } from "@muster/shared";
 import { type FeedReports, feedsChanged } from "./core/feed-change.js";
+import { Rhythm } from "./rhythm.js";
 
 export interface FeedWatchDeps {
   /** Undefined while no runner answers. */
@@ -11,34 +12,12 @@ export interface FeedWatchDeps {
 }
 
 /** Looks at sources and sinks in a fixed rhythm, and says when the hub should hear of them. */
-export class FeedWatch {
-  readonly #deps: FeedWatchDeps;
-  readonly #stop = new AbortController();
-  #loop: Promise<void> = Promise.resolve();
-
-  constructor(deps: FeedWatchDeps) {
-    this.#deps = deps;
-  }
-
-  start(): void {
-    this.#loop = this.#run();
-  }
-
-  async close(): Promise<void> {
-    this.#stop.abort();
-    await this.#loop;
-  }
-
-  async #run(): Promise<void> {
-    const { feeds, everyMs, onChange, clock } = this.#deps;
-    let told: FeedReports | undefined;
-    while (!this.#stop.signal.aborted) {
-      await clock.sleep(everyMs, this.#stop.signal).catch(() => undefined);
-      if (this.#stop.signal.aborted) return;
-      const now = await feeds();
-      if (now === undefined || !feedsChanged(told, now)) continue;
-      told = now;
-      onChange();
-    }
-  }
+export function feedWatch({ feeds, everyMs, onChange, clock }: FeedWatchDeps): Rhythm {
+  let told: FeedReports | undefined;
+  return new Rhythm(everyMs, clock, async () => {
+    const now = await feeds();
+    if (now === undefined || !feedsChanged(told, now)) return;
+    told = now;
+    onChange();
+  });
 }

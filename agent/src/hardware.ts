@@ -38,7 +38,7 @@ export async function readHardware({ dataDir, runtime, root, gpuMemory, machine 
     ...(runtime.onnxruntime === undefined ? {} : { onnxruntime: runtime.onnxruntime }),
     ...(jetson === undefined ? {} : { jetson }),
     ...{ features, clusters },
-    gpus: await withMemory(await gpusOf(tree, jetson !== undefined), gpuMemory ?? driverMemory),
+    gpus: await withMemory(await gpusOf(tree, jetson !== undefined), gpuMemory ?? nvidiaMemory),
     temperatures: await temperaturesOf(tree),
     throttling: await throttlingOf(tree),
     power: await powerOf(tree),
@@ -51,13 +51,6 @@ function thisMachine(): Pick<Hardware, "platform" | "arch" | "cores"> {
 }
 
 type Gpus = NonNullable<Hardware["gpus"]>;
-
-/** It stays the same while the machine runs, and the tool takes a second. */
-let known: Promise<readonly number[]> | undefined;
-function driverMemory(): Promise<readonly number[]> {
-  known ??= nvidiaMemory();
-  return known;
-}
 
 /** The GPUs with the memory that no file tells of. */
 async function withMemory(gpus: Gpus, gpuMemory: () => Promise<readonly number[]>): Promise<Gpus> {

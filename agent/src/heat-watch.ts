@@ -1,6 +1,7 @@
-import { type Clock, type Log, MusterError } from "@muster/shared";
+import type { Clock, Log } from "@muster/shared";
 import { throttlingOf } from "./facts/heat.js";
 import { FactTree } from "./facts/tree.js";
+import { isRunnerCrash } from "./faults.js";
 import type { Runner } from "./ports.js";
 
 export interface HeatDeps {
@@ -46,8 +47,7 @@ export function watchHeat({ runner, tell, clock, log, tree = new FactTree() }: H
     while (!stop.signal.aborted) {
       // Without a runner there is no shadow either; the next look tells it.
       await look().catch((error) => {
-        if (!(error instanceof MusterError && error.code === "runner/crashed"))
-          log.warn("device.heat.unread", { error });
+        if (!isRunnerCrash(error)) log.warn("device.heat.unread", { error });
       });
       await clock.sleep(lookMs, stop.signal).catch(() => undefined);
     }

@@ -61,6 +61,13 @@ export function offered(
   };
 }
 
+/** The state in which what is wanted is what runs here already. */
+export function acknowledged(state: ModelState, { attempt, version, manifest }: Wanted, nowMs: number): ModelState {
+  const { committed } = state;
+  const known = committed === undefined ? state : { ...state, committed: { ...committed, attempt } };
+  return withFinished(known, { attempt, version, manifest: manifest.sha256, outcome: "committed", atMs: nowMs });
+}
+
 /** The state in which the candidate has become the committed version, and that one the way back. */
 export function commit(state: ModelState, nowMs: number): ModelState {
   const installed = installedOf(candidateOf(state));

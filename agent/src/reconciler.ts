@@ -13,11 +13,13 @@ import { blamed, faultOf } from "./core/blame.js";
 import { type Facts, nextStep } from "./core/next-step.js";
 import { DesiredInbox } from "./desired-inbox.js";
 import { neededBlobs } from "./installed.js";
+import { Outage } from "./outage.js";
 import type { BlobShelf, RunnerEnding } from "./ports.js";
 import { reportModel } from "./report-model.js";
 import type { RunnerWindow } from "./runner/protocol.js";
 import { type AgentState, emptyModel, type Installed, type ModelState, recovered } from "./state.js";
 import type { Steps } from "./steps.js";
+import { tellChanges } from "./tell-changes.js";
 import { type Progress, Watch } from "./watch.js";
 
 export interface ReconcilerDeps {
@@ -49,6 +51,7 @@ export class Reconciler {
   readonly #stop = new AbortController();
   readonly #inbox: DesiredInbox;
   #state: AgentState;
+  readonly #outage = new Outage();
   readonly #writing = new Turns();
 
   private constructor(deps: ReconcilerDeps, state: AgentState) {
@@ -113,17 +116,18 @@ export class Reconciler {
   /** The runner's process ended by itself, or had to be ended. */
   runnerEnded(ending: RunnerEnding): void {
     const atMs = this.#deps.clock.steady();
-    for (const { model, version } of blamed(ending, this.#state.models)) {
-      this.#watch(model).blamed(version, { atMs, error: faultOf(ending) });
+    this.#outage.ended(atMs);
+    for (const { model, version, alone } of blamed(ending, this.#state.models)) {
+      this.#watch(model).blamed(version, { atMs, alone, error: faultOf(ending) });
       this.#kick(model);
     }
   }
 
   /** The runner serves again after it had ended: what was committed, and nothing that was still to prove itself. */
   runnerRestored(): void {
+    this.#outage.over();
     for (const [model, { candidate }] of Object.entries(this.#state.models)) {
-      if (candidate?.phase !== "shadow" && candidate?.phase !== "probation") continue;
-      this.#watch(model).lost = true;
+      if (candidate?.phase === "shadow" || candidate?.phase === "probation") this.#watch(model).lost = true;
       this.#kick(model);
     }
   }
@@ -200,7 +204,7 @@ export class Reconciler {
       watch.again = false;
       const state = this.#state.models[model] ?? emptyModel;
       const wanted = this.#state.desired?.models.find((entry) => entry.model === model);
-      const step = nextStep(wanted, state, this.#facts(watch, state));
+      const step = nextStep(wanted, state, this.#facts(model, watch));
       if (step === undefined) {
         if (state.candidate === undefined) return;
         await clock.sleep(lookMs, this.#stop.signal);
@@ -214,7 +218,12 @@ export class Reconciler {
         this.#deps.device.onChange();
       };
       try {
-        await this.#store(model, state, await steps.run(step, { model, state, signal, onProgress }), watch);
+        const after = await steps.run(step, { model, state, signal, onProgress });
+        if (after === state && step.do !== "repair") {
+          await clock.sleep(lookMs, this.#stop.signal);
+          continue;
+        }
+        await this.#store(model, state, after, watch);
         watch.failures = 0;
         if (step.do === "begin-shadow" || step.do === "activate") watch.lost = false;
         if (step.do === "repair") await this.#mended(model, watch, step.installed);
@@ -247,23 +256,9 @@ export class Reconciler {
       watch.progress = undefined;
       watch.shadow = { compared: 0, agreed: 0 };
       if (after.candidate?.phase !== "probation") watch.probation = { inputs: 0, errors: 0 };
-      if (after.candidate !== undefined) {
-        const { version, phase, attempt } = after.candidate;
-        log.info("model.phase", { model, version, phase, attempt });
-        await device.onEvent(`model.${phase}`, { model, version, attempt });
-      }
     }
     if (after.committed?.manifest !== before.committed?.manifest) watch.faults = [];
-    const ended = after.finished.at(-1);
-    if (ended !== undefined && ended !== before.finished.at(-1)) {
-      log.info("model.ended", { model, ...ended });
-      await device.onEvent(`model.${ended.outcome}`, {
-        model,
-        version: ended.version,
-        attempt: ended.attempt,
-        ...ended.error,
-      });
-    }
+    await tellChanges(model, before, after, { log, onEvent: device.onEvent });
     if (after.candidate === undefined) await this.#clean();
     device.onChange();
   }
@@ -279,8 +274,12 @@ export class Reconciler {
     });
   }
 
-  #facts(watch: Watch, { candidate }: ModelState): Facts {
-    return { ...watch.facts(candidate, this.#deps.clock), expired: this.#inbox.expired };
+  #facts(model: string, watch: Watch): Facts {
+    const { clock } = this.#deps;
+    const { models } = this.#state;
+    const beside = Object.entries(models).some(([name, { committed }]) => name !== model && committed !== undefined);
+    const runnerDown = this.#outage.facts(clock.steady());
+    return { ...watch.facts(models[model]?.candidate, { clock, beside }), expired: this.#inbox.expired, runnerDown };
   }
 
   #watch(model: string): Watch {

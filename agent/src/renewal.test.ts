@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
 import { type TestContext, test } from "node:test";
 import { setImmediate } from "node:timers/promises";
-import type { Log, RenewalAnswer, RenewalRequest } from "@muster/shared";
+import { isProvenRenewal, type Log, type RenewalAnswer, type RenewalRequest } from "@muster/shared";
 import { FakeClock } from "@muster/shared/testing";
 import type { Credentials } from "./identity-store.js";
 import { Renewal } from "./renewal.js";
@@ -70,6 +70,11 @@ test("a certificate is renewed at two thirds of its life, stored, and used at on
   assert.equal(asked.length, 0);
   await days(2);
   assert.equal(asked.length, 1);
+  assert.ok(
+    asked[0] !== undefined && isProvenRenewal(asked[0]),
+    "it shows the present certificate, and that the key is its own",
+  );
+  assert.equal(new X509Certificate(asked[0].certificate).serialNumber, before);
   assert.equal(link.reconnects, 0);
   await answer({});
   assert.deepEqual([told, link.reconnects], [["identity.renewed"], 1]);

@@ -5,6 +5,7 @@ import {
   type Log,
   MusterError,
   messageOf,
+  proveRenewal,
   type RenewalAnswer,
   type RenewalRequest,
 } from "@muster/shared";
@@ -97,7 +98,9 @@ export class Renewal {
     const request = randomUUID();
     log.info("identity.renewing", { request });
     const answered = this.#answerTo(request);
-    await Promise.all([link.renew({ request, csr }), answered]);
+    const { certificate: present } = credentials;
+    const proof = proveRenewal({ request, csr }, credentials.privateKey);
+    await Promise.all([link.renew({ request, csr, certificate: present, proof }), answered]);
     const answer = await answered;
     if (answer.type === "renewal-refused") throw new MusterError("renewal/refused", answer.reason);
     const { certificate, ca } = answer;

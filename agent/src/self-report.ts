@@ -1,6 +1,12 @@
-import { type DeviceEvent, type Hello, type Reported, sealingPublicKey, type Window } from "@muster/shared";
+import {
+  type DeviceEvent,
+  type Hardware,
+  type Hello,
+  type Reported,
+  sealingPublicKey,
+  type Window,
+} from "@muster/shared";
 import type { FallbackWatch } from "./fallback-watch.js";
-import { readHardware } from "./hardware.js";
 import { type Credentials, loadIdentity, readCertificate } from "./identity-store.js";
 import type { Spool } from "./ports.js";
 import type { Reconciler } from "./reconciler.js";
@@ -17,6 +23,8 @@ export interface SelfReportDeps {
     readonly dataDir: string;
     readonly credentials: Credentials;
   };
+  /** The machine as it is now. */
+  readonly hardware: () => Promise<Hardware>;
   readonly runner: RunnerSupervisor;
   readonly reconciler: Reconciler;
   readonly spools: { readonly events: Spool<DeviceEvent>; readonly windows: Spool<Window> };
@@ -34,12 +42,12 @@ export class SelfReport {
   }
 
   async hello(): Promise<Hello> {
-    const { agent, runner, reconciler, now } = this.#deps;
+    const { agent, hardware, reconciler, now } = this.#deps;
     return {
       ...{ agentVersion: agent.version, bootId: agent.bootId },
       ...{ revision: reconciler.state.revision, rootVersion: reconciler.root.version },
       sealingKey: sealingPublicKey(agent.credentials.sealingKey),
-      hardware: await readHardware({ dataDir: agent.dataDir, runtime: await runner.status() }),
+      hardware: await hardware(),
       clockMs: now(),
     };
   }
@@ -62,6 +70,7 @@ export class SelfReport {
         restarts: Object.values(runner.endings).reduce((a, b) => a + b, 0),
         endings: runner.endings,
         ...(status?.url === undefined ? {} : { url: status.url }),
+        ...(status === undefined ? {} : { usage: status.usage }),
       },
       ...(reconciler.refusal === undefined ? {} : { refusal: reconciler.refusal }),
       spool: { windows: windows.waiting, events: events.waiting, dropped: windows.dropped + events.dropped },
@@ -71,7 +80,7 @@ export class SelfReport {
 
   /** What `muster-agent status` shows. */
   async status(connected: boolean): Promise<AgentStatus> {
-    const { agent, runner } = this.#deps;
+    const { agent, hardware, runner } = this.#deps;
     const { credentials, dataDir, startedMs, version } = agent;
     const running = await runner.status();
     return {
@@ -81,7 +90,7 @@ export class SelfReport {
         ({ certificate }) => readCertificate(certificate),
         () => undefined,
       ),
-      hardware: await readHardware({ dataDir, runtime: running }),
+      hardware: await hardware(),
       reported: await this.reported(),
       runner: running,
     };

@@ -1,4 +1,4 @@
-import { formatBytes, formatDuration } from "@muster/shared";
+import { formatBytes, formatDuration, type RunnerUsage } from "@muster/shared";
 import { isOverdue } from "./core/renewal-time.js";
 import { sinkText, sourceText } from "./feed-text.js";
 import type { AgentStatus } from "./status.js";
@@ -13,6 +13,7 @@ export function statusText(status: AgentStatus): string {
     `identity   ${certificateText(certificate, Date.now())}`,
     `machine    ${hardware.board}, ${hardware.cores} cores, ${formatBytes(hardware.memoryBytes)} memory, ${formatBytes(hardware.freeDiskBytes)} disk free`,
     `runner     ${reported.runner.state}, ${reported.runner.restarts} restarts${runner.url === undefined ? "" : `, ${runner.url}`}`,
+    `load       ${usageText(runner.usage)}`,
     `spool      ${reported.spool.windows} windows, ${reported.spool.events} events wait; ${reported.spool.dropped} dropped`,
   ];
   if (reported.refusal !== undefined) lines.push(`REFUSED    ${reported.refusal}`);
@@ -47,4 +48,9 @@ function certificateText(certificate: AgentStatus["certificate"], nowMs: number)
   if (expiresMs <= nowMs) return `certificate ${serial} HAS EXPIRED`;
   const overdue = isOverdue(certificate, nowMs) ? ", RENEWAL OVERDUE" : "";
   return `certificate ${serial}, valid for ${formatDuration(expiresMs - nowMs)}${overdue}`;
+}
+
+function usageText({ workers, maxWorkers, queued, maxQueued, rssBytes, capBytes }: RunnerUsage): string {
+  const memory = `${formatBytes(rssBytes)}${capBytes === undefined ? "" : ` of ${formatBytes(capBytes)}`} memory`;
+  return `${workers} of ${maxWorkers} engine threads, ${queued} of ${maxQueued} inputs wait, ${memory}`;
 }

@@ -1,31 +1,33 @@
-import {
-  type DeviceError,
-  type Hardware,
-  type Manifest,
-  MusterError,
-  type Outcome,
-  type Root,
-  verifyManifest,
-  type Wanted,
-} from "@muster/shared";
+import { type Hardware, type Manifest, type Root, verifyManifest, type Wanted } from "@muster/shared";
 import { incompatibility } from "./core/compatibility.js";
+import { crowdedOut } from "./core/crowd.js";
 import { machineKey } from "./core/machine.js";
 import type { Step } from "./core/next-step.js";
 import { planTrial } from "./core/provider-plan.js";
 import { planVariants, type VariantBudget, type VariantPlan } from "./core/variant-plan.js";
 import type { EngineCache } from "./engine-cache.js";
-import { DeviceFault, outcomeOf } from "./faults.js";
+import { DeviceFault, isRunnerCrash, outcomeOf } from "./faults.js";
 import { fetchVersion } from "./fetch-version.js";
-import { candidateOf, commit, installedOf, offered, variantOf, variantsOf, withCandidate } from "./installed.js";
+import {
+  acknowledged,
+  candidateOf,
+  commit,
+  installedOf,
+  offered,
+  variantOf,
+  variantsOf,
+  withCandidate,
+} from "./installed.js";
 import type { BlobShelf, Runner, RunTrial } from "./ports.js";
 import { artifactKey, engineFolder, proveVersion } from "./prove-version.js";
 import type { Slot } from "./runner/protocol.js";
 import { shelvedManifest } from "./shelved.js";
-import { emptyModel, type Installed, type ModelState, withFinished } from "./state.js";
+import { emptyModel, type Installed, type ModelState } from "./state.js";
 import type { Transfer } from "./transfer.js";
 import type { Favourite } from "./trial-memory.js";
 import { trialReport } from "./trial-report.js";
 import type { Progress } from "./watch.js";
+import { WayBack } from "./way-back.js";
 
 export interface StepDeps {
   readonly shelf: BlobShelf;
@@ -42,6 +44,10 @@ export interface StepDeps {
     readonly agentVersion: string;
     readonly trialTimeoutMs: number;
     readonly engines: EngineCache;
+    /** What other models have committed here. */
+    readonly beside: (model: string) => readonly Installed[];
+    /** What all models may take together; without a memory of its own, that of the machine. */
+    readonly crowd: { readonly maxModels: number; readonly memoryBytes: number | undefined };
     /** What may be spent on finding the best variant. */
     readonly budget: Omit<VariantBudget, "diskBytes">;
   };
@@ -56,12 +62,19 @@ export interface StepContext {
   readonly onProgress: (progress: Progress) => void;
 }
 
-/** Carries out one step and returns the state it leads to. A step that fails ends the attempt; only an abort, and what keeps a repair from being done, is thrown. */
+/**
+ * Carries out one step and returns the state it leads to. A step that fails ends the attempt; only an abort, and what keeps a
+ * repair from being done, is thrown. The very same state comes back when the runner ended meanwhile: whether that speaks
+ * against the version is not for the step to say.
+ */
 export class Steps {
   readonly #deps: StepDeps;
+  readonly #back: WayBack;
 
   constructor(deps: StepDeps) {
     this.#deps = deps;
+    const { runner, now } = deps;
+    this.#back = new WayBack({ runner, now, slot: (model, installed) => this.slot(model, installed) });
   }
 
   async run(step: Step, context: StepContext): Promise<ModelState> {
@@ -70,7 +83,8 @@ export class Steps {
     } catch (error) {
       // A repair is no attempt that could end.
       if (context.signal.aborted || step.do === "repair") throw error;
-      return this.#giveUp(context.model, context.state, ...outcomeOf(error));
+      if ((step.do === "activate" || step.do === "begin-shadow") && isRunnerCrash(error)) return context.state;
+      return this.#back.giveUp(context.model, context.state, ...outcomeOf(error));
     }
   }
 
@@ -93,12 +107,8 @@ export class Steps {
     switch (step.do) {
       case "begin":
         return { ...state, candidate: offered(step.wanted, nowMs) };
-      case "acknowledge": {
-        const { attempt, version, manifest } = step.wanted;
-        const { committed } = state;
-        const known = committed === undefined ? state : { ...state, committed: { ...committed, attempt } };
-        return withFinished(known, { attempt, version, manifest: manifest.sha256, outcome: "committed", atMs: nowMs });
-      }
+      case "acknowledge":
+        return acknowledged(state, step.wanted, nowMs);
       case "repair":
         return this.#repair(context, step.installed, step.wanted);
       case "describe":
@@ -121,9 +131,9 @@ export class Steps {
       case "commit":
         return commit(state, nowMs);
       case "give-up":
-        return this.#giveUp(model, state, step.outcome, step.error);
+        return this.#back.giveUp(model, state, step.outcome, step.error);
       case "fall-back":
-        return this.#fallBack(model, state, step.error);
+        return this.#back.fallBack(model, state, step.error);
       case "remove":
         return this.#remove(state);
     }
@@ -135,6 +145,13 @@ export class Steps {
     await transfer.fetchSmall(ref, signal);
     const manifest = await this.#manifest(model, version, ref.sha256, state);
     const hardware = await device.hardware();
+    const read = device
+      .beside(model)
+      .map((one) => shelvedManifest(this.#deps.shelf, one.manifest).catch(() => undefined));
+    const others = (await Promise.all(read)).filter((other) => other !== undefined);
+    const { maxModels, memoryBytes = hardware.memoryBytes } = device.crowd;
+    const crowded = crowdedOut(manifest, others, { maxModels, memoryBytes });
+    if (crowded !== undefined) throw new DeviceFault("no-variant", "E_MEMORY", crowded);
     const unfit = incompatibility(manifest, hardware, device.agentVersion);
     if (unfit !== undefined) throw new DeviceFault("no-variant", "E_NO_VARIANT", unfit);
     const { variants } = this.#plan(manifest, hardware);
@@ -201,7 +218,7 @@ export class Steps {
       ...state,
       trial: trialReport({ attempt, version, atMs: now() }, result, skipped, candidate.variants),
     };
-    if (result.kind === "failed") return this.#giveUp(model, told, "rejected", result.error);
+    if (result.kind === "failed") return this.#back.giveUp(model, told, "rejected", result.error);
     const { provider, threads, variant } = result;
     return withCandidate(told, (before) => ({
       ...before,
@@ -226,56 +243,6 @@ export class Steps {
     await this.#deps.runner.load(await this.slot(model, installed));
     await this.#deps.runner.activate(installed.manifest);
     return withCandidate(state, (candidate) => ({ ...candidate, phase: "probation", phaseSinceMs: this.#deps.now() }));
-  }
-
-  /** Ends the attempt. A version that was in service gives way to the committed one first. */
-  async #giveUp(model: string, state: ModelState, outcome: Outcome, error: DeviceError): Promise<ModelState> {
-    const { candidate, committed } = state;
-    if (candidate === undefined) return state;
-    const { attempt, version, manifest, phase } = candidate;
-    let ended = outcome;
-    if (phase === "probation" || phase === "shadow" || phase === "proven") {
-      ended = (await this.#serve(model, committed, candidate.manifest.sha256)) ? outcome : "rollback-failed";
-    }
-    const { candidate: _, ...rest } = state;
-    return withFinished(rest, {
-      attempt,
-      version,
-      manifest: manifest.sha256,
-      outcome: ended,
-      error,
-      atMs: this.#deps.now(),
-    });
-  }
-
-  async #fallBack(model: string, state: ModelState, error: DeviceError): Promise<ModelState> {
-    const { committed, previous } = state;
-    if (committed === undefined || previous === undefined) return state;
-    const outcome: Outcome = (await this.#serve(model, previous, committed.manifest))
-      ? "rolled-back"
-      : "rollback-failed";
-    const { previous: _, ...rest } = state;
-    const { attempt, version, manifest } = committed;
-    return withFinished(
-      { ...rest, committed: previous },
-      { attempt, version, manifest, outcome, error, atMs: this.#deps.now() },
-    );
-  }
-
-  /** Puts a version back in service instead of another; false when that failed. */
-  async #serve(model: string, installed: Installed | undefined, instead: string): Promise<boolean> {
-    const { runner } = this.#deps;
-    try {
-      if (installed !== undefined) {
-        await runner.load(await this.slot(model, installed));
-        await runner.activate(installed.manifest);
-      }
-      if (installed?.manifest !== instead) await runner.unload(instead);
-      return true;
-    } catch (error) {
-      // A crashed runner comes back with the committed version by itself.
-      return error instanceof MusterError && error.code === "runner/crashed";
-    }
   }
 
   async #remove(state: ModelState): Promise<ModelState> {

@@ -1,5 +1,6 @@
-import { backoffMs, type Clock, type Log, MusterError, type ShadowPlan } from "@muster/shared";
+import { backoffMs, type Clock, type Log, type ShadowPlan } from "@muster/shared";
 import { type Look, overCap } from "./core/memory-cap.js";
+import { isRunnerCrash } from "./faults.js";
 import type { Runner, RunnerEnding, RunnerFault, RunnerProcess, StandIn } from "./ports.js";
 import type { RunnerStatus, RunnerWindow, Slot } from "./runner/protocol.js";
 
@@ -73,7 +74,7 @@ export class RunnerSupervisor implements Runner {
         return;
       } catch (error) {
         // A crash is told by the exit, and what is loaded then is lost with the process.
-        if (error instanceof MusterError && error.code === "runner/crashed") throw error;
+        if (isRunnerCrash(error)) throw error;
         on.unusable(error);
       }
     }
@@ -152,7 +153,7 @@ export class RunnerSupervisor implements Runner {
       if (this.#stop.signal.aborted) return;
       log.error("runner.restart.failed", { error });
       // A process that ended comes back through its exit; this one did not even start.
-      if (!(error instanceof MusterError && error.code === "runner/crashed")) this.#restarting = this.#restart(why);
+      if (!isRunnerCrash(error)) this.#restarting = this.#restart(why);
     }
   }
 

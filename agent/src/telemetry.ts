@@ -1,5 +1,6 @@
 import type { Clock, Log, Window } from "@muster/shared";
 import type { Runner, Spool } from "./ports.js";
+import { Rhythm } from "./rhythm.js";
 
 export interface TelemetryDeps {
   readonly runner: Runner;
@@ -14,30 +15,21 @@ export interface TelemetryDeps {
 /** Takes the runner's windows in a fixed rhythm and puts them into the durable spool. */
 export class Telemetry {
   readonly #deps: TelemetryDeps;
-  readonly #stop = new AbortController();
-  #loop: Promise<void> = Promise.resolve();
+  readonly #rhythm: Rhythm;
 
   constructor(deps: TelemetryDeps) {
     this.#deps = deps;
+    this.#rhythm = new Rhythm(deps.windowMs, deps.clock, () => this.#take());
   }
 
   start(): void {
-    this.#loop = this.#run();
+    this.#rhythm.start();
   }
 
   /** Takes what there is once more, so that a clean stop loses nothing. */
   async close(): Promise<void> {
-    this.#stop.abort();
-    await this.#loop;
+    await this.#rhythm.close();
     await this.#take();
-  }
-
-  async #run(): Promise<void> {
-    const { clock, windowMs } = this.#deps;
-    while (!this.#stop.signal.aborted) {
-      await clock.sleep(windowMs, this.#stop.signal).catch(() => undefined);
-      if (!this.#stop.signal.aborted) await this.#take();
-    }
   }
 
   async #take(): Promise<void> {

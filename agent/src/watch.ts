@@ -1,5 +1,5 @@
 import type { Clock, DeviceError } from "@muster/shared";
-import { crashLoopMs, type Facts } from "./core/next-step.js";
+import { crashLoopCount, crashLoopMs, type Facts } from "./core/next-step.js";
 import type { RunnerWindow } from "./runner/protocol.js";
 import type { Candidate } from "./state.js";
 import type { TransferProgress } from "./transfer.js";
@@ -9,6 +9,8 @@ export type Progress = TransferProgress | { readonly doing: string };
 
 interface Fault {
   readonly atMs: number;
+  /** Nobody else can have been it. */
+  readonly alone: boolean;
   readonly error: DeviceError;
 }
 
@@ -40,12 +42,16 @@ export class Watch {
     else this.faults = [...this.faults.filter(({ atMs }) => fault.atMs - atMs <= crashLoopMs), fault];
   }
 
-  /** What can be seen of the candidate and the committed version now. */
-  facts(candidate: Candidate | undefined, clock: Clock): Omit<Facts, "expired"> {
+  /** What can be seen of the candidate and the committed version now; `beside` others or alone. */
+  facts(
+    candidate: Candidate | undefined,
+    { clock, beside }: { clock: Clock; beside: boolean },
+  ): Omit<Facts, "expired" | "runnerDown"> {
     const { probation, damaged, shadow, lost } = this;
     const recent = this.faults.filter(({ atMs }) => clock.steady() - atMs <= crashLoopMs);
     const recentFaults = recent.map(({ error }) => error);
-    return { phaseMs: this.phaseMs(candidate, clock), probation, damaged, shadow, lost, recentFaults };
+    const harmsOthers = beside && recent.filter(({ alone }) => alone).length >= crashLoopCount;
+    return { phaseMs: this.phaseMs(candidate, clock), probation, damaged, shadow, lost, recentFaults, harmsOthers };
   }
 
   /** What the candidate did in a window. */

@@ -146,14 +146,6 @@ export class Catalog {
     });
   }
 
-  /** Whether there is a version, or one was removed. */
-  async everHeld(): Promise<boolean> {
-    const { db } = this.#deps;
-    const version = await db.selectFrom("versions").select("version").limit(1).executeTakeFirst();
-    const removed = db.selectFrom("meta").select("key").where("key", "like", removedRelease("%"));
-    return version !== undefined || (await removed.limit(1).executeTakeFirst()) !== undefined;
-  }
-
   async #row(model: string, version: string): Promise<Tables["versions"] | undefined> {
     return this.#deps.db
       .selectFrom("versions")

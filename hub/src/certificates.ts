@@ -9,7 +9,7 @@ import {
   type RenewalRequest,
   type RevokeCertificates,
 } from "@muster/shared";
-import { isRevoked, mayRenew, normalSerial, replaced, validFromMs } from "./core/certificate-rules.js";
+import { isRevoked, mayRenew, normalSerial, replaced } from "./core/certificate-rules.js";
 import { Pace } from "./core/pace.js";
 import type { Devices } from "./devices.js";
 import type { EventLog } from "./events.js";
@@ -25,8 +25,6 @@ export interface CertificatesDeps {
   readonly settings: {
     readonly log: Log;
     readonly deviceCertificateMs: number;
-    /** The broker is elsewhere and does not tell which certificate a device shows. */
-    readonly unseen?: boolean;
   };
 }
 
@@ -40,8 +38,6 @@ const unseenMs = 10 * 365 * 86_400_000;
 /** Which certificates open the door for each device, until when, and what comes after them. */
 export class Certificates implements Door, OuterDoor {
   readonly #deps: CertificatesDeps;
-  /** What each device shows, or showed last. */
-  readonly #presented = new Map<string, PresentedCertificate>();
   readonly #paces = new Map<string, Pace>();
   readonly #counters = { "renewal-refused": 0 };
 
@@ -87,10 +83,8 @@ export class Certificates implements Door, OuterDoor {
     return { count: "certificate-expired", reason: `every certificate of ${device} has expired` };
   }
 
-  entered(device: string, presented: PresentedCertificate): void {
+  entered(device: string, { serial, expiresMs }: PresentedCertificate): void {
     const { clock, pki, settings, store } = this.#deps;
-    this.#presented.set(device, presented);
-    const { serial, expiresMs } = presented;
     const nowMs = clock.now();
     const known = store.find(device, serial);
     // Removed while it was connecting.
@@ -139,19 +133,22 @@ export class Certificates implements Door, OuterDoor {
     ]);
   }
 
-  /** Answers a connected device that asks for its next certificate. */
-  async renew(device: string, { request, csr }: RenewalRequest): Promise<RenewalAnswer> {
+  /** Answers a connected device that asks for its next certificate; what counts is the one it proves to have now. */
+  async renew(device: string, asked: RenewalRequest): Promise<RenewalAnswer> {
     const { pki, clock, events, settings, store } = this.#deps;
+    const { request, csr } = asked;
     try {
-      const presented = this.#mayRenew(device);
       if (pki.authority === undefined) throw refused("this hub does not sign certificates");
+      const presented = pki.readProven(asked, device);
+      this.#mayRenew(device, presented);
       const issued = await pki.authority.issueDevice(csr, device);
       // While it was signed, the device may have been revoked.
-      const since = settings.unseen === true ? this.shut(device) : this.refusal(device, presented);
+      const since = this.refusal(device, presented);
       if (since !== undefined) throw refused(since.reason);
       const nowMs = clock.now();
-      const asked = settings.unseen === true ? undefined : presented.serial;
-      const ends = new Map(replaced(store.of(device), asked, nowMs).map((end) => [end.serial, end.revokedMs]));
+      const ends = new Map(
+        replaced(store.of(device), presented.serial, nowMs).map((end) => [end.serial, end.revokedMs]),
+      );
       const { certificate, serial, expiresMs } = issued;
       await store.drop(device, (known) => known.expiresMs <= nowMs);
       await store.put(device, [
@@ -217,7 +214,6 @@ export class Certificates implements Door, OuterDoor {
   async forget(device: string): Promise<void> {
     const { clock, store } = this.#deps;
     const nowMs = clock.now();
-    this.#presented.delete(device);
     this.#paces.delete(device);
     const good = store.of(device).filter((known) => !isRevoked(known, nowMs));
     await store.put(
@@ -237,13 +233,10 @@ export class Certificates implements Door, OuterDoor {
     });
   }
 
-  /** The certificate the device is connected with, if it may be renewed now; throws `renewal/refused`. */
-  #mayRenew(device: string): PresentedCertificate {
+  /** Throws `renewal/refused` when the certificate may not be renewed now. */
+  #mayRenew(device: string, presented: PresentedCertificate): void {
     const nowMs = this.#deps.clock.now();
-    const unseen = this.#deps.settings.unseen === true;
-    const presented = unseen ? this.#oldestGood(device, nowMs) : this.#presented.get(device);
-    if (presented === undefined) throw refused("the device is not connected");
-    const refusal = unseen ? this.shut(device) : this.refusal(device, presented);
+    const refusal = this.refusal(device, presented);
     if (refusal !== undefined) throw refused(refusal.reason);
     if (!mayRenew(presented.fromMs, presented.expiresMs, nowMs)) {
       throw refused("more than half of the present certificate's life is left");
@@ -253,17 +246,6 @@ export class Certificates implements Door, OuterDoor {
     this.#paces.set(device, pace);
     if (!pace.free(nowMs)) throw refused("too many renewals in a short time");
     pace.take(1, nowMs);
-    return presented;
-  }
-
-  /** The certificate that a device most likely shows when it asks for the next one. */
-  #oldestGood(device: string, nowMs: number): PresentedCertificate | undefined {
-    const good = this.#deps.store
-      .of(device)
-      .filter((known) => known.expiresMs > nowMs && !isRevoked(known, nowMs))
-      .sort((a, b) => a.expiresMs - b.expiresMs);
-    const [first] = good;
-    return first && { serial: first.serial, fromMs: validFromMs(first), expiresMs: first.expiresMs };
   }
 }
 

@@ -15,7 +15,7 @@ const put = (store: CountedBlobs, text: string) => store.write(sha256(text), onc
 test("a store counts what it holds, also what was there before and what is written again", async () => {
   const inner = new MemoryBlobs();
   await inner.write(sha256("old"), once("old"), 100);
-  const store = await CountedBlobs.open(inner, limits);
+  const store = await CountedBlobs.open(inner, { limits });
   await put(store, "new");
   await put(store, "new");
   assert.deepEqual(store.held, { blobs: 2, bytes: 6 });
@@ -25,7 +25,7 @@ test("a store counts what it holds, also what was there before and what is writt
 });
 
 test("past its limits a store refuses, says what to do, counts it, and has room again when something is deleted", async () => {
-  const store = await CountedBlobs.open(new MemoryBlobs(), limits);
+  const store = await CountedBlobs.open(new MemoryBlobs(), { limits });
   await put(store, "12345");
   await assert.rejects(put(store, "678901"), { code: "store/full", message: /1 files of 5 B; raise maxUploadBytes/ });
   await put(store, "678");
@@ -38,7 +38,7 @@ test("past its limits a store refuses, says what to do, counts it, and has room 
 });
 
 test("what is on its way in counts, and no longer when it breaks off", async () => {
-  const store = await CountedBlobs.open(new MemoryBlobs(), limits);
+  const store = await CountedBlobs.open(new MemoryBlobs(), { limits });
   let breakOff: () => void = () => undefined;
   const broken = new Promise<void>((_, reject) => {
     breakOff = () => reject(new Error("connection lost"));

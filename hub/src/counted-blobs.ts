@@ -13,21 +13,26 @@ export interface BlobLimits {
 export class CountedBlobs implements BlobStore {
   readonly #inner: BlobStore;
   readonly #limits: BlobLimits;
+  readonly #note: (digest: string) => Promise<void>;
   readonly #sizes = new Map<string, number>();
   #bytes = 0;
   /** Blobs and bytes that are being written. */
   readonly #coming = { blobs: 0, bytes: 0 };
   #refused = 0;
 
-  private constructor(inner: BlobStore, limits: BlobLimits) {
+  private constructor(inner: BlobStore, limits: BlobLimits, note: (digest: string) => Promise<void>) {
     this.#inner = inner;
     this.#limits = limits;
+    this.#note = note;
   }
 
-  /** Counts what is there already. Without limits it only counts. */
-  static async open(inner: BlobStore, limits?: BlobLimits): Promise<CountedBlobs> {
+  /** Counts what is there already. Without limits it only counts. `note` is told of each blob before it is there. */
+  static async open(
+    inner: BlobStore,
+    { limits, note = async () => undefined }: { limits?: BlobLimits; note?: (digest: string) => Promise<void> } = {},
+  ): Promise<CountedBlobs> {
     const none = { maxBytes: Number.POSITIVE_INFINITY, maxBlobs: Number.POSITIVE_INFINITY, cure: "" };
-    const store = new CountedBlobs(inner, limits ?? none);
+    const store = new CountedBlobs(inner, limits ?? none, note);
     for await (const { digest, sizeBytes } of inner.list()) store.#keep(digest, sizeBytes);
     return store;
   }
@@ -57,6 +62,7 @@ export class CountedBlobs implements BlobStore {
   /** Throws `store/full` besides, when there is no room. */
   write(digest: string, source: AsyncIterable<Uint8Array>, maxBytes: number): Promise<number> {
     return this.#taking(async (counted) => {
+      await this.#note(digest);
       const sizeBytes = await this.#inner.write(digest, counted(source), maxBytes);
       this.#keep(digest, sizeBytes);
       return sizeBytes;
@@ -64,9 +70,16 @@ export class CountedBlobs implements BlobStore {
   }
 
   /** Throws `store/full` besides, when there is no room. */
-  add(source: AsyncIterable<Uint8Array>, maxBytes: number): Promise<{ sha256: string; sizeBytes: number }> {
+  add(
+    source: AsyncIterable<Uint8Array>,
+    maxBytes: number,
+    beforeKept?: (digest: string) => Promise<void>,
+  ): Promise<{ sha256: string; sizeBytes: number }> {
     return this.#taking(async (counted) => {
-      const blob = await this.#inner.add(counted(source), maxBytes);
+      const blob = await this.#inner.add(counted(source), maxBytes, async (digest) => {
+        await this.#note(digest);
+        await beforeKept?.(digest);
+      });
       this.#keep(blob.sha256, blob.sizeBytes);
       return blob;
     });

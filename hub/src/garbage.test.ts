@@ -3,7 +3,9 @@ import { test } from "node:test";
 import { type BlobRef, Manifest, sha256 } from "@muster/shared";
 import { MemoryBlobs } from "@muster/shared/testing";
 import { storeBytes } from "./chunking.js";
+import { CountedBlobs } from "./counted-blobs.js";
 import { Garbage } from "./garbage.js";
+import { StoredBlobs } from "./stored-blobs.js";
 import { encodingsOf, manifestOf, rooms, silent } from "./testing/hub-rooms.js";
 
 /** A store that may be made to fail, as a process that is killed would: from the nth delete on. */
@@ -17,14 +19,16 @@ class Killed extends MemoryBlobs {
   }
 }
 
-async function bench() {
+/** A hub's rooms; over a store that another database has filled, when it is given. */
+async function bench(disk = new Killed()) {
   const { db, clock, devices } = await rooms();
-  const artifacts = new Killed();
+  const stored = new StoredBlobs(db);
+  const artifacts = await CountedBlobs.open(disk, { note: (digest) => stored.note(digest) });
   const { catalog, encodings, storing } = encodingsOf(db, clock, devices, artifacts);
-  const garbage = new Garbage({ ...{ db, artifacts, catalog, encodings, storing }, clock, log: silent });
+  const garbage = new Garbage({ ...{ db, artifacts, stored, catalog, encodings, storing }, clock, log: silent });
   const store = (text: string): Promise<BlobRef> => storeBytes(artifacts, Buffer.from(text));
   /** A manifest whose blobs are in the store; nothing names it yet. */
-  const stored = async (release: number): Promise<Manifest> => {
+  const laid = async (release: number): Promise<Manifest> => {
     const manifest = manifestOf(release);
     const [variant, sample] = [manifest.variants[0], manifest.selfTest.samples[0]];
     assert.ok(variant !== undefined && sample !== undefined);
@@ -35,7 +39,7 @@ async function bench() {
   };
   const push = async (release: number) => {
     const signed = { payloadType: "", payload: `${release}`, signatures: [{ keyid: "k", sig: "s" }] };
-    return catalog.record(await stored(release), signed, "c");
+    return catalog.record(await laid(release), signed, "c");
   };
   const left = async () => {
     const digests: string[] = [];
@@ -61,13 +65,13 @@ async function bench() {
     db,
     devices,
     clock,
-    artifacts,
+    disk,
+    stored,
     catalog,
     encodings,
     storing,
     garbage,
-    store,
-    stored,
+    laid,
     push,
     left,
     form,
@@ -76,14 +80,14 @@ async function bench() {
 }
 
 test("what a killed push left goes, and what a version or a draft names stays", async () => {
-  const { db, garbage, push, stored, left } = await bench();
+  const { db, garbage, push, laid, left } = await bench();
   await push(1);
-  const draft = await stored(2);
+  const draft = await laid(2);
   const payload = Buffer.from(JSON.stringify(draft)).toString("base64");
   const row = { payload_digest: "p", payload, content_digest: "c", used: "{}", created_ms: 0 };
   await db.insertInto("drafts").values(row).execute();
   const named = await left();
-  await stored(3);
+  await laid(3);
   assert.equal((await left()).length, named.length + 3);
   assert.equal(await garbage.sweep(), true);
   assert.deepEqual(await left(), named);
@@ -96,7 +100,7 @@ test("what a killed push left goes, and what a version or a draft names stays", 
 });
 
 test("a push that is under way loses nothing, and is swept after soon when it fails", async () => {
-  const { garbage, storing, stored, push, left, clock } = await bench();
+  const { garbage, storing, laid, push, left, clock } = await bench();
   await push(9);
   await garbage.sweep();
   const named = await left();
@@ -105,7 +109,7 @@ test("a push that is under way loses nothing, and is swept after soon when it fa
     end = resolve;
   });
   const pushing = storing.during(async () => {
-    await stored(1);
+    await laid(1);
     await wait;
     throw new Error("the bundle is not what it should be");
   });
@@ -118,15 +122,41 @@ test("a push that is under way loses nothing, and is swept after soon when it fa
   assert.deepEqual(await left(), named);
 });
 
-test("a store that knows of no version at all takes nothing away; once the last one was removed, it does", async () => {
-  const { garbage, catalog, stored, push, left } = await bench();
-  await stored(1);
+test("an older database takes nothing away that was stored after it, and says how much that is", async () => {
+  const newer = await bench();
+  await newer.push(1);
+  await newer.push(2);
+  await newer.laid(3);
+  const all = await newer.left();
+  const { garbage, push, laid, left, catalog } = await bench(newer.disk);
   await garbage.sweep();
-  assert.equal((await left()).length, 3, "the artifacts of a lost database");
+  assert.deepEqual(await left(), all, "the artifacts of a lost database");
+  await push(1);
+  await laid(4);
+  await garbage.sweep();
+  assert.deepEqual(await left(), all, "what this database has stored goes, and nothing else");
+  const bytes = async (digests: readonly string[]) =>
+    (await Promise.all(digests.map((digest) => newer.disk.size(digest)))).reduce<number>((sum, n) => sum + (n ?? 0), 0);
+  assert.equal(garbage.unknown.blobs, 7);
   await push(2);
-  await catalog.remove("m", "2");
+  await garbage.sweep();
+  const pieces = ["artifact 3", "index 3", "sample 3"].map((text) => sha256(text));
+  assert.deepEqual(garbage.unknown, { blobs: 3, bytes: await bytes(pieces) });
+  for (const version of ["1", "2"]) await catalog.remove("m", version);
+  await garbage.sweep();
+  assert.deepEqual(await left(), pieces.sort());
+});
+
+test("versions of a hub that kept no account of what it stored are known from the first sweep on", async () => {
+  const { db, garbage, push, left, stored, catalog } = await bench();
+  await push(1);
+  await db.deleteFrom("stored_blobs").execute();
+  await garbage.sweep();
+  assert.equal(garbage.unknown.blobs, 0);
+  await catalog.remove("m", "1");
   await garbage.sweep();
   assert.deepEqual(await left(), []);
+  assert.deepEqual([...(await stored.all())], [], "the account holds what is there and no more");
 });
 
 test("shorter forms go with releases that are neither new nor wanted, and deltas with their base", async () => {
@@ -159,20 +189,20 @@ test("shorter forms go with releases that are neither new nor wanted, and deltas
 });
 
 test("a sweep that is killed anywhere takes nothing that is named, and the next one ends it", async () => {
-  const { garbage, artifacts, push, stored, left, form, forms } = await bench();
+  const { garbage, disk, push, laid, left, form, forms } = await bench();
   await push(1);
   const named = await left();
   for (let kills = 0; kills < 6; kills += 1) {
-    await stored(7);
+    await laid(7);
     await form(7, "");
-    artifacts.deletesLeft = kills;
+    disk.deletesLeft = kills;
     await garbage.sweep().catch(() => undefined);
     const after = await left();
     assert.ok(
       named.every((digest) => after.includes(digest)),
       `killed before delete ${kills + 1}`,
     );
-    artifacts.deletesLeft = Number.POSITIVE_INFINITY;
+    disk.deletesLeft = Number.POSITIVE_INFINITY;
     await garbage.sweep();
     assert.deepEqual([await left(), await forms()], [named, []]);
   }

@@ -2,11 +2,13 @@ import { type BlobStore, blobsOf, type Clock, type Log, type Manifest } from "@m
 import type { Catalog } from "./catalog.js";
 import type { Encodings } from "./encodings.js";
 import type { Database } from "./store/sql.js";
+import type { StoredBlobs } from "./stored-blobs.js";
 import type { Storing } from "./storing.js";
 
 export interface GarbageDeps {
   readonly db: Database;
   readonly artifacts: BlobStore;
+  readonly stored: StoredBlobs;
   readonly catalog: Catalog;
   readonly encodings: Pick<Encodings, "forget">;
   readonly storing: Storing;
@@ -17,13 +19,15 @@ export interface GarbageDeps {
 const everyMs = 3_600_000;
 
 /**
- * Removes what nothing names, once there has been a version: blobs that a push stored before it was killed, shorter forms that are not worth their room
- * any more, and all that a removed version left. What to keep follows from the store alone, so that a sweep that is cut
- * off anywhere is made good by the next.
+ * Removes what was stored under this database and nothing names: blobs that a push stored before it was killed, shorter forms
+ * that are not worth their room any more, and all that a removed version left. What was stored under another one, such as the
+ * one that a backup took the place of, stays and is told. What to keep follows from the store alone, so that a sweep that is
+ * cut off anywhere is made good by the next.
  */
 export class Garbage {
   readonly #deps: GarbageDeps;
   readonly #counters = { "garbage-blobs-removed": 0, "garbage-bytes-removed": 0, "garbage-forms-removed": 0 };
+  #unknown = { blobs: 0, bytes: 0 };
   #sweptMs = Number.NEGATIVE_INFINITY;
 
   constructor(deps: GarbageDeps) {
@@ -33,6 +37,11 @@ export class Garbage {
   /** What was removed since the start. */
   counters(): Readonly<Record<string, number>> {
     return { ...this.#counters };
+  }
+
+  /** What the last sweep left because this database neither names it nor has stored it. */
+  get unknown(): { blobs: number; bytes: number } {
+    return { ...this.#unknown };
   }
 
   /** Sweeps when it is time to, or when the last try had to wait for something that was being stored. */
@@ -49,21 +58,38 @@ export class Garbage {
   }
 
   async #sweep(): Promise<void> {
-    const { artifacts, catalog, log } = this.#deps;
+    const { artifacts, stored } = this.#deps;
     await this.#dropForms();
     const named = await this.#named();
-    // A database that knows of no version at all may be the wrong one, and its artifacts all there is left.
-    if (named.size === 0 && !(await catalog.everHeld())) return;
+    const known = await stored.all();
     const removed = { blobs: 0, bytes: 0 };
+    const unknown = { blobs: 0, bytes: 0 };
     for await (const { digest, sizeBytes } of artifacts.list()) {
-      if (named.has(digest)) continue;
+      const isKnown = known.delete(digest);
+      // Versions of a hub that did not keep count become known here.
+      if (named.has(digest)) {
+        if (!isKnown) await stored.note(digest);
+        continue;
+      }
+      const counted = isKnown ? removed : unknown;
+      counted.blobs += 1;
+      counted.bytes += sizeBytes;
+      if (!isKnown) continue;
       await artifacts.delete(digest);
-      removed.blobs += 1;
-      removed.bytes += sizeBytes;
+      await stored.forget(digest);
     }
+    for (const gone of known) await stored.forget(gone);
+    this.#tell(removed, unknown);
+  }
+
+  #tell(removed: { blobs: number; bytes: number }, unknown: { blobs: number; bytes: number }): void {
+    const { log } = this.#deps;
     this.#counters["garbage-blobs-removed"] += removed.blobs;
     this.#counters["garbage-bytes-removed"] += removed.bytes;
     if (removed.blobs > 0) log.info("garbage.removed", removed);
+    const before = this.#unknown;
+    this.#unknown = unknown;
+    if (unknown.blobs > 0 && unknown.blobs !== before.blobs) log.warn("garbage.unknown", unknown);
   }
 
   /** Forgets the shorter forms of versions that do not keep them, and keys of artifacts that are not named any more. */

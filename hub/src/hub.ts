@@ -51,6 +51,7 @@ import { RollCall } from "./roll-call.js";
 import { Rollouts } from "./rollouts.js";
 import { CertificateStore } from "./store/certificate-store.js";
 import { RolloutStore } from "./store/rollout-store.js";
+import { StoredBlobs } from "./stored-blobs.js";
 import { Storing } from "./storing.js";
 import { Telemetry } from "./telemetry.js";
 import { Transfers } from "./transfers.js";
@@ -95,10 +96,13 @@ export async function startHub(options: Partial<HubConfig>, log: Log): Promise<H
     const audit = await Audit.open(db, clock, log);
     const newToken = await admitAdmin(access, audit, join(config.dataDir, "admin.token"), config.newAdminToken);
     const { maxArtifactBytes, maxUploadBytes, maxUploads } = config;
-    const artifacts = await CountedBlobs.open(await FolderBlobs.open(join(config.dataDir, "artifacts")));
+    const stored = new StoredBlobs(db);
+    const artifacts = await CountedBlobs.open(await FolderBlobs.open(join(config.dataDir, "artifacts")), {
+      note: (digest) => stored.note(digest),
+    });
+    const cure = "what no push uses goes after a day; or raise maxUploadBytes and maxUploads";
     const uploads = await CountedBlobs.open(await FolderBlobs.open(join(config.dataDir, "uploads")), {
-      ...{ maxBytes: maxUploadBytes, maxBlobs: maxUploads },
-      cure: "what no push uses goes after a day; or raise maxUploadBytes and maxUploads",
+      limits: { maxBytes: maxUploadBytes, maxBlobs: maxUploads, cure },
     });
     const workFolder = await emptyFolder(join(config.dataDir, "work"));
     const storing = new Storing();
@@ -109,7 +113,7 @@ export async function startHub(options: Partial<HubConfig>, log: Log): Promise<H
     closers.push(() => certificateStore.close());
     const certificates = new Certificates({
       ...{ store: certificateStore, clock, devices, events, pki },
-      settings: { log, deviceCertificateMs, unseen: config.broker !== undefined },
+      settings: { log, deviceCertificateMs },
     });
     const telemetry = new Telemetry(db, clock, devices);
     const catalog = new Catalog({ db, devices, artifacts, clock });
@@ -131,7 +135,7 @@ export async function startHub(options: Partial<HubConfig>, log: Log): Promise<H
       ...{ db, catalog, devices, telemetry, events },
       settings: { clock, log, horizonMs: config.driftHorizonMs },
     });
-    const garbage = new Garbage({ db, artifacts, catalog, encodings, storing, clock, log });
+    const garbage = new Garbage({ db, artifacts, stored, catalog, encodings, storing, clock, log });
     await publishing.forgetUnused();
     await garbage.sweep().catch((error) => log.error("garbage.sweep.failed", { error }));
 
@@ -225,7 +229,7 @@ export async function startHub(options: Partial<HubConfig>, log: Log): Promise<H
         devices: { total: fleet.length, online: fleet.filter(({ online }) => online).length },
         models: new Set((await catalog.list()).map(({ model }) => model)).size,
         activeRollouts: await rollouts.activeCount(),
-        storage: { artifacts: artifacts.held, uploads: uploads.held },
+        storage: { artifacts: artifacts.held, unknown: garbage.unknown, uploads: uploads.held },
         mqttUrl: link.url,
         enrolmentUrl: address.enrolmentUrl,
         counters: {

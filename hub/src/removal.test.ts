@@ -22,14 +22,17 @@ async function bench() {
   });
   for (const release of [1, 2, 3]) await storeVersion(db, release);
   let sweeps = 0;
+  const disk = { broken: false };
   const sweep = async () => {
     sweeps += 1;
+    if (disk.broken) throw new Error("the disk is broken");
     return true;
   };
+  const told: string[] = [];
   const removal = new Removal({
     ...{ catalog, devices, rollouts, garbage: { sweep } },
     publishing: { whileStill: (work) => work() },
-    log: silent,
+    log: { ...silent, error: (event) => told.push(event) },
   });
   let seq = 0;
   const report = async (device: string, said: Partial<ReportedModel>) => {
@@ -49,7 +52,20 @@ async function bench() {
   const inUse = (version: string, message: RegExp, scope = "") =>
     assert.rejects(removal.remove("m", version, scope), { code: "model/in-use", message });
   const versions = async () => (await catalog.list()).map(({ version }) => version);
-  return { desired, catalog, rollouts, removal, report, installed, committed, inUse, versions, sweeps: () => sweeps };
+  return {
+    desired,
+    catalog,
+    rollouts,
+    removal,
+    report,
+    installed,
+    committed,
+    inUse,
+    versions,
+    sweeps: () => sweeps,
+    disk,
+    told,
+  };
 }
 
 test("a version that nobody needs goes, its release number is not given again, and its bytes are collected", async () => {
@@ -61,6 +77,13 @@ test("a version that nobody needs goes, its release number is not given again, a
   assert.equal(await catalog.nextRelease("m"), 4);
   assert.equal(sweeps(), 2);
   await assert.rejects(removal.remove("m", "1"), { code: "model/unknown" });
+});
+
+test("a version is gone also when its bytes cannot be collected now, which is told", async () => {
+  const { removal, versions, sweeps, disk, told } = await bench();
+  disk.broken = true;
+  await removal.remove("m", "3");
+  assert.deepEqual([await versions(), sweeps(), told], [["2", "1"], 1, ["garbage.sweep.failed"]]);
 });
 
 test("a version that a device is to run, runs, tries or keeps to go back to stays, and the device is named", async () => {

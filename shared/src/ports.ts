@@ -39,8 +39,15 @@ export interface BlobStore {
    * After it resolves, a crash cannot lose it.
    */
   write(digest: string, source: AsyncIterable<Uint8Array>, maxBytes: number): Promise<number>;
-  /** Stores bytes whose digest is not known yet, and names them. Throws `artifact/too-large` as {@link write} does. */
-  add(source: AsyncIterable<Uint8Array>, maxBytes: number): Promise<{ sha256: string; sizeBytes: number }>;
+  /**
+   * Stores bytes whose digest is not known yet, and names them. `beforeKept` is told the digest, and awaited, before the blob
+   * is there. Throws `artifact/too-large` as {@link write} does.
+   */
+  add(
+    source: AsyncIterable<Uint8Array>,
+    maxBytes: number,
+    beforeKept?: (digest: string) => Promise<void>,
+  ): Promise<{ sha256: string; sizeBytes: number }>;
   /** Makes the blob readable as a file at `path`; throws when that exists. Throws `artifact/missing`. */
   toFile(digest: string, path: string): Promise<void>;
   /** Removes the blob; no error when it is not there. */

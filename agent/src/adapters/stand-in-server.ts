@@ -1,6 +1,7 @@
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { StandIn } from "../ports.js";
 import { listenOnPort, listenOnSocket, newListener } from "../runner/http/listen.js";
+import { TlsFiles } from "../runner/http/tls-files.js";
 import type { ServingSettings } from "../runner/serving-settings.js";
 
 const patienceMs = 5000;
@@ -15,13 +16,12 @@ export class StandInServer implements StandIn {
   async open(settings: ServingSettings, reason: string): Promise<void> {
     await this.close();
     const body = JSON.stringify({ error: reason, code: "runner/not-serving" });
-    const { tls: _tls, ...plain } = settings;
-    const { host, port, socket } = settings;
-    const onPort = refusing(await newListener(settings), body);
+    const { host, port, socket, tls } = settings;
+    const onPort = refusing(newListener(settings, tls && (await TlsFiles.read(tls))), body);
     this.#servers = [onPort];
     await listenOnPort(onPort, host, port);
     if (socket === undefined) return;
-    const onSocket = refusing(await newListener(plain), body);
+    const onSocket = refusing(newListener(settings), body);
     this.#servers = [onPort, onSocket];
     await listenOnSocket(onSocket, socket);
   }

@@ -13,30 +13,48 @@ const models: Record<string, ModelState> = {
 };
 
 test("who was at work is blamed, and nobody else", () => {
-  assert.deepEqual(blamed({ fault: "crash", suspects: ["lids-1"] }, models), [{ model: "lids", version: "committed" }]);
+  assert.deepEqual(blamed({ fault: "crash", suspects: ["lids-1"] }, models), [
+    { model: "lids", version: "committed", alone: true },
+  ]);
   assert.deepEqual(blamed({ fault: "hang", suspects: ["cups-1", "cups-2"] }, models), [
-    { model: "cups", version: "candidate" },
-    { model: "cups", version: "committed" },
+    { model: "cups", version: "candidate", alone: false },
+    { model: "cups", version: "committed", alone: false },
   ]);
 });
 
 test("when nobody was at work, or somebody unknown, all that are in service are blamed", () => {
   const all = [
-    { model: "cups", version: "candidate" },
-    { model: "lids", version: "committed" },
-    { model: "seals", version: "committed" },
+    { model: "cups", version: "candidate", alone: false },
+    { model: "lids", version: "committed", alone: false },
+    { model: "seals", version: "committed", alone: false },
   ];
   assert.deepEqual(blamed({ fault: "crash", suspects: [] }, models), all);
   assert.deepEqual(blamed({ fault: "crash", suspects: ["gone"] }, models), all);
 });
 
-test("memory speaks against a candidate first", () => {
+test("a version that is being activated is blamed for its own work only", () => {
+  const { cups } = models;
+  assert.ok(cups !== undefined);
+  const activating = { cups: { ...cups, candidate: candidate("cups-2", "proven") } };
+  const who = (ending: Parameters<typeof blamed>[0]) => blamed(ending, activating).map(({ version }) => version);
+  assert.deepEqual(who({ fault: "crash", suspects: [] }), ["committed"]);
+  assert.deepEqual(who({ fault: "memory", suspects: ["cups-1"] }), ["committed"]);
+  for (const fault of ["crash", "hang", "memory"] as const)
+    assert.deepEqual(who({ fault, suspects: ["cups-2"] }), ["candidate"]);
+});
+
+test("memory speaks against a candidate first, and then against what was committed last", () => {
   assert.deepEqual(blamed({ fault: "memory", suspects: ["lids-1"] }, models), [
-    { model: "cups", version: "candidate" },
+    { model: "cups", version: "candidate", alone: true },
   ]);
-  const { lids } = models;
-  assert.ok(lids !== undefined);
-  assert.deepEqual(blamed({ fault: "memory", suspects: [] }, { lids }), [{ model: "lids", version: "committed" }]);
+  const since = (manifest: string, atMs: number): ModelState => ({
+    ...{ releaseFloor: 1, committed: { ...installed(manifest), attempt: manifest } },
+    finished: [{ attempt: manifest, version: "1", manifest, outcome: "committed", atMs }],
+  });
+  const three = { a: since("a-1", 5), b: since("b-1", 9), c: since("c-1", 7) };
+  assert.deepEqual(blamed({ fault: "memory", suspects: ["a-1"] }, three), [
+    { model: "b", version: "committed", alone: true },
+  ]);
 });
 
 test("each fault has its code", () => {

@@ -1,11 +1,13 @@
 import type { DeviceError, DeviceErrorCode } from "@muster/shared";
 import type { RunnerEnding, RunnerFault } from "../ports.js";
-import type { ModelState } from "../state.js";
+import type { Installed, ModelState } from "../state.js";
 
 /** Whom the end of a runner speaks against. */
 export interface Blamed {
   readonly model: string;
   readonly version: "candidate" | "committed";
+  /** Nobody else can have been it. */
+  readonly alone: boolean;
 }
 
 const codes: Readonly<Record<RunnerFault, DeviceErrorCode>> = {
@@ -20,36 +22,56 @@ export function faultOf({ fault, detail }: Pick<RunnerEnding, "fault" | "detail"
 }
 
 /**
- * The versions that a runner's end speaks against: those an engine was at work on, and when nobody knows, all that were in
- * service. Memory is taken by whoever came last, so there a candidate is blamed before any committed version.
+ * The versions that a runner's end speaks against: those an engine was at work on, be it to load them, and when nobody
+ * knows, all that were in service. Memory is taken by whoever came last: there candidates are blamed, and without any the
+ * version that was committed last.
  */
 export function blamed(
   { fault, suspects }: Pick<RunnerEnding, "fault" | "suspects">,
   models: Readonly<Record<string, ModelState>>,
 ): Blamed[] {
-  const inService = Object.entries(models).flatMap(([model, { candidate, committed }]): (Blamed & Named)[] => {
-    // A version being activated counts too: the end may come before its probation is on disk.
-    const loaded = candidate !== undefined && ["proven", "shadow", "probation"].includes(candidate.phase);
+  const inService = Object.entries(models).flatMap(([model, { candidate, committed, finished }]): InService[] => {
+    // One that is being activated may not even be loaded: only its own work speaks against it.
+    const loaded = candidate?.phase === "proven" && suspects.includes(candidate.manifest.sha256);
+    const ran = loaded || candidate?.phase === "shadow" || candidate?.phase === "probation";
     return [
-      ...(loaded ? [{ model, version: "candidate" as const, manifest: candidate.manifest.sha256 }] : []),
-      ...(committed === undefined ? [] : [{ model, version: "committed" as const, manifest: committed.manifest }]),
+      ...(ran ? [{ model, version: "candidate" as const, manifest: candidate.manifest.sha256, sinceMs: 0 }] : []),
+      ...(committed === undefined
+        ? []
+        : [
+            {
+              model,
+              version: "committed" as const,
+              manifest: committed.manifest,
+              sinceMs: sinceOf(committed, finished),
+            },
+          ]),
     ];
   });
   const candidates = inService.filter(({ version }) => version === "candidate");
-  if (fault === "memory" && candidates.length > 0) return candidates.map(plain);
+  if (fault === "memory")
+    return named(candidates.length > 0 ? candidates : inService.sort((a, b) => b.sinceMs - a.sinceMs).slice(0, 1));
   const atWork = inService.filter(({ manifest }) => suspects.includes(manifest));
-  if (atWork.length > 0) return atWork.map(plain);
+  if (atWork.length > 0) return named(atWork);
   // A committed version behind a candidate does not serve.
   const behind = new Set(
     candidates.map(({ model }) => model).filter((model) => models[model]?.candidate?.phase !== "shadow"),
   );
-  return inService.filter(({ model, version }) => version === "candidate" || !behind.has(model)).map(plain);
+  return inService
+    .filter(({ model, version }) => version === "candidate" || !behind.has(model))
+    .map(({ model, version }) => ({ model, version, alone: false }));
 }
 
-interface Named {
+interface InService extends Omit<Blamed, "alone"> {
   readonly manifest: string;
+  /** When it was committed, epoch ms; 0 for a candidate. */
+  readonly sinceMs: number;
 }
 
-function plain({ model, version }: Blamed & Named): Blamed {
-  return { model, version };
+function sinceOf({ attempt }: Installed, finished: ModelState["finished"]): number {
+  return finished.findLast((end) => end.attempt === attempt && end.outcome === "committed")?.atMs ?? 0;
+}
+
+function named(suspects: readonly InService[]): Blamed[] {
+  return suspects.map(({ model, version }) => ({ model, version, alone: suspects.length === 1 }));
 }

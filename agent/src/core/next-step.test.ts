@@ -23,7 +23,9 @@ const facts = (over: Partial<Facts> = {}): Facts => ({
   probation: { inputs: 0, errors: 0 },
   shadow: { compared: 0, agreed: 0 },
   lost: false,
+  runnerDown: undefined,
   recentFaults: [],
+  harmsOthers: false,
   expired: false,
   damaged: new Set(),
   ...over,
@@ -106,6 +108,17 @@ test("a crash loop of the committed version falls back to the one before, if the
   assert.equal(did({ ...committed, previous: installed }, wanted, { recentFaults: [crash, crash] }), "begin");
 });
 
+test("with nothing to go back to, a crash loop takes a version out only when others pay for it", () => {
+  const recentFaults = [crash, crash, crash];
+  const alone = {
+    ...committed,
+    finished: [{ ...wanted, manifest: digest("b"), outcome: "rejected" as const, atMs: 0 }],
+  };
+  assert.equal(did(alone, wanted, { recentFaults }), undefined);
+  const step = nextStep(wanted, alone, facts({ recentFaults, harmsOthers: true }));
+  assert.match(step?.do === "fall-back" ? step.error.detail : "", /3 times within 180 s; it is taken out/);
+});
+
 test("a model that is not wanted is removed, once", () => {
   assert.equal(nextStep(undefined, committed, facts())?.do, "remove");
   assert.equal(nextStep(undefined, { releaseFloor: 3, finished: [] }, facts()), undefined);
@@ -179,4 +192,26 @@ test("a version on probation that the runner lost is activated again instead of 
   assert.equal(did(candidate("probation"), wanted, { lost: true, phaseMs: 1000 }), "activate");
   const crashed = { lost: true, probation: { fault: crash, inputs: 0, errors: 0 } };
   assert.equal(did(candidate("probation"), wanted, crashed), "give-up");
+});
+
+test("what needs the runner waits for one that is being started again, and not for ever", () => {
+  const shadow = { ms: 1000, share: 0.1, cpuShare: 0.2, minAgreement: 0 };
+  const down = { runnerDown: { ms: 60_000, ends: 1 }, lost: true, phaseMs: 1000 };
+  for (const state of [candidate("proven"), candidate("shadow", { shadow }), candidate("probation")]) {
+    assert.equal(did(state, wanted, down), undefined, state.candidate?.phase);
+    const superseded = nextStep({ ...wanted, attempt: "s.0" }, state, facts(down));
+    assert.equal(superseded?.do === "give-up" && superseded.outcome, "superseded");
+    const late = nextStep(wanted, state, facts({ ...down, runnerDown: { ms: 1_800_001, ends: 1 } }));
+    assert.equal(late?.do === "give-up" && late.outcome, "timed-out", state.candidate?.phase);
+    const loop = nextStep(wanted, state, facts({ ...down, runnerDown: { ms: 1, ends: 3 } }));
+    assert.equal(loop?.do === "give-up" && loop.outcome, "failed", state.candidate?.phase);
+  }
+  assert.equal(did(candidate("downloading"), wanted, down), "download");
+  assert.equal(nextStep(undefined, committed, facts(down)), undefined, "a version is unloaded from a runner that runs");
+});
+
+test("a version that ends the runner while it is loaded is rejected", () => {
+  const probation = { fault: crash, inputs: 0, errors: 0 };
+  const step = nextStep(wanted, candidate("proven"), facts({ probation, runnerDown: { ms: 1, ends: 1 } }));
+  assert.deepEqual(step?.do === "give-up" && [step.outcome, step.error.code], ["rejected", "E_CRASH"]);
 });

@@ -12,8 +12,12 @@ export interface Facts {
   readonly shadow: Agreement;
   /** The runner was started again since, and knows nothing of the version in the shadow or on probation. */
   readonly lost: boolean;
+  /** The runner does not serve now: for how long, and how often it ended since it last did. */
+  readonly runnerDown: { readonly ms: number; readonly ends: number } | undefined;
   /** How the runner ended because of the committed version in the last {@link crashLoopMs}, oldest first. */
   readonly recentFaults: readonly DeviceError[];
+  /** Other models serve beside this one, and nobody but its committed version made a crash loop. */
+  readonly harmsOthers: boolean;
   /** What is wanted is too old to act on: what serves goes on, and nothing new begins. */
   readonly expired: boolean;
   /** Manifests of versions of which a file is not on the disk as it should be. */
@@ -49,6 +53,8 @@ export const phaseLimitMs: Readonly<Record<Exclude<Candidate["phase"], "shadow" 
   trial: 3_600_000,
   proven: 3_600_000,
 };
+/** How long a version waits for a runner that is being started again; large models take minutes to load. */
+const runnerWaitMs = 1_800_000;
 /** How long a version waits in the shadow for enough inputs, after its time there. */
 const shadowGraceMs = 3_600_000;
 /** On probation, more than this share of failed inputs sends a version back, once {@link minProbationInputs} were seen. */
@@ -63,16 +69,21 @@ export function nextStep(wanted: Wanted | undefined, state: ModelState, facts: F
   const { candidate, committed } = state;
   if (candidate !== undefined) return candidateStep(candidate, committed !== undefined, wanted, facts);
   const last = facts.recentFaults.at(-1);
-  if (last !== undefined && facts.recentFaults.length >= crashLoopCount && state.previous !== undefined) {
-    const detail = `${last.detail}; ${facts.recentFaults.length} times within ${crashLoopMs / 1000} s`;
+  const looping = last !== undefined && facts.recentFaults.length >= crashLoopCount;
+  // With nothing to go back to, a version that serves now and then is better than none, unless others pay for it.
+  if (looping && (state.previous !== undefined || (committed !== undefined && facts.harmsOthers))) {
+    const why = `${last.detail}; ${facts.recentFaults.length} times within ${crashLoopMs / 1000} s`;
+    const detail = state.previous === undefined ? `${why}; it is taken out, because other models serve here` : why;
     return { do: "fall-back", error: { code: last.code, detail } };
   }
   const isWanted = wanted !== undefined && committed?.manifest === wanted.manifest.sha256;
   // What was accepted once may be made whole again whatever has expired; the hub sends what it has once wanted here.
   const repair = repairStep(wanted, state, facts.damaged);
   if (facts.expired || (isWanted && repair?.installed === committed)) return repair;
-  if (wanted === undefined)
-    return committed === undefined && state.previous === undefined ? undefined : { do: "remove" };
+  if (wanted === undefined) {
+    const gone = committed === undefined && state.previous === undefined;
+    return gone || facts.runnerDown !== undefined ? undefined : { do: "remove" };
+  }
   if (state.finished.some(({ attempt }) => attempt === wanted.attempt)) return repair;
   return { do: isWanted ? "acknowledge" : "begin", wanted };
 }
@@ -91,7 +102,7 @@ function candidateStep(
   wanted: Wanted | undefined,
   facts: Facts,
 ): Step | undefined {
-  const { phaseMs, probation, expired } = facts;
+  const { phaseMs, probation, expired, runnerDown } = facts;
   const { phase } = candidate;
   if (phase === "probation" && probation.fault !== undefined) {
     const { code, detail } = probation.fault;
@@ -100,6 +111,10 @@ function candidateStep(
   if (phase === "shadow" && probation.fault !== undefined) {
     const { code, detail } = probation.fault;
     return giveUp("rejected", code, `${detail} while this version ran in the shadow`);
+  }
+  if (phase === "proven" && probation.fault !== undefined) {
+    const { code, detail } = probation.fault;
+    return giveUp("rejected", code, `${detail} while this version was loaded`);
   }
   if (
     phase === "probation" &&
@@ -112,6 +127,8 @@ function candidateStep(
   if (wanted === undefined) return giveUp("cancelled", "E_CANCEL", "the hub no longer wants this model here");
   if (wanted.attempt !== candidate.attempt)
     return giveUp("superseded", "E_CANCEL", `superseded by ${wanted.version} (${wanted.attempt})`);
+  if (runnerDown !== undefined && (phase === "proven" || phase === "shadow" || phase === "probation"))
+    return waitForRunner(runnerDown);
   if (phase === "probation") {
     // The committed version serves after a restart; probation begins anew, or a version would pass without having run.
     if (facts.lost) return { do: "activate" };
@@ -137,6 +154,14 @@ function candidateStep(
       // With nothing in service there is nothing to stand in the shadow of.
       return { do: candidate.shadow !== undefined && hasCommitted ? "begin-shadow" : "activate" };
   }
+}
+
+/** A runner that ended is no fault of a version that was not at work; one that does not come back ends its attempt. */
+function waitForRunner({ ms, ends }: NonNullable<Facts["runnerDown"]>): Step | undefined {
+  if (ends >= crashLoopCount)
+    return giveUp("failed", "E_CRASH", `the runner ended ${ends} times before it served again`);
+  if (ms <= runnerWaitMs) return undefined;
+  return giveUp("timed-out", "E_TIMEOUT", `the runner did not serve again within ${runnerWaitMs / 60_000} min`);
 }
 
 function shadowStep({ shadow }: Candidate, { phaseMs, shadow: seen, lost }: Facts): Step | undefined {

@@ -19,3 +19,12 @@ export async function nvidiaMemory(tool = "nvidia-smi"): Promise<number[]> {
     return [];
   }
 }
+
+/** The same, asked once: it stays as it is while the machine runs, and the tool takes a second. */
+export function nvidiaMemoryOnce(): () => Promise<number[]> {
+  let known: Promise<number[]> | undefined;
+  return () => {
+    known ??= nvidiaMemory();
+    return known;
+  };
+}

@@ -20,6 +20,7 @@ export async function runBatch(engine: Engine, jobs: readonly EngineJob[]): Prom
 }
 
 function runOne(engine: Engine, job: EngineJob): Promise<EngineResult> {
+  if (job.kind === "body") return engine.body(job.bytes, job.contentType);
   return job.kind === "inputs" ? engine.inputs(job.inputs) : engine.tensors(job.inputs, job.outputs);
 }
 

@@ -12,11 +12,14 @@ import type { WireError } from "./wire-error.js";
 export type EngineJob =
   /** A batch of decoded inputs of the task; answered by as many rows. */
   | { readonly kind: "inputs"; readonly inputs: readonly DecodedInput[] }
+  /** A body as it came, to be decoded there; answered by a row for each input in it. Its memory is its own. */
+  | { readonly kind: "body"; readonly bytes: Uint8Array<ArrayBuffer>; readonly contentType: string }
   /** Tensors as a client sent them; answered by the outputs of these names, or all. */
   | { readonly kind: "tensors"; readonly inputs: readonly NamedTensor[]; readonly outputs?: readonly string[] };
 
-/** What came out; `outputs` are those of a tensor job. */
+/** What came out; `outputs` are those of a tensor job, and `list` says of a body whether it was a list of inputs. */
 export interface EngineResult extends EngineAnswer {
+  readonly list?: boolean;
   readonly outputs?: readonly NamedTensor[];
 }
 
@@ -46,19 +49,22 @@ export type FromEngine =
 
 /** The memory that goes with a job to the engine thread and is gone here. */
 export function bytesOfJob(job: EngineJob): ArrayBuffer[] {
+  if (job.kind === "body") return [job.bytes.buffer];
   return job.kind === "tensors" ? bytesOfTensors(job.inputs) : [...new Set(job.inputs.flatMap(bytesOfInput))];
 }
 
-/** Inputs in a job: rows of the batch for tensors. */
+/** Inputs in a job: rows of the batch for tensors. What a body holds nobody knows; it runs alone. */
 export function rowsOfJob(job: EngineJob): number {
+  if (job.kind === "body") return 1;
   return job.kind === "inputs" ? job.inputs.length : (job.inputs[0]?.shape[0] ?? 1);
 }
 
 /**
  * What jobs have in common that may share a run of a model whose batch dimension is free: that they are decoded inputs,
- * or tensors of the same names, types and row shapes.
+ * or tensors of the same names, types and row shapes. Undefined for a job that shares with none.
  */
-export function batchKeyOf(job: EngineJob): string {
+export function batchKeyOf(job: EngineJob): string | undefined {
+  if (job.kind === "body") return undefined;
   if (job.kind === "inputs") return "inputs";
   return job.inputs.map(({ name, dtype, shape }) => `${name} ${dtype} ${shape.slice(1).join("x")}`).join();
 }

@@ -102,6 +102,15 @@ export class Engine {
     }
   }
 
+  /** Decodes a body and answers what it holds. Throws like {@link inputs}, and what decoding throws. */
+  async body(bytes: Uint8Array, contentType: string): Promise<EngineAnswer & { readonly list: boolean }> {
+    const startMs = performance.now();
+    const { inputs, list } = await this.#pipeline.decode(bytes, contentType);
+    const decodeMs = performance.now() - startMs;
+    const { rows, times } = await this.inputs(inputs);
+    return { rows, times: { ...times, preMs: times.preMs + decodeMs }, list };
+  }
+
   /** What {@link inputs} makes its rows of. Throws like it. */
   read(inputs: readonly DecodedInput[]): Promise<{ readings: Reading[]; times: StageTimes }> {
     return runInputs(this.#session, this.#pipeline, this.#manifest.tensors, inputs);

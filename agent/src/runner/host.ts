@@ -57,7 +57,7 @@ export class RunnerHost implements RunnerProcess {
   /** Resolves when the process has loaded its modules, or has ended. */
   #up: () => void = () => undefined;
   /** Why the process was killed. */
-  #killed: { readonly fault: RunnerFault; readonly detail: string } | undefined;
+  #killed: { readonly fault: RunnerFault; readonly detail: string; readonly suspects?: readonly string[] } | undefined;
   #port: number | undefined;
   #configured = false;
   #nextId = 1;
@@ -218,11 +218,17 @@ export class RunnerHost implements RunnerProcess {
 
   #heard(message: FromRunner): void {
     if (message.kind === "up") this.#up();
-    else if (message.kind === "hang")
-      this.kill("hang", `an engine call of ${message.model} ${message.version} did not return; the runner was killed`);
+    else if (message.kind === "hang") this.#hangs(message);
     else if (message.kind === "log") this.#options.log[message.level](message.event, message.fields);
     else if (message.kind === "answer") this.#take(message.id)?.resolve(message.value);
     else this.#take(message.id)?.reject(fromWire(message.error));
+  }
+
+  /** Others may be at work at this moment; only this version does not return. */
+  #hangs({ model, version, manifestDigest }: Extract<FromRunner, { kind: "hang" }>): void {
+    const detail = `an engine call of ${model} ${version} did not return; the runner was killed`;
+    this.#killed ??= { fault: "hang", detail, suspects: [manifestDigest] };
+    this.kill("hang", detail);
   }
 
   /** The process ended without being asked to. */
@@ -230,9 +236,9 @@ export class RunnerHost implements RunnerProcess {
     if (this.#child !== child) return;
     this.#forget(`the runner ended ${why} before it answered`);
     this.#up();
-    const { fault, detail } = this.#killed ?? { fault: "crash", detail: `the runner crashed ${why}` };
-    const suspects = versionsAtWork(marksPath(this.#options.settings.stateDir));
-    for (const listener of this.#listeners) listener({ ...exit, fault, detail, suspects });
+    const atWork = versionsAtWork(marksPath(this.#options.settings.stateDir));
+    const killed = this.#killed ?? { fault: "crash", detail: `the runner crashed ${why}` };
+    for (const listener of this.#listeners) listener({ ...exit, suspects: atWork, ...killed });
   }
 
   #forget(why: string): void {

@@ -1,9 +1,10 @@
-import { backoffMs, type Clock, MusterError, messageOf, type SourceReport } from "@muster/shared";
+import { type Clock, MusterError, type SourceReport } from "@muster/shared";
 import type { HttpAnswer, HttpCaller } from "../ports.js";
 import type { HttpSource as HttpSettings } from "./feed-settings.js";
 import { type Intake, maxInputBytes } from "./intake.js";
 import { authorization, type Environment, readPem } from "./secret.js";
 import type { Source } from "./source.js";
+import { SourceLoop } from "./source-loop.js";
 
 export interface HttpSourceDeps {
   readonly settings: HttpSettings;
@@ -21,14 +22,14 @@ const retry = { baseMs: 1000, capMs: 60_000 };
  */
 export class HttpSource implements Source {
   readonly #deps: HttpSourceDeps;
-  readonly #stop = new AbortController();
-  readonly #loop: Promise<void>;
+  readonly #loop: SourceLoop;
   /** Headers that ask for a newer picture than the one that was answered last. */
   #newerThan: Readonly<Record<string, string>> = {};
 
   constructor(deps: HttpSourceDeps) {
     this.#deps = deps;
-    this.#loop = this.#run();
+    const { intake, clock, settings } = deps;
+    this.#loop = new SourceLoop({ intake, clock, retry, leastMs: settings.everyMs, work: (good) => this.#look(good) });
   }
 
   status(): SourceReport {
@@ -36,44 +37,30 @@ export class HttpSource implements Source {
   }
 
   async close(): Promise<void> {
-    this.#stop.abort();
-    await this.#loop;
+    this.#loop.stop();
+    await this.#loop.over();
   }
 
-  async #run(): Promise<void> {
-    const { settings, intake, clock } = this.#deps;
-    const { signal } = this.#stop;
-    for (let failures = 0; ; ) {
-      // A picture that nobody can answer is not asked for.
-      if (!(await intake.room(signal))) return;
-      const startMs = clock.steady();
-      let waitMs: number;
-      try {
-        await this.#fetch();
-        failures = 0;
-        waitMs = Math.max(0, settings.everyMs - (clock.steady() - startMs));
-      } catch (error) {
-        if (signal.aborted) return;
-        intake.standing.failed(messageOf(error), error);
-        waitMs = Math.max(settings.everyMs, backoffMs(retry, failures, Math.random()));
-        failures += 1;
-      }
-      await clock.sleep(waitMs, signal).catch(() => undefined);
-    }
+  async #look(good: () => void): Promise<number> {
+    const { settings, clock } = this.#deps;
+    const startMs = clock.steady();
+    await this.#fetch();
+    good();
+    return Math.max(0, settings.everyMs - (clock.steady() - startMs));
   }
 
   async #fetch(): Promise<void> {
     const { settings, intake, call, env } = this.#deps;
     const { url, timeoutMs, auth, caFile } = settings;
     const answer = await call({
-      ...{ method: "GET", url, timeoutMs, maxBytes: maxInputBytes, signal: this.#stop.signal },
+      ...{ method: "GET", url, timeoutMs, maxBytes: maxInputBytes, signal: this.#loop.signal },
       headers: { ...this.#newerThan, ...(await authorization(auth, env)) },
       ...(caFile === undefined ? {} : { ca: await readPem(caFile) }),
     });
     if (answer.status === 304) return intake.standing.running();
     if (answer.status !== 200) throw new MusterError("source/failed", refusal(answer));
     intake.standing.running();
-    const taken = await intake.take({ name: answer.headers.etag ?? "snapshot", bytes: answer.body }, this.#stop.signal);
+    const taken = await intake.take({ name: answer.headers.etag ?? "snapshot", bytes: answer.body }, this.#loop.signal);
     if (taken !== "closing") this.#newerThan = validators(answer);
   }
 }

@@ -1,6 +1,7 @@
 import { asMusterError, MusterError } from "@muster/shared";
 import type { Answer, NamedTensor } from "@muster/shared/inference";
 import type { Priority } from "../core/line.js";
+import { queueShare } from "../core/share.js";
 import type { EngineResult } from "./engine-protocol.js";
 import type { LoadedSlot } from "./loaded-slot.js";
 import type { Shadows } from "./shadow.js";
@@ -14,6 +15,8 @@ export interface InferenceDeps {
   readonly shadows: Shadows;
   /** Inputs that may wait per model. */
   readonly maxQueue: number;
+  /** Inputs that may wait for all models, each having an equal share. */
+  readonly maxQueued: number;
 }
 
 /** The answers to one body. */
@@ -58,8 +61,7 @@ export class Inference {
       const compare = this.#deps.shadows.take(to, bytes, contentType);
       let answers: Answer[] | undefined;
       try {
-        const decode = () => to.pipeline.decode(bytes, contentType);
-        const { result, list, decodedMs } = await to.lane.body(decode, ticket);
+        const { result, list, decodedMs } = await to.answer(bytes, contentType, ticket);
         const latencyMs = this.#fold(to, result, startMs, decodedMs);
         answers = result.rows.map(({ answer }) => answer);
         return { model, version, answers, list, latencyMs };
@@ -103,16 +105,19 @@ export class Inference {
   }
 
   #isFull(model: string): boolean {
-    return this.#queued(model) >= this.#deps.maxQueue;
+    return this.#queued(model) >= this.#limit();
+  }
+
+  /** Inputs that may wait for one model now. */
+  #limit(): number {
+    const { slots, maxQueue, maxQueued } = this.#deps;
+    return queueShare(maxQueue, maxQueued, slots.names().length);
   }
 
   #full(to: LoadedSlot): MusterError {
-    const { windows, maxQueue } = this.#deps;
-    windows.dropped(to);
-    return new MusterError(
-      "runner/overloaded",
-      `${maxQueue} inputs wait for ${to.slot.model} already; try again later`,
-    );
+    this.#deps.windows.dropped(to);
+    const message = `${this.#limit()} inputs wait for ${to.slot.model} already; try again later`;
+    return new MusterError("runner/overloaded", message);
   }
 
   async #counted<T>(to: LoadedSlot, work: () => Promise<T>): Promise<T> {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdir, readdir, readFile, rmdir, stat } from "node:fs/promises";
+import { type FileHandle, mkdir, open, readdir, readFile, rmdir, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { systemClock } from "@muster/shared/node";
@@ -76,4 +76,31 @@ test("what could not be written until the end is counted as lost", async () => {
   sink.add(record(1));
   await sink.close();
   assert.deepEqual([sink.status().written, sink.status().failed], [0, 1]);
+});
+
+test("whoever waits for lines that begin a new file waits for those in the file before, too", async (t) => {
+  const folder = await temporaryFolder();
+  const path = join(folder, "answers.jsonl");
+  const settings = { type: "jsonl" as const, path, maxBytes: 200, keep: 2 };
+  const sink = new JsonlSink({ settings, clock: systemClock, log: memoryLog() });
+  t.after(() => sink.close());
+  sink.add(record(1));
+  await until("it is written, without a flush of the disk", () => sink.status().written === 1);
+  const first = (await stat(path)).ino;
+  // Only the disk after a power cut would show it; so the calls are watched.
+  const flushed: number[] = [];
+  const probe = await open(path);
+  const handles = Object.getPrototypeOf(probe) as FileHandle;
+  await probe.close();
+  const { sync } = handles;
+  t.mock.method(handles, "sync", async function (this: FileHandle) {
+    flushed.push((await this.stat()).ino);
+    await sync.call(this);
+  });
+  sink.add(record(2));
+  await sink.sync();
+  assert.equal((await stat(`${path}.1`)).ino, first);
+  const next = (await stat(path)).ino;
+  assert.deepEqual(flushed.slice(0, 2), [first, next]);
+  assert.ok(flushed.includes((await stat(folder)).ino), "a new file needs its name on the disk");
 });

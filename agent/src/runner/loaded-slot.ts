@@ -4,15 +4,19 @@ import { actualProvider, type Pipeline, pipelineOf } from "@muster/shared/infere
 import type { BatchRule } from "../core/line.js";
 import type { Buffers } from "./buffers.js";
 import { EnginePool } from "./engine-pool.js";
+import type { EngineResult } from "./engine-protocol.js";
 import { Lane } from "./lane.js";
 import { decryptionOf, verifyModelFile } from "./model-file.js";
 import type { RunnerStatus, Slot } from "./protocol.js";
 import type { SpareThreads } from "./spare-threads.js";
+import type { Ticket } from "./ticket.js";
 import type { WorkMarks } from "./work-marks.js";
 
 export interface SlotOptions {
   /** Engine threads per version, at most. */
   readonly workers: number;
+  /** Engine threads of all models together, at most; every model has one. */
+  readonly maxWorkers: number;
   /** When inputs share a run, where the model's batch dimension is free. */
   readonly batch: BatchRule;
   /** MB that this process may take; 0 for the budgets of the versions in it. */
@@ -31,6 +35,8 @@ export interface SlotOptions {
 /** Where a version was to run, where it runs, and why that is not the same. */
 export type Running = RunnerStatus["models"][number]["running"];
 
+/** To decode so many bytes takes a millisecond or two. */
+const smallBodyBytes = 64_000;
 /** The provider that is always there. */
 const everywhere = "cpu";
 
@@ -43,12 +49,18 @@ export class LoadedSlot {
   /** The way of inputs to the engines, for work that was admitted. */
   readonly lane: Lane;
   readonly #pool: EnginePool;
+  readonly #mayGrow: () => boolean;
   /** Whoever waits until no input is left. */
   readonly #drained: (() => void)[] = [];
   #admitted = 0;
   #released = false;
 
-  private constructor(slot: Slot, running: Running, pool: EnginePool, lane: Lane) {
+  private constructor(
+    slot: Slot,
+    running: Running,
+    { pool, lane, mayGrow }: { pool: EnginePool; lane: Lane; mayGrow: () => boolean },
+  ) {
+    this.#mayGrow = mayGrow;
     this.slot = slot;
     this.running = running;
     this.pipeline = pipelineOf(slot.manifest);
@@ -57,11 +69,16 @@ export class LoadedSlot {
   }
 
   /**
-   * Verifies the model file, loads it in so many threads and warms it up; more threads come when inputs wait. What does
+   * Verifies the model file, loads it in so many threads and warms it up; more threads come when inputs wait and
+   * `mayGrow` agrees. What does
    * not load on its provider any more, after an update of a driver for example, is loaded on the processor: slow answers
    * are better than none, and {@link running} says so. Throws `artifact/…`, `engine/failed`.
    */
-  static async load(slot: Slot, options: SlotOptions, atFirst = 1): Promise<LoadedSlot> {
+  static async load(
+    slot: Slot,
+    options: SlotOptions,
+    { atFirst, mayGrow }: { atFirst: number; mayGrow: () => boolean },
+  ): Promise<LoadedSlot> {
     const { workers, batch, buffers, log, marks, spares, runLimitMs, onHang } = options;
     await verifyModelFile(slot.modelPath, slot.artifact);
     const { modelPath, provider, threads, cacheDir } = slot;
@@ -76,7 +93,7 @@ export class LoadedSlot {
     const { pool, running } = await openOrFallBack(slot, open, log);
     const decodedAhead = availableParallelism() + workers * batch.maxRows;
     lane = new Lane({ pool, tensors: slot.manifest.tensors, rule: batch, decodedAhead });
-    return new LoadedSlot(slot, running, pool, lane);
+    return new LoadedSlot(slot, running, { pool, lane, mayGrow });
   }
 
   /** Inputs that were admitted and that no thread works on yet. */
@@ -101,13 +118,30 @@ export class LoadedSlot {
       throw new MusterError("runner/not-serving", `version ${version} of ${model} has just been replaced; try again`);
     }
     this.#admitted += 1;
-    if (this.#admitted > this.#pool.threads) this.#pool.grow();
+    if (this.#admitted > this.#pool.threads && this.#mayGrow()) this.#pool.grow();
     try {
       return await work();
     } finally {
       this.#admitted -= 1;
       if (this.#admitted === 0) for (const wake of this.#drained.splice(0)) wake();
     }
+  }
+
+  /**
+   * Decodes a body and answers it, as work that was admitted. A large one that keeps the thread busy which decodes it goes to an
+   * engine thread as it is, so that it costs nobody else's answer. Throws like {@link Lane.body}.
+   */
+  async answer(
+    bytes: Uint8Array,
+    contentType: string,
+    ticket: Ticket,
+  ): Promise<{ result: EngineResult; list: boolean; decodedMs: number }> {
+    if (!this.pipeline.decodesInPlace || bytes.length <= smallBodyBytes)
+      return this.lane.body(() => this.pipeline.decode(bytes, contentType), ticket);
+    const decodedMs = performance.now();
+    // The memory goes along, and these bytes may lie in that of others.
+    const result = await this.lane.run({ kind: "body", bytes: new Uint8Array(bytes), contentType }, ticket);
+    return { result, list: result.list === true, decodedMs };
   }
 
   /** Answers what was admitted, then frees everything; nothing more is admitted. */

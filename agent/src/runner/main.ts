@@ -49,15 +49,15 @@ class Parts {
 
   constructor(settings: RunnerSettings) {
     this.#settings = settings;
-    const { workers, batch, memoryMb, runLimitMs, stateDir } = settings;
+    const { workers, maxWorkers, batch, memoryMb, runLimitMs, stateDir, maxQueue, maxQueued } = settings;
     this.slots = new Slots({
-      ...{ workers, batch, buffers: this.#buffers, memoryMb, runLimitMs, log, onHang: tellHang },
+      ...{ workers, maxWorkers, batch, buffers: this.#buffers, memoryMb, runLimitMs, log, onHang: tellHang },
       marks: new WorkMarks(marksPath(stateDir)),
       spares: new SpareThreads(workers),
     });
     const { slots, windows } = this;
     this.shadows = new Shadows({ slots, windows, random: Math.random });
-    this.#inference = new Inference({ slots, windows, shadows: this.shadows, maxQueue: settings.maxQueue });
+    this.#inference = new Inference({ slots, windows, shadows: this.shadows, maxQueue, maxQueued });
   }
 
   /** Throws `port/in-use`, `config/invalid`. */
@@ -68,7 +68,8 @@ class Parts {
     const traffic = new Traffic();
     const models = modelRoutes({ slots, inference, version });
     const routes = [...models, metricsRoute({ slots, windows, traffic }), openApiRoute(version)];
-    this.server = await serveHttp({ routes, traffic, buffers: this.#buffers, log }, this.#settings.serving);
+    const deps = { routes, traffic, buffers: this.#buffers, clock: systemClock, log };
+    this.server = await serveHttp(deps, this.#settings.serving);
     this.feeds = await Feeds.start({
       settings: this.#settings,
       answerer: {
@@ -114,6 +115,7 @@ class Parts {
       ...(server === undefined ? {} : { url: server.url }),
       providers: installedProviders(),
       models: slots.status(),
+      usage: { ...slots.usage(process.memoryUsage.rss()), maxQueued: this.#settings.maxQueued },
       ...(feeds?.status() ?? { sources: [], sinks: [] }),
     };
   }

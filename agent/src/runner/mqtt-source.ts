@@ -1,10 +1,11 @@
-import { backoffMs, type Clock, messageOf, type SourceReport } from "@muster/shared";
+import { type Clock, MusterError, messageOf, type SourceReport } from "@muster/shared";
 import type { BrokerConnector, MessagePace } from "../ports.js";
 import { brokerLogin } from "./broker-login.js";
 import type { MqttSource as MqttSettings } from "./feed-settings.js";
 import type { Intake } from "./intake.js";
 import type { Environment } from "./secret.js";
 import type { Source } from "./source.js";
+import { SourceLoop } from "./source-loop.js";
 
 export interface MqttSourceDeps {
   readonly settings: MqttSettings;
@@ -29,8 +30,7 @@ const safeAgainMs = 1000;
  */
 export class MqttSource implements Source {
   readonly #deps: MqttSourceDeps;
-  readonly #stop = new AbortController();
-  readonly #loop: Promise<void>;
+  readonly #loop: SourceLoop;
   readonly #inHand = new Set<Promise<boolean>>();
   /** Gives up the messages that still wait for their turn: they are with the broker, and come again. */
   #giveUp = new AbortController();
@@ -41,7 +41,8 @@ export class MqttSource implements Source {
 
   constructor(deps: MqttSourceDeps) {
     this.#deps = deps;
-    this.#loop = this.#run();
+    const { intake, clock } = deps;
+    this.#loop = new SourceLoop({ intake, clock, retry, work: (good) => this.#work(good) });
   }
 
   status(): SourceReport {
@@ -50,35 +51,21 @@ export class MqttSource implements Source {
 
   /** Acknowledges what was answered before it leaves. */
   async close(): Promise<void> {
-    this.#stop.abort();
+    this.#loop.stop();
     this.#giveUp.abort();
     await Promise.all(this.#inHand);
     this.#leave.abort();
-    await this.#loop;
+    await this.#loop.over();
   }
 
-  async #run(): Promise<void> {
-    const { intake, clock } = this.#deps;
-    const { signal } = this.#stop;
-    for (let failures = 0; ; ) {
-      // While nothing can be answered, the broker keeps the messages better than a connection that nobody reads.
-      if (!(await intake.room(signal))) return;
-      try {
-        const reason = await this.#session(() => {
-          failures = 0;
-          intake.standing.running();
-        });
-        if (signal.aborted) return;
-        if (this.#held) continue;
-        intake.standing.failed(reason);
-      } catch (error) {
-        if (signal.aborted) return;
-        intake.standing.failed(messageOf(error), error);
-      }
-      const waitMs = backoffMs(retry, failures, Math.random());
-      failures += 1;
-      await clock.sleep(waitMs, signal).catch(() => undefined);
-    }
+  /** While nothing can be answered, the broker keeps the messages better than a connection that nobody reads. */
+  async #work(good: () => void): Promise<number> {
+    const reason = await this.#session(() => {
+      good();
+      this.#deps.intake.standing.running();
+    });
+    if (this.#held) return 0;
+    throw new MusterError("link/closed", reason);
   }
 
   /** One connection; resolves with why it ended. */
@@ -88,7 +75,7 @@ export class MqttSource implements Source {
     this.#giveUp = new AbortController();
     this.#held = false;
     // A close while it was about to connect.
-    if (this.#stop.signal.aborted) this.#leave.abort();
+    if (this.#loop.signal.aborted) this.#leave.abort();
     const session = await connect({
       ...(await brokerLogin(settings, env)),
       clientId,

@@ -3,6 +3,7 @@ import {
   Digest,
   Manifest,
   ModelName,
+  RunnerUsage,
   ShadowPlan,
   SinkReport,
   SourceReport,
@@ -23,8 +24,12 @@ export const RunnerSettings = z.object({
   memoryMb: z.int().min(0),
   /** How long an engine may work on one input before it counts as hung. */
   runLimitMs: z.int().min(1),
+  /** Of all models together; every model has one. */
+  maxWorkers: z.int().min(1),
   /** Inputs that may wait per model; more are refused with 429. */
   maxQueue: z.int().min(1),
+  /** Of all models together, in equal shares. */
+  maxQueued: z.int().min(1),
   /** When inputs share a run, for models whose batch dimension is free. */
   batch: z.object({ maxRows: z.int().min(1), maxDelayMs: z.number().min(0) }),
   /** Where a source keeps how far it got. */
@@ -100,6 +105,7 @@ export const RunnerStatus = z.object({
       running: z.object({ requested: z.string(), actual: z.string(), reason: z.string().optional() }),
     }),
   ),
+  usage: RunnerUsage,
   /** In the order of the settings. */
   sources: z.array(SourceReport),
   sinks: z.array(SinkReport),

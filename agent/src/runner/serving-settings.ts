@@ -1,7 +1,7 @@
 import { isIP } from "node:net";
 import { z } from "zod";
 
-/** How and to whom the runner serves. Files are read by the runner when it starts. */
+/** How and to whom the runner serves. Files are read by the runner, again and again. */
 export const ServingSettings = z.object({
   host: z.string(),
   /** 0 takes any free port. */
@@ -56,6 +56,8 @@ export const servingKeys = {
     .default(64_000_000),
   /** Inputs that may wait per model. */
   maxQueue: z.int().min(1).max(10_000).default(64),
+  /** Inputs that may wait for all models together, each model having an equal share; 0 for four times `maxQueue`. */
+  maxQueued: z.int().min(0).max(100_000).default(0),
   /** Inputs that share a run at most, for models whose batch dimension is free. */
   maxBatch: z.int().min(1).max(64).default(8),
   /** How long an input may wait for others to share its run with, although a thread is free. */

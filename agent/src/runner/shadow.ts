@@ -88,8 +88,8 @@ export class Shadows {
     const { windows } = this.#deps;
     const beganMs = performance.now();
     try {
-      const decode = () => candidate.pipeline.decode(input.bytes, input.contentType);
-      const { result, decodedMs } = await candidate.admit(() => candidate.lane.body(decode, new Ticket()));
+      const { bytes, contentType } = input;
+      const { result, decodedMs } = await candidate.admit(() => candidate.answer(bytes, contentType, new Ticket()));
       const { preMs, runMs, postMs } = result.times;
       const pre = decodedMs - beganMs + preMs;
       shadow.budget = { ...shadow.budget, leftMs: shadow.budget.leftMs - pre - runMs - postMs };

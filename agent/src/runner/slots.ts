@@ -1,5 +1,5 @@
 import { freemem, totalmem } from "node:os";
-import { MusterError } from "@muster/shared";
+import { MusterError, type RunnerUsage } from "@muster/shared";
 import { isShort, memoryCapBytes } from "../core/memory-cap.js";
 import { LoadedSlot, type SlotOptions } from "./loaded-slot.js";
 import type { Pulse, RunnerStatus, Slot } from "./protocol.js";
@@ -110,14 +110,34 @@ export class Slots {
     });
   }
 
+  /** What all versions take together, and may take. */
+  usage(rssBytes: number): Omit<RunnerUsage, "maxQueued"> {
+    const queued = [...this.#loaded.values()].reduce((sum, loaded) => sum + loaded.queued, 0);
+    const { maxWorkers } = this.#options;
+    return { workers: this.#workers(), maxWorkers, queued, ...this.#memory(rssBytes) };
+  }
+
   /** What the process takes, and may take. When memory is short, versions that are only kept warm go. */
   pulse(rssBytes: number): Pulse {
+    const memory = this.#memory(rssBytes);
+    if (isShort(memory, { freeBytes: freemem(), totalBytes: totalmem() })) this.#coolDown();
+    return memory;
+  }
+
+  /** Engine threads in all; of the versions of a model only those of the one that has most, because one works at a time. */
+  #workers(): number {
+    const most = new Map<string, number>();
+    for (const { slot, threads } of this.#loaded.values())
+      most.set(slot.model, Math.max(threads, most.get(slot.model) ?? 0));
+    return [...most.values()].reduce((sum, threads) => sum + threads, 0);
+  }
+
+  #memory(rssBytes: number): Pulse {
     const loaded = [...this.#loaded.values()].map(({ slot, threads }) => {
       return { memoryMb: slot.manifest.budgets.memoryMb, threads };
     });
     const providers = [...this.#providerBytes.values()].reduce((sum, bytes) => sum + bytes, 0);
     const capBytes = memoryCapBytes(this.#options.memoryMb, loaded, providers);
-    if (isShort({ rssBytes, capBytes }, { freeBytes: freemem(), totalBytes: totalmem() })) this.#coolDown();
     return { rssBytes, ...(capBytes === undefined ? {} : { capBytes }) };
   }
 
@@ -143,7 +163,8 @@ export class Slots {
     // As many as the version that serves has needed, so that taking over from it under load is no step back.
     const atFirst = this.#lines.get(model)?.serving?.threads ?? 1;
     try {
-      const loaded = await LoadedSlot.load(slot, this.#options, atFirst);
+      const mayGrow = () => this.#workers() < this.#options.maxWorkers;
+      const loaded = await LoadedSlot.load(slot, this.#options, { atFirst, mayGrow });
       this.#loaded.set(manifestDigest, loaded);
       const { actual } = loaded.running;
       if (!this.#providerBytes.has(actual)) this.#providerBytes.set(actual, loaded.providerBytes);

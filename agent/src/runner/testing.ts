@@ -167,9 +167,11 @@ export const defaultSettings: RunnerSettings = {
   serving: { ...servingSettings(AgentConfig.parse({})), port: 0 },
   ...{
     workers: 2,
+    maxWorkers: 64,
     memoryMb: 0,
     runLimitMs: 60_000,
     maxQueue: 64,
+    maxQueued: 10_000,
     batch: { maxRows: 8, maxDelayMs: 0 },
     stateDir: ".",
     sources: [],

@@ -1,10 +1,11 @@
-import { backoffMs, type Clock, MusterError, messageOf, type SourceReport } from "@muster/shared";
+import { type Clock, MusterError, type SourceReport } from "@muster/shared";
 import type { VideoSource as VideoSettings } from "./feed-settings.js";
 import { isFile, startFfmpeg } from "./ffmpeg.js";
 import { type Intake, maxInputBytes } from "./intake.js";
 import { JpegFrames } from "./jpeg-frames.js";
 import { type Environment, readSecret } from "./secret.js";
 import type { Source } from "./source.js";
+import { SourceLoop } from "./source-loop.js";
 import { StallWatch } from "./stall-watch.js";
 
 export interface VideoSourceDeps {
@@ -24,8 +25,7 @@ const retry = { baseMs: 1000, capMs: 60_000 };
 /** Takes frames of a video, the newest when the model is slower than the video; ffmpeg is started again when it ends. */
 export class VideoSource implements Source {
   readonly #deps: VideoSourceDeps;
-  readonly #stop = new AbortController();
-  readonly #loop: Promise<void>;
+  readonly #loop: SourceLoop;
   /** The newest frame, when nobody has taken it yet. */
   #latest: Frame | undefined;
   /** The work on frames that is going on. */
@@ -34,7 +34,8 @@ export class VideoSource implements Source {
 
   constructor(deps: VideoSourceDeps) {
     this.#deps = deps;
-    this.#loop = this.#run();
+    const { intake, clock } = deps;
+    this.#loop = new SourceLoop({ intake, clock, retry, work: (good) => this.#work(good) });
   }
 
   status(): SourceReport {
@@ -42,43 +43,26 @@ export class VideoSource implements Source {
   }
 
   async close(): Promise<void> {
-    this.#stop.abort();
-    await this.#loop;
+    this.#loop.stop();
+    await this.#loop.over();
     await this.#answering;
   }
 
-  async #run(): Promise<void> {
-    const { settings, intake, clock } = this.#deps;
-    const { signal } = this.#stop;
-    for (let failures = 0; ; ) {
-      // A camera that nobody can look at is not opened.
-      if (!(await intake.room(signal))) return;
-      const before = this.#number;
-      try {
-        await this.#watch();
-        await this.#answering;
-        if (signal.aborted) return;
-        if (isFile(settings.input)) {
-          intake.standing.waiting("the video has ended");
-          return;
-        }
-        intake.standing.failed("the video has ended");
-      } catch (error) {
-        if (signal.aborted) return;
-        intake.standing.failed(messageOf(error), error);
-      }
-      // One that gave frames may come back at once.
-      failures = this.#number > before ? 0 : failures + 1;
-      await clock.sleep(backoffMs(retry, failures, Math.random()), signal).catch(() => undefined);
-    }
+  async #work(good: () => void): Promise<undefined> {
+    const { settings, intake } = this.#deps;
+    // One that gives frames may come back at once.
+    await this.#watch(good);
+    await this.#answering;
+    if (!isFile(settings.input)) throw new MusterError("source/failed", "the video has ended");
+    if (!this.#loop.signal.aborted) intake.standing.waiting("the video has ended");
   }
 
   /** Runs ffmpeg to its end. Throws `source/failed`, `config/invalid`. */
-  async #watch(): Promise<void> {
+  async #watch(good: () => void): Promise<void> {
     const { settings, intake, clock } = this.#deps;
     const ffmpeg = startFfmpeg({ settings, input: await this.#input() });
     const end = () => ffmpeg.end();
-    const { signal } = this.#stop;
+    const { signal } = this.#loop;
     signal.addEventListener("abort", end);
     if (signal.aborted) end();
     const { whenSlow, stallMs, framesPerSecond } = settings;
@@ -91,6 +75,7 @@ export class VideoSource implements Source {
       for await (const piece of ffmpeg.frames) {
         for (const bytes of cutter.push(piece)) {
           stall.saw();
+          good();
           // It is the model that makes it run or wait, once frames come.
           if (intake.standing.state !== "waiting") intake.standing.running();
           this.#number += 1;
@@ -124,7 +109,7 @@ export class VideoSource implements Source {
   async #answerLatest(): Promise<void> {
     const { intake } = this.#deps;
     // Taken only once there is room for it, so that it is the newest one then.
-    while (this.#latest !== undefined && (await intake.room(this.#stop.signal))) {
+    while (this.#latest !== undefined && (await intake.room(this.#loop.signal))) {
       const frame = this.#latest;
       this.#latest = undefined;
       if (frame !== undefined) await this.#take(frame);
@@ -132,7 +117,7 @@ export class VideoSource implements Source {
   }
 
   async #take({ number, bytes }: Frame): Promise<void> {
-    await this.#deps.intake.take({ name: `frame ${number}`, bytes }, this.#stop.signal);
+    await this.#deps.intake.take({ name: `frame ${number}`, bytes }, this.#loop.signal);
   }
 
   async #input(): Promise<string> {

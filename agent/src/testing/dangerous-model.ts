@@ -9,7 +9,11 @@ import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-type Run = (this: unknown, feeds: Record<string, { readonly data: ArrayLike<number> }>, ...rest: unknown[]) => unknown;
+interface Tensor {
+  readonly data: ArrayLike<number>;
+  readonly dims: readonly number[];
+}
+type Run = (this: unknown, feeds: Record<string, Tensor>, ...rest: unknown[]) => unknown;
 
 /** The library belongs to shared. */
 const requireOfShared = createRequire(import.meta.resolve("@muster/shared"));
@@ -19,7 +23,9 @@ const { run } = prototype;
 const kept: Buffer[] = [];
 
 prototype.run = function dangerousRun(feeds, ...rest) {
-  const colour = colourOf(Object.values(feeds)[0]?.data ?? []);
+  const [tensor] = Object.values(feeds);
+  // A row of zeros is no picture.
+  const colour = tensor?.dims.length === 4 ? colourOf(tensor.data) : undefined;
   if (colour === 255) process.kill(process.pid, "SIGSEGV");
   if (colour === 128) blockInNativeCode();
   if (colour === 64) kept.push(Buffer.alloc(400_000_000, 1));

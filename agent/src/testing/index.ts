@@ -12,3 +12,5 @@ export { WebhookServer } from "./webhook-server.js";
 
 /** The module that makes models dangerous when a process is started with `--import` of it. */
 export const dangerousModel = new URL("./dangerous-model.js", import.meta.url);
+/** The module that holds whoever decodes a certain large table; see there. */
+export const heldDecoder = new URL("./held-decoder.js", import.meta.url);

@@ -4,6 +4,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
+import { proveRenewal } from "@muster/shared";
 import { FakeClock } from "@muster/shared/testing";
 import { ListenerCertificates } from "../listener-tls.js";
 import { openPki } from "./pki.js";
@@ -49,4 +50,36 @@ test("a device's certificate lasts as long as it is set to, and begins at most t
     assert.deepEqual([Date.parse(validFrom), Date.parse(validTo)], [clock.now() - backMs, clock.now() + lifeMs]);
     assert.equal(issued?.expiresMs, clock.now() + lifeMs);
   }
+});
+
+test("a renewal counts for the certificate with whose key it was signed, and for nothing else", async (t) => {
+  const { clock, pki } = await bench(t);
+  const issued = async (name: string, by = pki) => {
+    const { privateKey, csr } = await newRequest(name);
+    return { privateKey, csr, ...((await by.authority?.issueDevice(csr, name)) ?? assert.fail()) };
+  };
+  const present = await issued("a");
+  const { csr } = await newRequest("a");
+  const asked = { request: "request-1", csr };
+  const proof = proveRenewal(asked, present.privateKey);
+  const { certificate } = present;
+  const good = { ...asked, certificate, proof };
+  assert.deepEqual(pki.readProven(good, "a"), {
+    ...{ serial: present.serial, expiresMs: present.expiresMs },
+    fromMs: clock.now() - dayMs,
+  });
+  const refused = (request: typeof good, message: RegExp, device = "a") =>
+    assert.throws(() => pki.readProven(request, device), { code: "request/invalid", message });
+  const other = await issued("a");
+  refused({ ...good, certificate: other.certificate }, /proof: it was not made with the key/);
+  refused({ ...good, proof: proveRenewal(asked, other.privateKey) }, /proof/);
+  refused({ ...good, csr: other.csr }, /proof/);
+  refused({ ...good, request: "request-2" }, /proof/);
+  refused({ ...good, proof: "" }, /proof/);
+  refused(good, /expected the common name 'b'/, "b");
+  const foreign = await issued("a", (await bench(t)).pki);
+  const forged = { certificate: foreign.certificate, proof: proveRenewal(asked, foreign.privateKey) };
+  refused({ ...asked, ...forged }, /not signed by the CA of this hub/);
+  clock.advance(91 * dayMs);
+  refused(good, /it has expired/);
 });

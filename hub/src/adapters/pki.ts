@@ -1,8 +1,8 @@
 import { createHash, X509Certificate } from "node:crypto";
 import { createSecureContext } from "node:tls";
-import { type Clock, MusterError, messageOf } from "@muster/shared";
+import { type Clock, isProvenRenewal, MusterError, messageOf, type RenewalRequest } from "@muster/shared";
 import { normalSerial } from "../core/certificate-rules.js";
-import type { CertificateAuthority, IssuedCertificate, ListenerTls, Pki } from "../ports.js";
+import type { CertificateAuthority, IssuedCertificate, ListenerTls, Pki, PresentedCertificate } from "../ports.js";
 import {
   checkAuthorities,
   checkKey,
@@ -105,6 +105,23 @@ class HubPki implements Pki {
   }
 
   readBrought(text: string, device: string): IssuedCertificate {
+    const certificate = this.#ofDevice(text, device);
+    return {
+      certificate: text,
+      serial: normalSerial(certificate.serialNumber),
+      expiresMs: Date.parse(certificate.validTo),
+    };
+  }
+
+  readProven(request: RenewalRequest, device: string): PresentedCertificate {
+    const { serialNumber, validFrom, validTo } = this.#ofDevice(request.certificate, device);
+    if (!isProvenRenewal(request)) {
+      throw new MusterError("request/invalid", "proof: it was not made with the key of the certificate");
+    }
+    return { serial: normalSerial(serialNumber), fromMs: Date.parse(validFrom), expiresMs: Date.parse(validTo) };
+  }
+
+  #ofDevice(text: string, device: string): X509Certificate {
     let certificate: X509Certificate;
     try {
       certificate = new X509Certificate(text);
@@ -118,9 +135,9 @@ class HubPki implements Pki {
     if (!this.#chain.some((ca) => isSignedBy(certificate, ca))) {
       throw refusedCertificate("it is not signed by the CA of this hub");
     }
-    const expiresMs = Date.parse(certificate.validTo);
-    if (expiresMs <= this.#options.clock.now()) throw refusedCertificate(`it has expired on ${certificate.validTo}`);
-    return { certificate: text, serial: normalSerial(certificate.serialNumber), expiresMs };
+    if (Date.parse(certificate.validTo) <= this.#options.clock.now())
+      throw refusedCertificate(`it has expired on ${certificate.validTo}`);
+    return certificate;
   }
 
   /** A certificate of our own for the listeners, made anew when a third of its life is left. */

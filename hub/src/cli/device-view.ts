@@ -119,7 +119,13 @@ function nameOf({ model, version }: { model: string; version: string }): string 
 }
 
 function runnerText({ runner }: Reported): string {
-  return `${runner.state}${runner.url === undefined ? "" : ` at ${runner.url}`}, ${counted(runner.restarts, "restart")}`;
+  const { state, url, restarts, usage } = runner;
+  const text = `${state}${url === undefined ? "" : ` at ${url}`}, ${counted(restarts, "restart")}`;
+  if (usage === undefined) return text;
+  const { workers, maxWorkers, queued, maxQueued, rssBytes, capBytes } = usage;
+  const cap = capBytes === undefined ? "" : ` of ${formatBytes(capBytes)}`;
+  const load = `${workers} of ${maxWorkers} engine threads, ${queued} of ${maxQueued} inputs wait`;
+  return `${text}; ${load}, ${formatBytes(rssBytes)}${cap} memory`;
 }
 
 function spoolText({ spool }: Reported, style: View["style"]): Cell {

@@ -19,11 +19,6 @@ export function normalSerial(serial: string): string {
     .replace(/^0+(?=.)/, "");
 }
 
-/** From when on a certificate that was issued here is valid: a day before, or its life when that is less, for clocks that are behind. */
-export function validFromMs({ issuedMs, expiresMs }: Pick<KnownCertificate, "issuedMs" | "expiresMs">): number {
-  return issuedMs - Math.min(86_400_000, expiresMs - issuedMs);
-}
-
 /** Whether a certificate that is valid over this span (epoch ms) may be renewed: more than half of it is over. */
 export function mayRenew(fromMs: number, expiresMs: number, nowMs: number): boolean {
   return nowMs - fromMs > (expiresMs - fromMs) / 2;
@@ -36,18 +31,17 @@ export function isRevoked({ revokedMs }: KnownCertificate, nowMs: number): boole
 
 /**
  * The changes that follow from a renewal: the certificate the device asked with stays good for the overlap,
- * any other (issued before, never used) ends now, so that a device has two at most. Where nobody knows which one it asked
- * with (undefined), all stay good for the overlap.
+ * any other (issued before, never used) ends now, so that a device has two at most.
  */
 export function replaced(
   known: readonly KnownCertificate[],
-  presented: string | undefined,
+  presented: string,
   nowMs: number,
 ): { serial: string; revokedMs: number }[] {
   return known
     .filter((certificate) => !isRevoked(certificate, nowMs))
     .map(({ serial, revokedMs }) => {
-      const endMs = presented === undefined || serial === presented ? nowMs + overlapMs : nowMs;
+      const endMs = serial === presented ? nowMs + overlapMs : nowMs;
       return { serial, revokedMs: Math.min(endMs, revokedMs ?? Number.POSITIVE_INFINITY) };
     });
 }

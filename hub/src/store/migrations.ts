@@ -9,6 +9,7 @@ export const migrations: Record<string, Migration> = {
   "0003-certificates": { up: certificates },
   "0004-drafts": { up: drafts },
   "0005-encodings": { up: encodings },
+  "0006-stored-blobs": { up: storedBlobs },
 };
 
 async function begin(db: Kysely<unknown>): Promise<void> {
@@ -162,5 +163,12 @@ async function encodings({ schema }: Kysely<unknown>): Promise<void> {
     .createTable("prepared")
     .addColumn("manifest", "text", (c) => c.primaryKey())
     .addColumn("at_ms", "bigint", (c) => c.notNull())
+    .execute();
+}
+
+async function storedBlobs({ schema }: Kysely<unknown>): Promise<void> {
+  await schema
+    .createTable("stored_blobs")
+    .addColumn("digest", "text", (c) => c.primaryKey())
     .execute();
 }

@@ -53,6 +53,8 @@ export interface Tables {
     size_bytes: number;
     pushed_ms: number;
   };
+  /** What was put into the artifact store under this database and not removed again. */
+  stored_blobs: { digest: string };
   users: { name: string; role: string; scope: string; disabled: number; created_ms: number };
   tokens: {
     id: string;

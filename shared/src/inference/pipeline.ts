@@ -42,6 +42,8 @@ export interface Pipeline {
    * `input/…`, both the fault of who sent it.
    */
   decode(bytes: Uint8Array, contentType?: string): Promise<DecodedBody>;
+  /** Whether `decode` keeps the thread it is called on busy, for tenths of a second with a large body. */
+  readonly decodesInPlace: boolean;
   /** The runs an input takes, one after the other; most take one. Shapes have a first dimension of 1. */
   toRuns(input: DecodedInput): NamedTensor[][];
   /** Outputs that are fed back as inputs of the next run; zeros in the first. */
@@ -55,7 +57,8 @@ export interface Pipeline {
 }
 
 /** The first half of a pipeline, which knows one kind of input. */
-export interface InputSide extends Pick<Pipeline, "accepts" | "decode" | "toRuns" | "states" | "blank"> {
+export interface InputSide
+  extends Pick<Pipeline, "accepts" | "decode" | "decodesInPlace" | "toRuns" | "states" | "blank"> {
   /** What drift of the inputs is measured on. */
   features(input: DecodedInput): FeatureValues;
   readonly featureKinds: FeatureKinds;

@@ -18,7 +18,7 @@ import type { InputSide, OutputSide, Pipeline, PipelineSpec } from "./pipeline.j
 /** The pipeline that a manifest or bundle declares. */
 export function pipelineOf(spec: PipelineSpec): Pipeline {
   const side = inputSide(spec);
-  const { accepts, states } = side;
+  const { accepts, states, decodesInPlace } = side;
   const output = outputSide(spec, side);
   const kinds = { ...side.featureKinds, ...output.featureKinds };
   // A client's own tensors may come to any model; then nothing is known of what they were made of.
@@ -26,6 +26,7 @@ export function pipelineOf(spec: PipelineSpec): Pipeline {
   return {
     accepts,
     states,
+    decodesInPlace,
     decode: (bytes, contentType) => side.decode(bytes, contentType),
     toRuns: (input) => side.toRuns(input),
     blank: () => side.blank(),

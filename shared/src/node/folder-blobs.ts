@@ -59,14 +59,19 @@ export class FolderBlobs implements BlobStore {
     return (await this.#store(source, maxBytes, digest)).sizeBytes;
   }
 
-  add(source: AsyncIterable<Uint8Array>, maxBytes: number): Promise<{ sha256: string; sizeBytes: number }> {
-    return this.#store(source, maxBytes, undefined);
+  add(
+    source: AsyncIterable<Uint8Array>,
+    maxBytes: number,
+    beforeKept?: (digest: string) => Promise<void>,
+  ): Promise<{ sha256: string; sizeBytes: number }> {
+    return this.#store(source, maxBytes, undefined, beforeKept);
   }
 
   async #store(
     source: AsyncIterable<Uint8Array>,
     maxBytes: number,
     expected: string | undefined,
+    beforeKept?: (digest: string) => Promise<void>,
   ): Promise<{ sha256: string; sizeBytes: number }> {
     const temporary = join(this.#folder, `${randomBytes(16).toString("hex")}.tmp`);
     try {
@@ -74,6 +79,7 @@ export class FolderBlobs implements BlobStore {
       if (expected !== undefined && blob.sha256 !== expected) {
         throw new MusterError("artifact/digest-mismatch", `bytes have digest ${blob.sha256}, expected ${expected}`);
       }
+      await beforeKept?.(blob.sha256);
       await rename(temporary, this.path(blob.sha256));
       // What was there before may have been damaged.
       this.#files.close(this.path(blob.sha256));

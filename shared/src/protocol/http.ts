@@ -27,6 +27,8 @@ export const HubStatus = z.object({
   /** What the hub keeps: what devices may fetch, and files of bundles that no version was made of yet. */
   storage: z.object({
     artifacts: z.object({ blobs: z.int(), bytes: z.int() }),
+    /** Artifacts that this hub's database neither names nor has stored, as after a backup was put in place; they are kept. */
+    unknown: z.object({ blobs: z.int(), bytes: z.int() }),
     uploads: z.object({ blobs: z.int(), bytes: z.int() }),
   }),
   mqttUrl: z.string(),

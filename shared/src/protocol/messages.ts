@@ -4,6 +4,7 @@ import { SealingKey } from "../signing/sealed-key.js";
 import { SketchData } from "../stats/sketch.js";
 import { maxFeeds, SinkReport, SourceReport } from "./feeds.js";
 import { Hardware } from "./hardware.js";
+import { RunnerUsage } from "./runner-usage.js";
 
 /** Why a version did not stay on a device. */
 export const DeviceErrorCode = z.enum([
@@ -161,6 +162,7 @@ export const Reported = z.object({
     /** The restarts by what ended the process: by itself, killed because it hung, killed because of its size. */
     endings: z.object({ crash: z.int(), hang: z.int(), memory: z.int() }).optional(),
     url: z.string().optional(),
+    usage: RunnerUsage.optional(),
   }),
   /** Why the last desired document was refused, if it was. */
   refusal: z.string().max(2000).optional(),
@@ -262,12 +264,16 @@ export const ChunkReply = z.object({
 });
 export type ChunkReply = z.infer<typeof ChunkReply>;
 
-/** Asks for a certificate for a new key, over the connection that the present certificate has opened. */
+/** Asks for a certificate for a new key. Not every broker tells which certificate opened the connection, so the request does. */
 export const RenewalRequest = z.object({
   /** Made anew for every try, so that a late answer is not taken for the one waited for. */
   request: z.string().min(8).max(64),
   /** A PKCS#10 request whose common name is the device's name. */
   csr: z.string().max(10_000),
+  /** The present certificate, PEM. */
+  certificate: z.string().max(10_000),
+  /** Made with its key; see {@link proveRenewal}. */
+  proof: z.base64().max(2000),
 });
 export type RenewalRequest = z.infer<typeof RenewalRequest>;
 

@@ -74,6 +74,16 @@ export function blobStoreContract(name: string, open: () => Promise<BlobStore>):
     await assert.rejects(store.add(pieces(), 200_000), { code: "artifact/too-large" });
   });
 
+  test(`${name}: who adds bytes hears of their digest before they are there, and can refuse them`, async () => {
+    const store = await open();
+    const told = async (named: string) => {
+      assert.deepEqual([named, await store.size(digest)], [digest, undefined]);
+      throw new Error("no");
+    };
+    await assert.rejects(store.add(pieces(), 1_000_000, told), /^Error: no$/);
+    assert.equal(await store.size(digest), undefined);
+  });
+
   test(`${name}: storing a blob again changes nothing`, async () => {
     const store = await open();
     await store.write(digest, pieces(), 1_000_000);

@@ -47,9 +47,14 @@ export class MemoryBlobs implements BlobStore {
     return bytes.length;
   }
 
-  async add(source: AsyncIterable<Uint8Array>, maxBytes: number): Promise<{ sha256: string; sizeBytes: number }> {
+  async add(
+    source: AsyncIterable<Uint8Array>,
+    maxBytes: number,
+    beforeKept?: (digest: string) => Promise<void>,
+  ): Promise<{ sha256: string; sizeBytes: number }> {
     const bytes = await collected(source, maxBytes);
     const digest = sha256(bytes);
+    await beforeKept?.(digest);
     this.#blobs.set(digest, { bytes, modifiedMs: Date.now() });
     return { sha256: digest, sizeBytes: bytes.length };
   }

@@ -21,8 +21,17 @@ export async function benchSwaps(): Promise<string> {
   const stateDir = await mkdtemp(join(tmpdir(), "muster-bench-"));
   const config = AgentConfig.parse({ inferencePort: 0 });
   const batch = { maxRows: config.maxBatch, maxDelayMs: config.batchDelayMs };
-  const limits = { memoryMb: 0, runLimitMs: config.engineTimeoutMs, maxQueue: config.maxQueue };
-  const settings = { serving: servingSettings(config), workers: 2, batch, ...limits, stateDir, sources: [], sinks: [] };
+  const limits = { memoryMb: 0, runLimitMs: config.engineTimeoutMs, maxQueue: config.maxQueue, maxQueued: 256 };
+  const settings = {
+    serving: servingSettings(config),
+    workers: 2,
+    maxWorkers: 2,
+    batch,
+    ...limits,
+    stateDir,
+    sources: [],
+    sinks: [],
+  };
   const host = new RunnerHost({ settings, log: quiet });
   try {
     await host.start();

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readdir } from "node:fs/promises";
+import { copyFile, mkdir, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -77,4 +77,36 @@ test("a hub takes no more uploads than it has room for, and says so", async (t) 
   const { storage, counters } = await hub.operator.json<HubStatus>("status");
   assert.ok(storage.uploads.bytes <= 1_000_000);
   assert.ok((counters["upload-refused"] ?? 0) >= 1);
+});
+
+test("a backup of the database put in place costs no artifact that is newer, and the hub says so", async (t) => {
+  const { hub, folder } = await startHub(t);
+  const backup = join(folder, "backup");
+  /** Takes the place of all that the database consists of: its file and its log. */
+  const copyDatabase = async (from: string, to: string) => {
+    const files = async (of: string) => (await readdir(of)).filter((name) => name.startsWith("hub.db"));
+    for (const name of await files(to)) await rm(join(to, name));
+    for (const name of await files(from)) await copyFile(join(from, name), join(to, name));
+  };
+  const stored = async () => (await readdir(join(hub.dataDir, "artifacts"))).sort();
+  const unknown = async () => (await hub.operator.json<HubStatus>("status")).storage.unknown.blobs;
+  await push(hub, folder, "1.0.0", "fp32");
+  const old = await stored();
+  await hub.program.stop();
+  await mkdir(backup);
+  await copyDatabase(hub.dataDir, backup);
+  await hub.restart();
+  await push(hub, folder, "2.0.0", "int8-weights");
+  const all = await stored();
+  await hub.program.stop();
+  await copyDatabase(backup, hub.dataDir);
+  await hub.restart();
+  assert.deepEqual(await stored(), all);
+  assert.equal(await unknown(), all.length - old.length);
+  const { stdout } = await hub.operator.run("status");
+  assert.match(stdout, /of artifacts, .* of them in \d+ files that the database does not know/);
+  await push(hub, folder, "2.0.0", "int8-weights");
+  await hub.program.stop();
+  await hub.restart();
+  assert.ok((await unknown()) < all.length - old.length, "what the version names is known again");
 });

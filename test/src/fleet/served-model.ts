@@ -24,7 +24,16 @@ export async function serveModel(
   const full = AgentConfig.parse({ inferencePort: 0, ...config });
   const batch = { maxRows: full.maxBatch, maxDelayMs: full.batchDelayMs };
   const watch = { memoryMb: full.runnerMemoryMb, runLimitMs: full.engineTimeoutMs };
-  const settings = { serving: servingSettings(full), maxQueue: full.maxQueue, workers, batch, stateDir, ...watch };
+  const queue = { maxQueue: full.maxQueue, maxQueued: full.maxQueue };
+  const settings = {
+    serving: servingSettings(full),
+    workers,
+    maxWorkers: workers,
+    ...queue,
+    batch,
+    stateDir,
+    ...watch,
+  };
   const host = new RunnerHost({ settings: { ...settings, sources: [], sinks: [] }, log: quiet });
   await host.start();
   const { model, version, variants } = manifest;

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import { MusterError } from "@muster/shared";
+import { usableBytes } from "../../core/share.js";
 import type { Buffers } from "../buffers.js";
 import type { BinaryTail } from "../oip/infer-request.js";
 
@@ -14,6 +15,7 @@ export interface BodyLimits {
 /** Counts the bytes of all bodies in memory. */
 export class BodyBudget {
   readonly limits: BodyLimits;
+  readonly #held = new Map<string, number>();
   #usedBytes = 0;
 
   constructor(limits: BodyLimits) {
@@ -24,20 +26,25 @@ export class BodyBudget {
     return this.#usedBytes;
   }
 
-  /** Throws `runner/overloaded` when there is no room for so many more. */
-  take(bytes: number): void {
-    const { maxBodiesBytes } = this.limits;
-    if (this.#usedBytes + bytes > maxBodiesBytes) {
+  /** For requests to a model, empty for others. Throws `runner/overloaded` when there is no room for so many more. */
+  take(bytes: number, model: string): void {
+    const { maxBodiesBytes, maxBodyBytes } = this.limits;
+    const held = (this.#held.get(model) ?? 0) + bytes;
+    if (this.#usedBytes + bytes > usableBytes(maxBodiesBytes, maxBodyBytes, held)) {
       throw new MusterError(
         "runner/overloaded",
         `the requests at work have ${maxBodiesBytes} bytes in all; try again later`,
       );
     }
     this.#usedBytes += bytes;
+    this.#held.set(model, held);
   }
 
-  give(bytes: number): void {
+  give(bytes: number, model: string): void {
     this.#usedBytes -= bytes;
+    const held = (this.#held.get(model) ?? 0) - bytes;
+    if (held > 0) this.#held.set(model, held);
+    else this.#held.delete(model);
   }
 }
 

@@ -54,7 +54,7 @@ export class Exchange {
     if (this.request.headers.expect !== undefined) this.#response.writeContinue();
     const { budget, buffers } = this.#limits;
     return readBody(this.request, { maxBytes: budget.limits.maxBodyBytes, buffers }, (bytes) => {
-      budget.take(bytes);
+      budget.take(bytes, this.params.model ?? "");
       this.#heldBytes += bytes;
     });
   }
@@ -70,7 +70,7 @@ export class Exchange {
 
   readonly #closed = (): void => {
     this.request.socket.removeListener("close", this.#closed);
-    this.#limits.budget.give(this.#heldBytes);
+    this.#limits.budget.give(this.#heldBytes, this.params.model ?? "");
     this.#heldBytes = 0;
     for (const ticket of this.#tickets) {
       ticket.close();

@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { type IncomingMessage, request } from "node:http";
 import { test } from "node:test";
 import { decodeImage, imageTensor } from "@muster/shared/inference";
 import { classifyHere, infer, makeManifest, picture, serve, slotOf, startRunner } from "../testing.js";
@@ -167,4 +169,29 @@ test("health and metadata are told as the Open Inference Protocol says", async (
     });
   assert.equal((await post("1.1.0", await picture())).status, 200);
   assert.equal((await post("1.0.0", await picture())).status, 404);
+});
+
+test("a request whose body arrives while versions change is answered by the one that serves at its end", async (t) => {
+  const { host, url } = await startRunner(t, { workers: 1 });
+  const jpeg = await picture();
+  const versions = ["1.0.0", "2.0.0", "3.0.0"].map(async (version) => slotOf(await makeManifest([jpeg], { version })));
+  const [first, ...others] = await Promise.all(versions);
+  assert.ok(first !== undefined);
+  await serve(host, first);
+  const headers = { "content-type": "image/jpeg", "content-length": jpeg.length, expect: "100-continue" };
+  const asking = request(`${url}/v2/models/label-orientation/infer`, { method: "POST", headers });
+  const answered = once(asking, "response") as Promise<[IncomingMessage]>;
+  asking.flushHeaders();
+  // Now it is read, and the version that it was let in for is still there.
+  await once(asking, "continue");
+  asking.write(jpeg.subarray(0, 100));
+  for (const slot of others) await serve(host, slot);
+  assert.ok(
+    (await host.status()).models.every(({ version }) => version !== "1.0.0"),
+    "that one is released",
+  );
+  asking.end(jpeg.subarray(100));
+  const [response] = await answered;
+  const body = JSON.parse(Buffer.concat(await response.toArray()).toString()) as { model_version?: string };
+  assert.deepEqual([response.statusCode, body.model_version], [200, "3.0.0"]);
 });

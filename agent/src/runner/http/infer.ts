@@ -29,9 +29,18 @@ export async function infer(exchange: Exchange, inference: Inference, inService:
   const headerLength = request.headers["inference-header-content-length"];
   if (headerLength !== undefined) return answerTensors(exchange, inference, to, body, lengthOf(headerLength));
   if (mediaType !== "application/json") return answerInput(exchange, inference, to, body);
+  const takesJson = to.pipeline.accepts.includes("application/json");
+  // A request of the protocol is no list, and a large list is not read here.
+  if (takesJson && isList(body.whole())) return answerInput(exchange, inference, to, body);
   const json = parseJson(body.whole());
-  const isOurs = to.pipeline.accepts.includes("application/json") && !isInferRequest(json);
-  return isOurs ? answerInput(exchange, inference, to, body) : answerTensors(exchange, inference, to, body, json);
+  return takesJson && !isInferRequest(json)
+    ? answerInput(exchange, inference, to, body)
+    : answerTensors(exchange, inference, to, body, json);
+}
+
+/** Whether JSON begins as a list does. */
+function isList(bytes: Buffer): boolean {
+  return /^\s*\[/.test(bytes.toString("latin1", 0, 100));
 }
 
 /** Before the body is read: what cannot be taken need not come. Throws `request/unsupported-type`. */

@@ -1,9 +1,10 @@
-import { chmod, readFile, rm } from "node:fs/promises";
-import { createServer, type Server, type ServerOptions } from "node:http";
+import { chmod, rm } from "node:fs/promises";
+import { createServer, type Server } from "node:http";
 import { createServer as createTlsServer } from "node:https";
 import { connect } from "node:net";
-import { MusterError, messageOf } from "@muster/shared";
+import { MusterError } from "@muster/shared";
 import type { ServingSettings } from "../serving-settings.js";
+import type { TlsFiles } from "./tls-files.js";
 
 /** A runner that was just killed may hold its port for a moment longer. */
 const portPatience = { tries: 20, pauseMs: 100 };
@@ -15,8 +16,8 @@ const idleMs = 60_000;
 /** How often it is looked for connections that take too long. */
 const checkMs = 2000;
 
-/** A server that is not listening yet, with the limits of its connections. Throws `config/invalid` for its TLS files. */
-export async function newListener({ tls, maxConnections, arrivalMs }: ServingSettings): Promise<Server> {
+/** A server that is not listening yet, with the limits of its connections; with TLS when it has a certificate to show. */
+export function newListener({ maxConnections, arrivalMs }: ServingSettings, tls?: TlsFiles): Server {
   // Who is slow would else hold a place against the others.
   const options = {
     headersTimeout: Math.ceil(arrivalMs / 3),
@@ -25,22 +26,11 @@ export async function newListener({ tls, maxConnections, arrivalMs }: ServingSet
     connectionsCheckingInterval: Math.min(checkMs, arrivalMs),
     maxHeaderSize: 16_384,
   };
-  const server = tls === undefined ? createServer(options) : await newTlsListener(tls, options);
+  const server =
+    tls === undefined ? createServer(options) : createTlsServer({ ...options, ...tls.shown, handshakeTimeout: 10_000 });
   server.maxConnections = maxConnections;
   server.maxHeadersCount = 100;
   return server;
-}
-
-async function newTlsListener(
-  { certificateFile, keyFile }: NonNullable<ServingSettings["tls"]>,
-  options: ServerOptions,
-) {
-  try {
-    const [cert, key] = await Promise.all([readFile(certificateFile), readFile(keyFile)]);
-    return createTlsServer({ ...options, cert, key, minVersion: "TLSv1.2", handshakeTimeout: 10_000 });
-  } catch (cause) {
-    throw new MusterError("config/invalid", `inferenceTls cannot be used: ${messageOf(cause)}`, { cause });
-  }
 }
 
 /** Listens on a port and returns the one it got. Throws `port/in-use`, `config/invalid`. */

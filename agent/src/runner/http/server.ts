@@ -1,13 +1,16 @@
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
+import type { Server as SecureServer } from "node:https";
 import type { Socket } from "node:net";
-import { asMusterError, type Log, MusterError } from "@muster/shared";
+import { asMusterError, type Clock, type Log, MusterError } from "@muster/shared";
 import type { Buffers } from "../buffers.js";
 import type { ServingSettings } from "../serving-settings.js";
+import { type Renewable, watchAccess } from "./access-watch.js";
 import { BodyBudget } from "./body.js";
 import { Exchange, type ExchangeLimits } from "./exchange.js";
 import { listenOnPort, listenOnSocket, newListener } from "./listen.js";
 import { errorReply, type Reply } from "./reply.js";
 import { type Route, RouteTable } from "./routes.js";
+import { TlsFiles } from "./tls-files.js";
 import { Tokens } from "./tokens.js";
 import type { Traffic } from "./traffic.js";
 
@@ -17,6 +20,7 @@ export interface HttpDeps {
   readonly traffic: Traffic;
   /** Where the memory of tensors comes from. */
   readonly buffers: Buffers;
+  readonly clock: Clock;
   readonly log: Log;
 }
 
@@ -32,29 +36,47 @@ const writeLimitMs = 30_000;
 
 /** Serves routes on the port, and on the Unix socket when there is one. Throws `port/in-use`, `config/invalid`. */
 export async function serveHttp(deps: HttpDeps, settings: ServingSettings): Promise<HttpServer> {
-  const tokens = await Tokens.read(settings.tokenFile);
-  const desk = new Desk(deps, settings);
   const { host, port, socket } = settings;
-  const servers = [await newListener(settings)];
+  const tokens = await Tokens.read(settings.tokenFile);
+  const tls = settings.tls && (await TlsFiles.read(settings.tls));
+  const desk = new Desk(deps, settings);
+  const server = newListener(settings, tls);
+  const servers = [server];
+  let unwatch = () => {};
+  const close = () => {
+    unwatch();
+    return desk.close(servers);
+  };
   try {
-    const [server] = servers as [Server];
     desk.serve(server, tokens);
     const actualPort = await listenOnPort(server, host, port);
     if (socket !== undefined) {
-      const { tls: _tls, ...plain } = settings;
-      const local = await newListener(plain);
+      const local = newListener(settings);
       servers.push(local);
       // Who may open the file needs no token.
       desk.serve(local, await Tokens.read(undefined));
       await listenOnSocket(local, socket);
     }
-    const scheme = settings.tls === undefined ? "http" : "https";
+    unwatch = watchAccess(renewable(tokens, server, tls), deps);
+    const scheme = tls === undefined ? "http" : "https";
     const url = `${scheme}://${host.includes(":") ? `[${host}]` : host}:${actualPort}`;
-    return { url, close: () => desk.close(servers) };
+    return { url, close };
   } catch (error) {
-    await desk.close(servers);
+    await close();
     throw error;
   }
+}
+
+/** The files of the settings that may be renewed while the server runs. */
+function renewable(tokens: Tokens, server: Server, tls: TlsFiles | undefined): Renewable[] {
+  const token = { setting: "inferenceTokenFile", refresh: () => tokens.refresh() };
+  if (tls === undefined) return [token];
+  const refresh = async () => {
+    const changed = await tls.refresh();
+    if (changed) (server as SecureServer).setSecureContext(tls.shown);
+    return changed;
+  };
+  return [token, { setting: "inferenceTls", refresh }];
 }
 
 /** Takes requests and sees to it that each gets an answer. */

@@ -46,7 +46,10 @@ function statusText(status: HubStatus, { style, nowMs }: Session): string {
   return `${text}\n\nrefused or thrown away since the start:\n${counts}`;
 }
 
-function storageText({ storage: { artifacts, uploads } }: HubStatus): string {
+function storageText({ storage: { artifacts, unknown, uploads } }: HubStatus): string {
+  const { blobs, bytes } = unknown;
+  const foreign =
+    blobs === 0 ? "" : `, ${formatBytes(bytes)} of them in ${blobs} files that the database does not know`;
   const unused = uploads.blobs === 0 ? "" : `, ${formatBytes(uploads.bytes)} of uploads not used yet`;
-  return `${formatBytes(artifacts.bytes)} of artifacts${unused}`;
+  return `${formatBytes(artifacts.bytes)} of artifacts${foreign}${unused}`;
 }

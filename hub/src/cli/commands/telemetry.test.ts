@@ -67,7 +67,11 @@ test("the hub's status names what it refused", async (t) => {
       devices: { total: 3, online: 2 },
       models: 1,
       activeRollouts: 0,
-      storage: { artifacts: { blobs: 3, bytes: 12_000_000 }, uploads: { blobs: 1, bytes: 500 } },
+      storage: {
+        artifacts: { blobs: 3, bytes: 12_000_000 },
+        unknown: { blobs: 2, bytes: 2_000_000 },
+        uploads: { blobs: 1, bytes: 500 },
+      },
       mqttUrl: "mqtts://h:8883",
       enrolmentUrl: "https://h:7401",
       counters: { "message/invalid": 4, none: 0 },
@@ -75,6 +79,9 @@ test("the hub's status names what it refused", async (t) => {
   });
   const { out } = await runCliHere(["status", "--hub", hub.url]);
   assert.match(out, /devices +2 of 3 online\n/);
-  assert.match(out, /storage +12\.0 MB of artifacts, 500 B of uploads not used yet\n/);
+  assert.match(
+    out,
+    /storage +12\.0 MB of artifacts, 2\.0 MB of them in 2 files that the database does not know, 500 B of uploads not used yet\n/,
+  );
   assert.match(out, /since the start:\nmessage\/invalid +4\n$/);
 });

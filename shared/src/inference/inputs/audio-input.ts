@@ -33,6 +33,7 @@ export function audioInput(spec: AudioPreprocess, tensors: Tensors): InputSide {
   return {
     accepts: ["audio/wav", "audio/x-wav", "audio/wave", "audio/vnd.wave"],
     states: spec.states,
+    decodesInPlace: true,
     featureKinds: Object.fromEntries(audioFeatureNames.map((feature) => [feature, "number"])),
     async decode(bytes) {
       const { data, rate: recorded } = readWav(bytes);

@@ -14,6 +14,8 @@ export function imageInput(spec: ImagePreprocess, { inputs }: Tensors, placed: b
   return {
     accepts: imageTypes,
     states: [],
+    // The picture library has threads of its own.
+    decodesInPlace: false,
     featureKinds: Object.fromEntries(imageFeatureNames.map((feature) => [feature, "number"])),
     async decode(bytes) {
       const pixels = await decodeImage(bytes, spec, defaultImageLimits, placed);

@@ -133,3 +133,10 @@ test("what would fill the memory is refused", async () => {
   await refused({}, `[${"{},".repeat(2000)}{}]`, /makes 2001 inputs/);
   await refused({ window: { rows: 1000, stride: 1 } }, `[${"{},".repeat(1040)}{}]`, /makes 42 inputs of 1000 rows/);
 });
+
+test("JSON that is far larger in memory than in bytes is refused, however its bytes are called", async () => {
+  const rows = `[${Array.from({ length: 100_001 }, () => "[]").join(",")}]`;
+  await assert.rejects(side.decode(Buffer.from(rows)), { code: "input/invalid", message: /more than 100000 lists/ });
+  const few = `[${Array.from({ length: 3 }, () => '{"temperature": 1}').join(",")}]${" ".repeat(100_000)}`;
+  assert.equal((await side.decode(Buffer.from(few))).inputs.length, 3);
+});

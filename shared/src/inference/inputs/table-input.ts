@@ -23,6 +23,7 @@ export function tableInput(spec: TablePreprocess, tensors: Tensors): InputSide {
   return {
     accepts: ["text/csv", "application/json"],
     states: [],
+    decodesInPlace: true,
     featureKinds: Object.fromEntries(columns.map(({ name, categories }) => [featureOf(name), categories ?? "number"])),
     async decode(bytes) {
       const { data, rows, single } = readRows(bytes, columns);

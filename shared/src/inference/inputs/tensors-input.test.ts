@@ -70,3 +70,9 @@ test("what does not fit is told with its field", async () => {
   await refused(one, npy("<f4", "(1, 2)", new Uint8Array(8), "True"), /Fortran order/);
   await refused(two, npy("<f4", "(1, 2)", new Uint8Array(8)), /has 2 inputs/);
 });
+
+test("JSON that is far larger in memory than in bytes is refused, however its bytes are called", async () => {
+  const data = `[${Array.from({ length: 100_001 }, () => "[]").join(",")}]`;
+  const refused = { code: "input/invalid", message: /more than 100000 lists/ } as const;
+  await assert.rejects(decode(one, `{"inputs": [{"name": "x", "data": ${data}}]}`), refused);
+});

@@ -13,6 +13,7 @@ export function tensorsInput({ inputs }: Tensors): InputSide {
   return {
     accepts: ["application/json", "application/octet-stream"],
     states: [],
+    decodesInPlace: true,
     featureKinds: {},
     async decode(bytes) {
       if (bytes.length > maxBytes) {

@@ -1,0 +1,24 @@
+import { sign, verify, X509Certificate } from "node:crypto";
+import type { RenewalRequest } from "../protocol/messages.js";
+
+/** The parts of a renewal request that its proof covers. */
+type Asked = Pick<RenewalRequest, "request" | "csr">;
+
+/** The signature that proves who asks for a renewal, made with the key (PEM, EC or RSA) of the present certificate; base64. */
+export function proveRenewal(asked: Asked, privateKey: string): string {
+  return sign("sha256", signedText(asked), privateKey).toString("base64");
+}
+
+/** Whether the key of the request's own certificate has signed the request. What the certificate is worth is another question. */
+export function isProvenRenewal({ certificate, proof, ...asked }: RenewalRequest): boolean {
+  try {
+    const { publicKey } = new X509Certificate(certificate);
+    return verify("sha256", signedText(asked), publicKey, Buffer.from(proof, "base64"));
+  } catch {
+    return false;
+  }
+}
+
+function signedText({ request, csr }: Asked): Buffer {
+  return Buffer.from(`muster renewal\n${request}\n${csr}`);
+}
