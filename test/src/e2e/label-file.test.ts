@@ -4,7 +4,8 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { type Rollout, sha256, type VersionList } from "@muster/shared";
 import { lineOfText, makeReaderBundle } from "../fixtures/reader-bundle.js";
-import { AgentMachine } from "../fleet/fleet.js";
+import { AgentMachine, eventually } from "../fleet/fleet.js";
+import { blobPath, damagedBlobs } from "../fleet/shelf-files.js";
 import { ended } from "./line.js";
 import { startHub } from "./place.js";
 
@@ -59,4 +60,13 @@ test("a recogniser whose characters are a file of the bundle travels with it, pr
   await machine.program.stop();
   await machine.start();
   assert.equal((await ask()).text, "EXP 2027-03-14", "and after a restart, from what lies on the disk");
+
+  await machine.program.stop();
+  await writeFile(blobPath(machine, digest), "other\n");
+  await machine.start();
+  await machine.program.waitFor("model.damaged", 20_000);
+  await machine.program.waitFor("model.repaired", 60_000);
+  assert.deepEqual(await damagedBlobs(machine), []);
+  const text = await eventually("it reads again", async () => (await ask().catch(() => undefined))?.text);
+  assert.equal(text, "EXP 2027-03-14", "a damaged dictionary is fetched again and never used");
 });
