@@ -98,7 +98,12 @@ export class LoadedSlot {
     const pools = { size: workers, atFirst, watch, buffers };
     const open = (on: string) => EnginePool.open({ spec: { ...spec, provider: on }, ...pools, log, onFree });
     const { pool, running } = await openOrFallBack(slot, open, log);
-    const rule = batchRuleOf(slot.manifest.batching, batch, batchLimit);
+    const { batching } = slot.manifest;
+    const rule = batchRuleOf(batching, batch, batchLimit);
+    if (batching !== undefined && (rule.maxRows < batching.maxRows || rule.maxDelayMs < batching.maxDelayMs)) {
+      const { model, version } = slot;
+      log.warn("runner.version.batching-cut", { model, version, wished: batching, given: rule });
+    }
     const decodedAhead = availableParallelism() + workers * rule.maxRows;
     lane = new Lane({ pool, tensors: slot.manifest.tensors, rule, decodedAhead });
     return new LoadedSlot(slot, running, { pool, lane, mayGrow });
