@@ -16,6 +16,8 @@ const shortMs = 2000;
 const kept = { more: 1.25, fewer: 0.9 };
 /** So often a rate is measured that says no to more lanes, or yes to fewer: what is still on its way blurs the first ones. */
 const looks = 3;
+/** So long the first connection of a transfer has to get up to speed. */
+const riseMs = 1500;
 /** New connections begin slowly: at least so long nothing is measured. */
 const settleMs = 300;
 /** Lanes that are not open after so long will not be. */
@@ -51,9 +53,9 @@ export class LaneClimb {
   #pauseMs = pauseMs.first;
   /** The rate that more lanes had when they were given up, and from when on it is worth another look. */
   #givenUp: { readonly rate: number; readonly sinceMs: number } | undefined;
-  /** The rate measured last, and the one before. */
   #rate: number | undefined;
-  #earlier: number | undefined;
+  /** When the first chunk of the transfers under way came, and the last. */
+  #firstMs: number | undefined;
   #lastMs = 0;
   #span: { readonly fromMs: number; frames: number; bytes: number } | undefined;
 
@@ -64,6 +66,7 @@ export class LaneClimb {
 
   /** A chunk has come. */
   arrived(bytes: number, nowMs: number): void {
+    this.#firstMs ??= nowMs;
     if (this.#trial !== undefined && nowMs < (this.#trial.settledMs ?? Number.POSITIVE_INFINITY)) return;
     if (nowMs - this.#lastMs > measured.gapMs) this.#span = undefined;
     this.#lastMs = nowMs;
@@ -73,7 +76,6 @@ export class LaneClimb {
     this.#span.bytes += bytes;
     const tookMs = nowMs - this.#span.fromMs;
     if (this.#span.frames < measured.frames || tookMs < measured.ms) return;
-    this.#earlier = this.#rate;
     this.#rate = this.#span.bytes / tookMs;
     this.#span = { fromMs: nowMs, frames: 0, bytes: 0 };
   }
@@ -89,6 +91,7 @@ export class LaneClimb {
 
   /** A transfer begins after none: the time between does not count. */
   begin(): void {
+    this.#firstMs = undefined;
     this.#span = undefined;
   }
 
@@ -100,14 +103,15 @@ export class LaneClimb {
     this.#nextMs = Number.NEGATIVE_INFINITY;
     this.#pauseMs = pauseMs.first;
     this.#givenUp = undefined;
+    this.#firstMs = undefined;
     this.#forget();
   }
 
   #try({ nowMs, leftBytes }: LaneLook): void {
     const before = this.#rate;
-    // What still rises, as at the begin of a transfer, would make more lanes seem to be the reason.
-    if (before === undefined || this.#earlier === undefined || before > this.#earlier * kept.more) return;
-    if (leftBytes / before < worthMs) return;
+    // A connection that still gets up to speed would make more lanes seem to be the reason.
+    const rises = nowMs - (this.#firstMs ?? nowMs) < riseMs;
+    if (before === undefined || rises || leftBytes / before < worthMs) return;
     // A connection may begin fast and be slow from its first lost packet on.
     const { rate = 0, sinceMs = 0 } = this.#givenUp ?? {};
     const fell = rate >= before * kept.more && nowMs >= sinceMs;
@@ -148,8 +152,7 @@ export class LaneClimb {
     this.#givenUp = up && !gained ? { rate: this.#rate ?? 0, sinceMs: nowMs + this.#pauseMs * fellPart } : undefined;
     this.#trial = undefined;
     this.#level = level;
-    if (gained) this.#earlier = this.#rate;
-    else this.#forget();
+    if (!gained) this.#forget();
     const goesOn = gained && this.#levels[level + (up ? 1 : -1)] !== undefined;
     this.#upNext = goesOn ? up : !up;
     this.#nextMs = goesOn ? nowMs : nowMs + this.#pauseMs;
@@ -158,7 +161,6 @@ export class LaneClimb {
 
   #forget(): void {
     this.#rate = undefined;
-    this.#earlier = undefined;
     this.#span = undefined;
   }
 }
