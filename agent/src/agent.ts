@@ -1,12 +1,13 @@
 import { randomUUID } from "node:crypto";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
-import { type DeviceEvent, type Log, MusterError, messageOf, parseWith, type Window } from "@muster/shared";
+import { type DeviceEvent, type Log, lanesIn, MusterError, messageOf, parseWith, type Window } from "@muster/shared";
 import { LowdbDoc, lockFolder, systemClock } from "@muster/shared/node";
 import { childEnv } from "./adapters/child-env.js";
 import { serveStatus } from "./adapters/control-socket.js";
 import { FolderShelf } from "./adapters/folder-shelf.js";
 import { FolderSpool } from "./adapters/folder-spool.js";
+import { mqttLanes } from "./adapters/mqtt-lane.js";
 import { openMqttLink } from "./adapters/mqtt-link.js";
 import { runtimeFault } from "./adapters/provider-probe.js";
 import { StandInServer } from "./adapters/stand-in-server.js";
@@ -22,6 +23,7 @@ import { feedWatch } from "./feed-watch.js";
 import { readHardware } from "./hardware.js";
 import { watchHeat } from "./heat-watch.js";
 import { loadIdentity, readIdentity, replaceIdentity, sweepKeys } from "./identity-store.js";
+import { Lanes } from "./lanes.js";
 import { Reconciler } from "./reconciler.js";
 import { Renewal } from "./renewal.js";
 import { RunnerHost } from "./runner/host.js";
@@ -144,14 +146,14 @@ export async function startAgent(options: Partial<AgentConfig>, log: Log): Promi
       log,
     );
     closers.push(() => allowance.close());
+    const lanes = new Lanes({
+      main: () => uplink,
+      open: mqttLanes(credentials.device, () => loadIdentity(dataDir)),
+      ...{ most: config.transferLanes, clock, log },
+    });
+    closers.push(() => lanes.close());
     const transfer = new Transfer({
-      link: {
-        get connected() {
-          return uplink.connected;
-        },
-        request: (request) => uplink.request(request),
-        listen: (number, listener) => uplink.listen(number, listener),
-      },
+      link: lanes,
       ...{ shelf, clock, log, allowance, maxArtifactBytes: config.maxArtifactBytes },
     });
     const trials = await TrialMemory.open(join(dataDir, "trials.json"), { trial: trialBy({ env }), log });
@@ -201,7 +203,10 @@ export async function startAgent(options: Partial<AgentConfig>, log: Log): Promi
       say: {
         hello: () => self.hello(),
         reported: () => self.reported(),
-        desired: (message) => void reconciler.take(message),
+        desired: (message) => {
+          lanes.allow(lanesIn(message));
+          void reconciler.take(message);
+        },
         renewal: (answer) => renewal.take(answer),
       },
     });

@@ -1,3 +1,4 @@
+import { maxLanes } from "@muster/shared";
 import { z } from "zod";
 import { parseHours } from "./core/allowance.js";
 import { sinkList, sourceList } from "./runner/feed-settings.js";
@@ -39,6 +40,8 @@ export const AgentConfig = z
       .optional(),
     /** Bytes of artifacts per local day, for metered links; 0 for no limit. */
     transferBytesPerDay: z.int().min(0).default(0),
+    /** Further connections that a transfer may open where they make it faster, as on a link that loses packets; 0 for none. */
+    transferLanes: z.int().min(0).max(maxLanes).default(10),
     /** The largest artifact this device takes. */
     maxArtifactBytes: z
       .int()

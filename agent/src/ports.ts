@@ -48,6 +48,10 @@ export interface Spool<T> {
 export interface ChunkLink {
   /** Whether the hub can be reached now. */
   readonly connected: boolean;
+  /** On which ways chunks may be asked for now: 0 for the device's own connection, others for its lanes. */
+  readonly ways: readonly number[];
+  /** What was asked for on a way did not come in its time. */
+  overdue(way: number): void;
   /** Sends a request; without a connection it is dropped, and asked again later. */
   request(request: ChunkRequest): void;
   /** Calls the listener for every frame, reply and loss of connection of one transfer, until the returned function is called. */
@@ -58,7 +62,21 @@ export interface ChunkListener {
   onFrame(frame: ChunkFrame): void;
   onReply(reply: ChunkReply): void;
   onConnection(connected: boolean): void;
+  /** A lane has ended: what was asked for on it does not come. */
+  onLaneLost(lane: number): void;
+  /** Bytes that have still to come. */
+  leftBytes(): number;
 }
+
+/**
+ * Opens one lane: a further connection of this device on which chunks come. Resolves with why it ended; never throws.
+ * `onOpen` is called once chunks may be asked for on it.
+ */
+export type OpenLane = (
+  lane: number,
+  handlers: { onOpen(): void; onFrame(payload: Buffer): void },
+  signal: AbortSignal,
+) => Promise<string>;
 
 /** A blob on its way to disk. */
 export interface PartialBlob {
@@ -229,6 +247,8 @@ export interface BrokerOptions {
   readonly onOpen?: (session: BrokerSession) => void;
   /** Ends the connection with a good-bye, or gives up the attempt. */
   readonly signal: AbortSignal;
+  /** Whether there is no good-bye: one that is dead would be waited for. */
+  readonly abrupt?: boolean;
 }
 
 /** For a message that takes time; both begin when it arrives. */

@@ -9,7 +9,8 @@ import {
   sha256,
 } from "@muster/shared";
 import type { Allowance } from "./allowance.js";
-import { TransferWindow, windowLimits } from "./core/transfer-window.js";
+import { TransferWays } from "./core/transfer-ways.js";
+import { windowLimits } from "./core/transfer-window.js";
 import type { ChunkLink, PartialBlob } from "./ports.js";
 
 export interface PullDeps {
@@ -46,7 +47,7 @@ export class Pull {
   readonly #blob: string;
   readonly #pieces: ReadonlyMap<number, Piece>;
   readonly #partial: PartialBlob;
-  readonly #window: TransferWindow;
+  readonly #ways: TransferWays;
   readonly #accept: boolean;
   readonly #badCopies = new Map<number, number>();
   /** Frames that have arrived and are not written yet. */
@@ -67,7 +68,7 @@ export class Pull {
     this.#blob = blob;
     this.#pieces = new Map(pieces.map((piece) => [piece.offset, piece]));
     this.#partial = partial;
-    this.#window = new TransferWindow(pieces);
+    this.#ways = new TransferWays(pieces);
     // Only where each piece has a digest can what was inflated be told from what was not.
     this.#accept = pieces.every((piece) => piece.sha256 !== undefined);
   }
@@ -83,6 +84,8 @@ export class Pull {
       onFrame: (frame) => this.#onFrame(frame),
       onReply: (reply) => this.#onReply(reply),
       onConnection: (connected) => this.#onConnection(connected),
+      onLaneLost: (lane) => this.#onLaneLost(lane),
+      leftBytes: () => this.#ways.leftBytes,
     });
     const abort = () => this.#wake();
     signal.addEventListener("abort", abort);
@@ -91,7 +94,7 @@ export class Pull {
       let doneBytes = 0;
       this.#progressMs = clock.steady();
       onDone(0);
-      while (!this.#window.done || this.#frames.length > 0) {
+      while (!this.#ways.done || this.#frames.length > 0) {
         signal.throwIfAborted();
         if (this.#refusal !== undefined) throw this.#refusal;
         const written = await this.#writeArrived();
@@ -104,7 +107,7 @@ export class Pull {
           throw new MusterError("transfer/stalled", `no bytes of ${this.#blob.slice(0, 12)} for ${stallMs / 1000} s`);
         }
         this.#ask();
-        if (this.#frames.length === 0 && !this.#window.done) await this.#wait();
+        if (this.#frames.length === 0 && !this.#ways.done) await this.#wait();
       }
     } finally {
       if (this.#droppedFrames > 0)
@@ -120,13 +123,17 @@ export class Pull {
     // What describes an artifact is small, and always fetched.
     this.#paused = this.#accept ? this.#deps.allowance.paused() : undefined;
     if (this.#paused !== undefined) return;
-    const overdue = this.#window.expire(nowMs);
-    if (overdue > 0)
-      this.#deps.log.debug("transfer.timeout", { blob: this.#blob, overdue, windowBytes: this.#window.windowBytes });
-    for (let ask = this.#window.ask(nowMs); ask !== undefined; ask = this.#window.ask(nowMs)) {
+    for (const { way, overdue } of this.#ways.expire(nowMs)) {
+      this.#deps.log.debug("transfer.timeout", { blob: this.#blob, overdue, lane: way });
+      this.#deps.link.overdue(way);
+    }
+    const { ways } = this.#deps.link;
+    for (let ask = this.#ways.ask(nowMs, ways); ask !== undefined; ask = this.#ways.ask(nowMs, ways)) {
       const ranges = ask.ranges.map(({ offset, length }): [number, number] => [offset, length]);
       const accept = this.#accept ? ({ accept: "deflate" } as const) : {};
-      this.#deps.link.request({ transfer: this.#transfer, request: ask.request, blob: this.#blob, ...accept, ranges });
+      const lane = ask.way === 0 ? {} : { lane: ask.way };
+      const request = { transfer: this.#transfer, request: ask.request, blob: this.#blob, ...accept, ...lane, ranges };
+      this.#deps.link.request(request);
     }
   }
 
@@ -141,7 +148,7 @@ export class Pull {
       const piece = this.#pieces.get(offset);
       if (piece === undefined) continue;
       const bytes = plainBytes(frame, piece.length);
-      if (!this.#window.arrived(offset, piece.length, this.#deps.clock.steady())) continue;
+      if (!this.#ways.arrived(offset, piece.length, this.#deps.clock.steady())) continue;
       this.#sentBytes += frame.bytes.length;
       this.#deps.allowance.spend(frame.bytes.length);
       if (bytes === undefined || (piece.sha256 !== undefined && sha256(bytes) !== piece.sha256)) {
@@ -162,7 +169,7 @@ export class Pull {
       const message = `chunk at ${piece.offset} of ${this.#blob} arrived damaged ${copies} times`;
       this.#refusal = new MusterError("artifact/digest-mismatch", message);
     }
-    this.#window.again(piece);
+    this.#ways.again(piece);
   }
 
   #onFrame(frame: ChunkFrame): void {
@@ -178,7 +185,7 @@ export class Pull {
 
   #onReply({ error, retryMs }: ChunkReply): void {
     if (error === "busy") {
-      this.#window.lost();
+      this.#ways.lost();
       // A hub that says so is there, and has others to serve first.
       this.#progressMs = this.#deps.clock.steady();
       this.#pauseUntilMs = this.#deps.clock.steady() + (retryMs ?? 1000) * (0.5 + Math.random());
@@ -192,14 +199,19 @@ export class Pull {
   }
 
   #onConnection(connected: boolean): void {
-    if (!connected) this.#window.lost();
+    if (!connected) this.#ways.lost();
+    this.#wake();
+  }
+
+  #onLaneLost(lane: number): void {
+    this.#ways.lost(lane);
     this.#wake();
   }
 
   /** Until something arrives or it is time to look at the clock again. */
   async #wait(): Promise<void> {
-    const askInMs = this.#window.askInMs(this.#deps.clock.steady());
-    const pauseMs = Math.max(1, Math.min(askInMs ?? 1000, this.#window.timeoutMs() / 2, 1000));
+    const askInMs = this.#ways.askInMs(this.#deps.clock.steady(), this.#deps.link.ways);
+    const pauseMs = Math.max(1, Math.min(askInMs ?? 1000, this.#ways.timeoutMs() / 2, 1000));
     const controller = new AbortController();
     await new Promise<void>((resolve) => {
       this.#wake = resolve;

@@ -35,7 +35,7 @@ function bench() {
   const stop = uplink.listen(7, {
     onFrame: (frame) => frames.push(frame),
     onReply: (reply) => replies.push(reply),
-    onConnection: nothing,
+    ...{ onConnection: nothing, onLaneLost: nothing, leftBytes: () => 0 },
   });
   const arrive = (kind: "chunk" | "reply" | "command", payload: Buffer) => handlers?.onMessage(kind, payload);
   return { arrive, frames, replies, told, sent, stop };

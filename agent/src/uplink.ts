@@ -73,6 +73,12 @@ export class Uplink implements ChunkLink {
     return this.#link?.connected ?? false;
   }
 
+  readonly ways: readonly number[] = [0];
+
+  overdue(): void {
+    // There is no other way, and a connection that is dead ends by itself.
+  }
+
   request(request: ChunkRequest): void {
     // A lost request is asked for again when its time is over.
     this.#send("request", encode(request)).catch((error) =>

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { acceptDesired, type Wanted } from "@muster/shared";
+import { acceptDesired, lanesIn, type Wanted } from "@muster/shared";
 import { desiredOf, openDevices, RecordedLink, rooms } from "./testing/hub-rooms.js";
 
 const validMs = 600_000;
@@ -40,6 +40,16 @@ test("each change is one signed document for that device, with a rising revision
   await desired.want("a", "n", { ...wanted("7"), model: "n" });
   assert.equal(link.sent.length, sent, "wanting what is wanted already issues nothing");
   assert.equal((await devices.get("b")).desired.revision, 0);
+});
+
+test("a device is told beside how many lanes it may open here; a hub that says nothing of it has none", async () => {
+  const { desired, link } = await bench();
+  await desired.resend("a");
+  const message = JSON.parse(String(link.sent.at(-1)?.payload)) as Record<string, unknown>;
+  assert.equal(lanesIn(message), link.lanes);
+  assert.equal(lanesIn({ ...message, lanes: undefined }), 0);
+  assert.equal(lanesIn({ ...message, lanes: "many" }), 0);
+  assert.equal(lanesIn("no message"), 0);
 });
 
 test("a document is sent again as it is, and signed anew when half of its life is over", async () => {

@@ -139,7 +139,8 @@ export class DesiredDocuments {
   async #send(device: string, row: { hello: string | null }, desired: Envelope): Promise<void> {
     const { link, trust } = this.#deps;
     const { rootVersion } = helloOf(row);
-    const message: DesiredMessage = { roots: trust.chain(rootVersion).slice(0, maxRootSteps), desired };
+    const { lanes } = link;
+    const message: DesiredMessage = { lanes, roots: trust.chain(rootVersion).slice(0, maxRootSteps), desired };
     await link.retain(device, "desired", Buffer.from(JSON.stringify(message)));
   }
 

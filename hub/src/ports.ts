@@ -26,17 +26,20 @@ export interface DeviceLink {
    * the device, or the broker elsewhere, is not connected.
    */
   send(device: string, kind: DownKind, payload: Buffer): Promise<void>;
+  /** How many lanes a device may open: further connections of its own that carry nothing but chunks to it. */
+  readonly lanes: number;
   /**
-   * Sends a chunk as {@link send} does, but copies nothing: the frame lies behind {@link linkRoomBytes} that the link may
-   * overwrite. When it resolves, the buffer may be used again; when it throws, it may not.
+   * Sends a chunk as {@link send} does, on the device's connection or, above 0, on one of its lanes; without that lane it
+   * throws `link/closed`. It copies nothing: the frame lies behind {@link linkRoomBytes} that the link may overwrite. When it
+   * resolves, the buffer may be used again; when it throws, it may not.
    */
-  sendFrame(device: string, roomy: Buffer): Promise<void>;
+  sendFrame(device: string, roomy: Buffer, lane?: number): Promise<void>;
   /**
    * Hands the message over now, if the device is connected. An embedded broker also keeps it for later connects; the hub
    * answers each hello with it again, so no broker has to.
    */
   retain(device: string, kind: DownKind, payload: Buffer): Promise<void>;
-  /** Ends the device's connection, if there is one. At a broker elsewhere that takes a moment, and a CA that signs here. */
+  /** Ends the device's connection and its lanes, if there are any. At a broker elsewhere that takes a moment, and a CA that signs here. */
   kick(device: string): void;
   /** Ends every connection whose certificate the {@link Door} no longer lets in; elsewhere, of every device that the {@link OuterDoor} shuts out. */
   recheck(): void;

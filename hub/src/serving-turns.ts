@@ -10,8 +10,8 @@ export class ServingTurns {
   readonly #clock: Clock;
   readonly #turns: FairTurns;
   readonly #pace: Pace;
-  /** Called when it is a device's turn. */
-  readonly #go = new Map<string, () => void>();
+  /** Called when it is a device's turn, one after the other. */
+  readonly #go = new Map<string, (() => void)[]>();
   #pausing = false;
 
   /** `bytesPerSecond` of all devices together; 0 for no limit. */
@@ -26,10 +26,10 @@ export class ServingTurns {
     return this.#turns.crowded;
   }
 
-  /** Resolves when the device may send so many bytes; then {@link done} has to follow. One turn of a device at a time. */
+  /** Resolves when the device may send so many bytes; then {@link done} has to follow. */
   take(device: string, bytes: number): Promise<void> {
     return new Promise((resolve) => {
-      this.#go.set(device, resolve);
+      this.#go.set(device, [...(this.#go.get(device) ?? []), resolve]);
       this.#turns.ask(device, bytes);
       this.#advance();
     });
@@ -50,8 +50,10 @@ export class ServingTurns {
       if (next === undefined) return;
       // Taken only when the turn begins: a device that waits for something else holds up no other.
       this.#pace.take(next.bytes, this.#clock.steady());
-      this.#go.get(next.device)?.();
-      this.#go.delete(next.device);
+      const [go, ...later] = this.#go.get(next.device) ?? [];
+      if (later.length === 0) this.#go.delete(next.device);
+      else this.#go.set(next.device, later);
+      go?.();
     }
   }
 

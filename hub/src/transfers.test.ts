@@ -179,3 +179,80 @@ test("under a limit for all, a device that asks for little is not held up by one
   clock.advance(60_000);
   await much;
 });
+
+test("what is asked for on lanes goes there, and one that stands still holds up neither the others nor the device", async () => {
+  const { desired, want, transfers, link } = await bench();
+  await desired.want("a", "m", want("1", sha256(secret)));
+  link.sent.length = 0;
+  let release: () => void = () => undefined;
+  link.held.set(
+    1,
+    new Promise((resolve) => {
+      release = resolve;
+    }),
+  );
+  const ask = (request: number, lane?: number) =>
+    transfers.answer("a", {
+      ...{ transfer: 1, request, blob: sha256(secret), ranges: [[request, 1] as [number, number]] },
+      ...(lane === undefined ? {} : { lane }),
+    });
+  const frozen = [ask(1, 1), ask(2, 1)];
+  await Promise.all([ask(3, 2), ask(4), ask(5, 3)]);
+  const lanesOf = () => link.sent.filter(({ kind }) => kind === "chunk").map(({ lane }) => lane ?? 0);
+  assert.deepEqual(lanesOf().sort(), [0, 2, 3]);
+  const before = transfers.refused;
+  await Promise.all(Array.from({ length: 16 }, (_, at) => ask(10 + at, 1)));
+  assert.equal(transfers.refused - before, 1, "a lane has a line of its own");
+  await ask(6, 2);
+  release();
+  await Promise.all(frozen);
+  assert.equal(lanesOf().filter((lane) => lane === 1).length, 17);
+});
+
+test("a lane that this link does not know is none: the frames come by the device's own connection", async () => {
+  const { desired, want, transfers, link } = await bench();
+  await desired.want("a", "m", want("1", sha256(secret)));
+  link.sent.length = 0;
+  await transfers.answer("a", { transfer: 1, request: 1, lane: 9, blob: sha256(secret), ranges: [[0, 1]] });
+  assert.deepEqual(
+    link.sent.map(({ kind, lane }) => [kind, lane]),
+    [["chunk", undefined]],
+  );
+});
+
+test("what is asked for again on another lane is sent there and no more on the first", async () => {
+  const { desired, want, transfers, link } = await bench();
+  await desired.want("a", "m", want("1", sha256(secret)));
+  link.sent.length = 0;
+  const ask = (request: number, lane: number, offset: number) =>
+    transfers.answer("a", { transfer: 1, request, lane, blob: sha256(secret), ranges: [[offset, 2]] });
+  await Promise.all([ask(1, 1, 0), ask(2, 1, 2), ask(3, 2, 2)]);
+  const sent = link.sent.map(({ payload, lane }) => [decodeFrame(payload).request, lane]);
+  assert.deepEqual(sent.sort(), [
+    [1, 1],
+    [3, 2],
+  ]);
+});
+
+test("the pace of a device holds for all its lanes together", async () => {
+  const { desired, want, transfers, clock } = await bench(100);
+  await desired.want("a", "m", want("1", sha256(secret)));
+  let over = 0;
+  const asked = [0, 1, 2, 3].map((lane) =>
+    transfers
+      .answer("a", {
+        ...{ transfer: 1, request: lane, blob: sha256(secret), ranges: [[lane, 1] as [number, number]] },
+        ...(lane === 0 ? {} : { lane }),
+      })
+      .finally(() => {
+        over += 1;
+      }),
+  );
+  const beginMs = clock.steady();
+  while (over < asked.length) {
+    clock.advance(10);
+    await new Promise(setImmediate);
+  }
+  // Four frames of 25 bytes; the first goes at once.
+  assert.ok(clock.steady() - beginMs >= 740, `${clock.steady() - beginMs} ms`);
+});

@@ -33,8 +33,8 @@ export interface TransfersDeps {
   };
 }
 
-/** Requests of one device that may wait; a device keeps fewer in flight. */
-const maxWaiting = 16;
+/** Requests that may wait in one line, and of one device in all; it keeps fewer in flight. */
+const maxWaiting = { line: 16, device: 64 };
 /** Devices whose requests may wait; others are told to come back. */
 const maxDevices = 1024;
 /** Devices that are sent chunks at the same time; the others wait for their turn. */
@@ -78,8 +78,8 @@ interface StoredBlob {
 /** Answers devices' requests for bytes, out of the artifact store alone, each device in its own line and all in fair turns. */
 export class Transfers {
   readonly #deps: TransfersDeps;
-  /** Requests that wait, of every device that is being served. */
-  readonly #lines = new Map<string, ChunkRequest[]>();
+  /** Requests that wait, of every device that is being served, in a line for its own connection (0) and each lane in use. */
+  readonly #lines = new Map<string, Map<number, ChunkRequest[]>>();
   readonly #clients = new Map<string, Client>();
   readonly #turns: ServingTurns;
   readonly #chunksPerTurn: number;
@@ -105,25 +105,33 @@ export class Transfers {
     return this.#refused;
   }
 
-  /** Queues a request; resolves when the device's line is empty again. */
+  /**
+   * Queues a request; resolves when the line it is in is empty again. Lanes are served independently of each other, as one of
+   * them may stand still; what is sent on them counts as the device's.
+   */
   async answer(device: string, request: ChunkRequest): Promise<void> {
-    const line = this.#lines.get(device);
+    const lane = (request.lane ?? 0) > this.#deps.link.lanes ? 0 : (request.lane ?? 0);
+    const lines = this.#lines.get(device) ?? new Map<number, ChunkRequest[]>();
+    for (const line of lines.values()) dropAskedAgain(line, request);
+    const line = lines.get(lane);
+    const waiting = [...lines.values()].reduce((sum, { length }) => sum + length, 0);
+    const full = waiting >= maxWaiting.device || (line?.length ?? 0) >= maxWaiting.line;
+    if (full || (lines.size === 0 && this.#lines.size >= maxDevices))
+      return this.#reply(device, request, "busy", busyRetryMs);
     if (line !== undefined) {
-      dropAskedAgain(line, request);
-      if (line.length < maxWaiting) line.push(request);
-      else await this.#reply(device, request, "busy", busyRetryMs);
+      line.push(request);
       return;
     }
-    if (this.#lines.size >= maxDevices) return this.#reply(device, request, "busy", busyRetryMs);
     const mine = [request];
-    this.#lines.set(device, mine);
+    this.#lines.set(device, lines.set(lane, mine));
     try {
-      for (let next = mine.shift(); next !== undefined; next = mine.shift()) await this.#serve(device, next);
+      for (let next = mine.shift(); next !== undefined; next = mine.shift()) await this.#serve(device, lane, next);
     } catch (error) {
-      // The device went away or does not read; it asks again when it is back.
-      this.#deps.settings.log.debug("transfer.interrupted", { device, error });
+      // The device or its lane went away or does not read; it asks again when it is back.
+      this.#deps.settings.log.debug("transfer.interrupted", { device, lane, error });
     } finally {
-      this.#lines.delete(device);
+      lines.delete(lane);
+      if (lines.size === 0) this.#lines.delete(device);
     }
   }
 
@@ -132,7 +140,7 @@ export class Transfers {
     this.#clients.delete(device);
   }
 
-  async #serve(device: string, request: ChunkRequest): Promise<void> {
+  async #serve(device: string, lane: number, request: ChunkRequest): Promise<void> {
     const client = this.#client(device);
     const refusal = await this.#refusal(device, client, request.blob);
     if (refusal !== undefined) return this.#reply(device, request, refusal);
@@ -147,7 +155,8 @@ export class Transfers {
         return { blob: request.blob, offset, length, of: offset, deflated: false };
       return { blob: packing.blob, offset: packed.offset, length: packed.packed, of: offset, deflated: true };
     });
-    const reads = joinReads(chunks, this.#chunksPerTurn);
+    // A lane is there because it is slow: it holds no more in memory than it sends.
+    const reads = joinReads(chunks, lane === 0 ? this.#chunksPerTurn : 1);
     let ahead: Promise<Buffer[]> | undefined;
     for (const [at, read] of reads.entries()) {
       await this.#turn(device, client, read);
@@ -155,8 +164,8 @@ export class Transfers {
         const frames = await (ahead ?? this.#read(request, read));
         // The next chunks are read while those before are on their way. In a crowd the sending of others covers that, and
         // nobody holds in memory what it may not send yet.
-        ahead = this.#turns.crowded ? undefined : quietly(this.#read(request, reads[at + 1] ?? []));
-        for (const frame of frames) await this.#send(device, frame);
+        ahead = this.#turns.crowded || lane > 0 ? undefined : quietly(this.#read(request, reads[at + 1] ?? []));
+        for (const frame of frames) await this.#send(device, lane, frame);
       } finally {
         this.#turns.done(device);
       }
@@ -189,9 +198,9 @@ export class Transfers {
     return frames;
   }
 
-  async #send(device: string, frame: Buffer): Promise<void> {
+  async #send(device: string, lane: number, frame: Buffer): Promise<void> {
     this.#sentBytes += frame.length - payloadAt;
-    await this.#deps.link.sendFrame(device, frame);
+    await this.#deps.link.sendFrame(device, frame, lane);
     this.#frames.give(frame);
   }
 

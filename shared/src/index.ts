@@ -26,6 +26,7 @@ export * from "./model/references.js";
 export * from "./model/tasks.js";
 export * from "./model/tensors.js";
 export * from "./ports.js";
+export * from "./protocol/chunk-messages.js";
 export * from "./protocol/codec.js";
 export * from "./protocol/feeds.js";
 export * from "./protocol/frames.js";

@@ -14,7 +14,7 @@ export function connectBroker(options: BrokerOptions): Promise<BrokerSession> {
     const client = mqtt.connect(options.url, clientOptions(options));
     // Every message under way listens for the end of the connection.
     client.setMaxListeners(0);
-    const end = () => void client.end(!client.connected);
+    const end = () => void client.end(options.abrupt === true || !client.connected);
     options.signal.addEventListener("abort", end);
     if (options.signal.aborted) end();
     let cause: Error | undefined;

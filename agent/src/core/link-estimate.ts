@@ -27,6 +27,12 @@ export class LinkEstimate {
   #meanMs = 0;
   #unevenMs = 0;
   #lastMs: number | undefined;
+  readonly #mostMs: number;
+
+  /** `roundTripMs` is what the way is known to take at the most; behind other traffic it seems longer. */
+  constructor(roundTripMs = Number.POSITIVE_INFINITY) {
+    this.#mostMs = roundTripMs;
+  }
 
   /** The round trip on an empty link; undefined until it was sounded. */
   get roundTripMs(): number | undefined {
@@ -46,6 +52,12 @@ export class LinkEstimate {
   /** By how much frames come earlier or later than this rate says: a mean, 0 where all flows evenly. */
   get unevenMs(): number {
     return this.#unevenMs;
+  }
+
+  /** Nothing has come for a while because nothing was asked for. */
+  pause(): void {
+    this.#lastMs = undefined;
+    this.#sounding = undefined;
   }
 
   /** A request for so many frames goes out, and nothing else is on its way. */
@@ -91,6 +103,7 @@ export class LinkEstimate {
     this.#soundedBytesPerMs = laterBytes / Math.max(1, nowMs - first.atMs);
     const roundTripMs = Math.max(1, first.atMs - askedMs - first.bytes / this.#soundedBytesPerMs);
     // The mean of this one and those before: a single one may have met a moment of silence or of crowding.
-    this.#roundTripMs = this.#roundTripMs === undefined ? roundTripMs : (this.#roundTripMs + roundTripMs) / 2;
+    const meanMs = this.#roundTripMs === undefined ? roundTripMs : (this.#roundTripMs + roundTripMs) / 2;
+    this.#roundTripMs = Math.min(meanMs, this.#mostMs);
   }
 }

@@ -148,3 +148,13 @@ test("after a lost connection the window begins anew, because the next one may t
   window.lost();
   assert.equal(window.windowBytes, windowLimits.startBytes);
 });
+
+test("a link is not sounded while frames come by other ways, which would make it seem longer", () => {
+  const window = new TransferWindow(pieces(40));
+  const first = window.ask(0, false)?.ranges ?? [];
+  for (const [at, { offset, length }] of first.entries()) window.arrived(offset, length, 500 + at);
+  assert.equal(window.roundTripMs, undefined);
+  const later = window.ask(600)?.ranges ?? [];
+  for (const [at, { offset, length }] of later.entries()) window.arrived(offset, length, 660 + 10 * at);
+  assert.ok(Math.abs((window.roundTripMs ?? 0) - 50) < 1, `${window.roundTripMs} ms`);
+});

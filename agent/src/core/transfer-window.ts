@@ -12,6 +12,15 @@ interface Asked extends Range {
 }
 
 export const windowLimits = { startBytes: 512 * 1024, maxBytes: 4 * 1024 * 1024 };
+
+/** How a window begins. */
+export interface WindowStart {
+  readonly startBytes: number;
+  /** What the way's round trip is known to be at the most. */
+  readonly roundTripMs?: number | undefined;
+  /** How long to wait for the first range. */
+  readonly timeoutMs?: number | undefined;
+}
 const maxRangesPerRequest = 128;
 const minTimeoutMs = 2000;
 /** Beyond the round trip, so much of what the link carries is kept in flight: for what a hub and a disk are late. */
@@ -27,52 +36,80 @@ const soundAgain = { ms: 10_000, roundTrips: 30 };
  * Ranges that do not arrive in time are asked for again and the window is halved.
  */
 export class TransferWindow {
+  /** What nobody has asked for yet; windows of other ways may take from it as well. */
   readonly #waiting: Range[];
+  readonly #start: WindowStart;
   readonly #asked = new Map<number, Asked>();
   #askedBytes = 0;
-  #link = new LinkEstimate();
+  #link: LinkEstimate;
   /** More is asked for when no more than `low` is in flight, up to `high`. */
-  #low = windowLimits.startBytes / 2;
-  #high = windowLimits.startBytes;
+  #low: number;
+  #high: number;
   /** Whether the window still grows with all that arrives, as TCP's does at its start. */
   #starting = true;
   #soundAtMs = Number.NEGATIVE_INFINITY;
   #smoothRttMs: number | undefined;
   #request = 0;
 
-  constructor(ranges: readonly Range[]) {
-    this.#waiting = [...ranges];
+  /** Takes from what waits, and puts back in front of it. */
+  constructor(waiting: Range[], start: WindowStart = windowLimits) {
+    this.#waiting = waiting;
+    this.#start = start;
+    this.#low = start.startBytes / 2;
+    this.#high = start.startBytes;
+    this.#link = new LinkEstimate(start.roundTripMs);
   }
 
-  /** Whether every range has arrived. */
+  /** Whether every range has arrived, as far as this window knows. */
   get done(): boolean {
     return this.#waiting.length === 0 && this.#asked.size === 0;
+  }
+
+  /** Bytes asked for that have not arrived. */
+  get askedBytes(): number {
+    return this.#askedBytes;
+  }
+
+  /** The way's round trip when nothing is before one; undefined until it was sounded. */
+  get roundTripMs(): number | undefined {
+    return this.#link.roundTripMs;
   }
 
   get windowBytes(): number {
     return this.#high;
   }
 
-  /** The next request, once there is room for it; undefined when it is too early or all is asked for. */
-  ask(nowMs: number): { request: number; ranges: Range[] } | undefined {
+  /**
+   * The next request, once there is room for it; undefined when it is too early or all is asked for. `alone` says that
+   * nothing is on its way by other ways, which would make this one seem longer than it is; they leave room for `roomBytes`.
+   */
+  ask(
+    nowMs: number,
+    alone = true,
+    roomBytes = Number.POSITIVE_INFINITY,
+  ): { request: number; ranges: Range[] } | undefined {
     const empty = this.#asked.size === 0;
     let inFlight = this.#inFlight(nowMs);
-    if (this.#waiting.length === 0 || inFlight > this.#low) return undefined;
-    const sounds = nowMs >= this.#soundAtMs;
+    let left = roomBytes;
+    const [first] = this.#waiting;
+    if (first === undefined || first.length > left || inFlight > this.#low) return undefined;
+    const sounds = alone && nowMs >= this.#soundAtMs;
     if (sounds && !empty) return undefined;
     this.#request += 1;
     const ranges: Range[] = [];
     while (this.#waiting[0] !== undefined && ranges.length < maxRangesPerRequest) {
       const [next] = this.#waiting;
       const needed = inFlight <= this.#low || (sounds && ranges.length < 2);
-      if (!needed && inFlight + next.length > this.#high) break;
+      if (next.length > left || (!needed && inFlight + next.length > this.#high)) break;
       this.#waiting.shift();
       ranges.push(next);
       this.#asked.set(next.offset, { ...next, askedMs: nowMs, request: this.#request });
       this.#askedBytes += next.length;
       inFlight += next.length;
+      left -= next.length;
     }
-    if (empty) this.#sound(ranges.length, nowMs);
+    if (empty && alone) this.#sound(ranges.length, nowMs);
+    else if (empty) this.#link.pause();
     return { request: this.#request, ranges };
   }
 
@@ -106,8 +143,8 @@ export class TransferWindow {
     this.#link = new LinkEstimate();
     this.#soundAtMs = Number.NEGATIVE_INFINITY;
     this.#starting = true;
-    this.#low = windowLimits.startBytes / 2;
-    this.#high = windowLimits.startBytes;
+    this.#low = this.#start.startBytes / 2;
+    this.#high = this.#start.startBytes;
   }
 
   /** Takes overdue ranges back and halves the window if there were any; returns how many. */
@@ -124,7 +161,7 @@ export class TransferWindow {
 
   /** How long to wait for a range before it counts as lost. */
   timeoutMs(): number {
-    if (this.#smoothRttMs === undefined) return 2 * minTimeoutMs;
+    if (this.#smoothRttMs === undefined) return Math.max(2 * minTimeoutMs, this.#start.timeoutMs ?? 0);
     const drainMs = this.#link.bytesPerMs === 0 ? 0 : this.#high / this.#link.bytesPerMs;
     return Math.max(minTimeoutMs, 4 * this.#smoothRttMs + drainMs);
   }

@@ -27,6 +27,9 @@ export const never: AbortSignal = new AbortController().signal;
 /** A hub at the other end of a bad line: answers requests from memory, and does to frames what a test wants. */
 export class Line implements ChunkLink {
   connected = true;
+  ways: number[] = [0];
+  /** Ways on which something was overdue. */
+  readonly late: number[] = [];
   readonly blobs = new Map<string, Buffer>();
   readonly asked: ChunkRequest[] = [];
   sentBytes = 0;
@@ -69,6 +72,21 @@ export class Line implements ChunkLink {
     return () => {
       this.#listener = undefined;
     };
+  }
+
+  overdue(way: number): void {
+    this.late.push(way);
+  }
+
+  /** A frame comes by the device's own connection. */
+  give(frame: ChunkFrame): void {
+    this.#listener?.onFrame(frame);
+  }
+
+  /** Ends a lane; what was asked for on it and has not come does not come any more. */
+  loseLane(lane: number): void {
+    this.ways = this.ways.filter((way) => way !== lane);
+    this.#listener?.onLaneLost(lane);
   }
 
   paused(): string | undefined {

@@ -1,6 +1,8 @@
 // What benchmarks and tests need to have only a part of an agent.
 export { FolderShelf } from "../adapters/folder-shelf.js";
+export { mqttLanes } from "../adapters/mqtt-lane.js";
 export { openMqttLink } from "../adapters/mqtt-link.js";
+export { Lanes } from "../lanes.js";
 export { AudioStream, type StreamAnswer, type StreamDeps } from "../runner/audio-stream.js";
 export { RunnerHost } from "../runner/host.js";
 export { batchSettings, servingSettings } from "../runner/serving-settings.js";

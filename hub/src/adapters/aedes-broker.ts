@@ -2,20 +2,22 @@ import {
   type DownKind,
   downTopic,
   type Log,
-  type LogFields,
+  laneId,
   MusterError,
+  maxLanes,
   mayPublish,
   maySubscribe,
+  parseClientId,
   parseUpTopic,
   upTopic,
 } from "@muster/shared";
 import { Aedes, type AuthenticateError, type Client } from "aedes";
 import type { AdmissionLimits } from "../core/admission.js";
-import { Pace } from "../core/pace.js";
 import type { DeviceLink, Door, LinkListener, ListenerTls } from "../ports.js";
 import { disableDuplicateFilter, limitPackets, MessagePaces } from "./aedes-guards.js";
 import { DeviceListener, type Peer } from "./device-listener.js";
 import { framePacket } from "./frame-packet.js";
+import { Refusals } from "./refusals.js";
 
 export interface AedesBrokerOptions {
   readonly host: string;
@@ -37,12 +39,12 @@ export interface BrokerLimits extends AdmissionLimits {
 
 /** A device that is silent for one and a half times this is taken for gone; it has to promise to ping. */
 const maxKeepaliveSeconds = 600;
-/** Refusals that are logged; a flood of them is counted in full, but must not fill the disk. */
-const logLines = { perSecond: 20, burst: 200 };
 /** A device that reads nothing for so long is cut off. */
 const drainTimeoutMs = 15_000;
 /** Topics asked for on one connection; a device has four. */
 const maxSubscriptions = 32;
+/** The share of all connections that lanes may have: they must not keep a device out. */
+const laneShare = 0.25;
 
 /**
  * The embedded broker: MQTT 3.1.1 over mutual TLS. A device is who its certificate says, and touches
@@ -60,20 +62,22 @@ export async function openAedesBroker(options: AedesBrokerOptions): Promise<Devi
 }
 
 class AedesBroker implements DeviceLink {
+  readonly lanes = maxLanes;
   readonly #options: AedesBrokerOptions;
+  /** Connections of devices and their lanes, by what they call themselves. */
   readonly #clients = new Map<string, Client>();
-  readonly #refused = new Map<string, number>();
+  readonly #laneClients = new Set<Client>();
+  readonly #refusals: Refusals;
   readonly #peers = new WeakMap<object, Peer>();
   readonly #paces: MessagePaces;
   readonly #asked = new WeakMap<Client, number>();
   readonly #listener: DeviceListener;
-  readonly #logPace = new Pace(logLines.perSecond, performance.now(), logLines.burst);
-  #unlogged = 0;
   #broker: Aedes | undefined;
   #port = 0;
 
   constructor(options: AedesBrokerOptions) {
     this.#options = options;
+    this.#refusals = new Refusals(options.log);
     this.#paces = new MessagePaces(options.limits.messagesPerSecondPerDevice);
     this.#listener = new DeviceListener({
       ...{ tls: options.tls, limits: options.limits },
@@ -83,11 +87,11 @@ class AedesBroker implements DeviceLink {
         // Every message under way listens for the end of the connection.
         socket.setMaxListeners(0);
         this.#peers.set(socket, peer);
-        limitPackets(broker.handle(socket), () => this.#refuse("packet-too-large", ""));
+        limitPackets(broker.handle(socket), () => this.#refusals.count("packet-too-large"));
       },
       onRefused: (count, reason, address) => {
-        this.#refuse(count, "");
-        this.#warn("broker.handshake.refused", { reason, address });
+        this.#refusals.count(count);
+        this.#refusals.warn("broker.handshake.refused", { reason, address });
       },
     });
   }
@@ -108,19 +112,18 @@ class AedesBroker implements DeviceLink {
         const asked = keepalive > 0 && keepalive <= maxKeepaliveSeconds;
         if (asked) return done(null, true);
         const reason = `keepalive of ${keepalive} s; ask for 1 to ${maxKeepaliveSeconds} s`;
-        this.#logRefused(client, reason);
-        done(this.#refuse("keepalive-refused", reason), false);
+        done(this.#refuseLogin(client, "keepalive-refused", reason), false);
       },
       authenticate: (client, _user, _password, done) => this.#authenticate(client, done),
       authorizePublish: (client, packet, done) => {
         // Also what aedes would guard itself, were this not here: nothing below $SYS is a device's own.
         if (client === null || !mayPublish(client.id, packet.topic) || packet.retain) {
-          this.#warn("broker.publish.refused", { device: client?.id, topic: packet.topic.slice(0, 200) });
+          this.#refusals.warn("broker.publish.refused", { device: client?.id, topic: packet.topic.slice(0, 200) });
           done(this.#refuse("publish-not-allowed", `may not publish to ${packet.topic}`));
           return;
         }
         const wait = this.#paces.wait(client, () => done(null));
-        if (wait === "delayed") this.#refuse("publish-delayed", "");
+        if (wait === "delayed") this.#refusals.count("publish-delayed");
         if (wait === "flood") done(this.#refuse("publish-flood", "sends far more than it may"));
       },
       authorizeSubscribe: (client, subscription, done) => {
@@ -128,8 +131,8 @@ class AedesBroker implements DeviceLink {
         this.#asked.set(client, asked);
         if (asked > maxSubscriptions) return done(this.#refuse("subscribe-flood", "asks for too many topics"));
         if (maySubscribe(client.id, subscription.topic)) return done(null, subscription);
-        this.#refuse("subscribe-not-allowed", "");
-        this.#warn("broker.subscribe.refused", { device: client.id, filter: subscription.topic });
+        this.#refusals.count("subscribe-not-allowed");
+        this.#refusals.warn("broker.subscribe.refused", { device: client.id, filter: subscription.topic });
         done(null, null);
       },
     });
@@ -163,17 +166,18 @@ class AedesBroker implements DeviceLink {
     });
   }
 
-  async sendFrame(device: string, roomy: Buffer): Promise<void> {
-    const client = this.#clients.get(device);
-    if (client === undefined) throw new MusterError("link/closed", `device ${device} is not connected`);
+  async sendFrame(device: string, roomy: Buffer, lane = 0): Promise<void> {
+    const id = lane === 0 ? device : laneId(device, lane);
+    const client = this.#clients.get(id);
+    if (client === undefined) throw new MusterError("link/closed", `${id} is not connected`);
     const { conn } = client;
     await new Promise<void>((resolve, reject) => {
       const timer = setTimeout(() => conn.destroy(), drainTimeoutMs);
       // One buffer in one write: TLS copies several into a new one, which costs more than all else a hub does for a chunk.
-      conn.write(framePacket(roomy, downTopic(device, "chunk")), (error) => {
+      conn.write(framePacket(roomy, downTopic(id, "chunk")), (error) => {
         clearTimeout(timer);
         if (error == null) resolve();
-        else reject(new MusterError("link/closed", `device ${device} went away`, { cause: error }));
+        else reject(new MusterError("link/closed", `${id} went away`, { cause: error }));
       });
     });
   }
@@ -194,19 +198,21 @@ class AedesBroker implements DeviceLink {
 
   kick(device: string): void {
     this.#clients.get(device)?.conn.destroy();
+    for (let lane = 1; lane <= maxLanes; lane += 1) this.#clients.get(laneId(device, lane))?.conn.destroy();
   }
 
   counters(): Readonly<Record<string, number>> {
-    return Object.fromEntries(this.#refused);
+    return this.#refusals.counts;
   }
 
   recheck(): void {
     const { door, log } = this.#options;
-    for (const [device, client] of this.#clients) {
+    for (const [id, client] of this.#clients) {
+      const device = parseClientId(id)?.device ?? id;
       const peer = this.#peers.get(client.conn);
-      const refusal = peer === undefined ? undefined : door.refusal(device, peer.certificate);
+      const refusal = peer && door.refusal(device, peer.certificate);
       if (refusal === undefined) continue;
-      this.#refuse(refusal.count, "");
+      this.#refusals.count(refusal.count);
       log.warn("broker.client.ended", { device, reason: refusal.reason });
       client.conn.destroy();
     }
@@ -225,53 +231,46 @@ class AedesBroker implements DeviceLink {
 
   #authenticate(client: Client, done: (error: AuthenticateError | null, success: boolean | null) => void): void {
     const peer = this.#peers.get(client.conn);
-    const refuse = (count: string, reason: string) => {
-      this.#logRefused(client, reason);
-      done(this.#refuse(count, reason), false);
-    };
-    if (peer === undefined || peer.name !== client.id) {
-      refuse("id-not-certificate", `client id ${client.id} is not the certificate's name ${peer?.name}`);
-      return;
-    }
-    const refusal = this.#options.door.refusal(client.id, peer.certificate);
+    const refusal = this.#refusal(client.id, peer);
     if (refusal === undefined) done(null, true);
-    else refuse(refusal.count, refusal.reason);
+    else done(this.#refuseLogin(client, refusal.count, refusal.reason), false);
   }
 
-  #logRefused(client: Client, reason: string): void {
-    this.#warn("broker.login.refused", { reason, address: this.#peers.get(client.conn)?.address });
-  }
-
-  #warn(event: string, fields: LogFields): void {
-    if (!this.#logPace.free(performance.now())) {
-      this.#unlogged += 1;
-      return;
+  /** Why whoever calls itself so is not let in; undefined when it is. */
+  #refusal(id: string, peer: Peer | undefined): { readonly count: string; readonly reason: string } | undefined {
+    const named = parseClientId(id);
+    if (named === undefined || peer === undefined || peer.name !== named.device) {
+      const reason = `client id ${id} is not the certificate's name ${peer?.name}`;
+      return { count: "id-not-certificate", reason };
     }
-    this.#logPace.take(1, performance.now());
-    this.#options.log.warn(event, this.#unlogged === 0 ? fields : { ...fields, notLoggedBefore: this.#unlogged });
-    this.#unlogged = 0;
+    if (named.lane > 0 && this.#laneClients.size >= this.#options.limits.maxConnections * laneShare)
+      return { count: "lanes-total", reason: "too many lanes" };
+    return this.#options.door.refusal(named.device, peer.certificate);
   }
 
   #listenTo(broker: Aedes): void {
     const { door, listener, log } = this.#options;
     broker.on("client", (client) => {
-      disableDuplicateFilter(client);
       this.#clients.set(client.id, client);
+      if (isLane(client)) return void this.#laneClients.add(client);
+      disableDuplicateFilter(client);
       const peer = this.#peers.get(client.conn);
       if (peer !== undefined) door.entered(client.id, peer.certificate);
       listener.onAlive(client.id);
     });
-    broker.on("ping", (_packet, client) => listener.onAlive(client.id));
+    // A lane that pings says nothing of the device's own connection.
+    broker.on("ping", (_packet, client) => isLane(client) || listener.onAlive(client.id));
     broker.on("clientDisconnect", (client) => {
+      this.#laneClients.delete(client);
       if (this.#clients.get(client.id) !== client) return;
       this.#clients.delete(client.id);
-      listener.onGone(client.id);
+      if (!isLane(client)) listener.onGone(client.id);
     });
     broker.on("clientError", (client, error) =>
       log.debug("broker.client.failed", { device: client.id, reason: error.message }),
     );
     broker.on("connectionError", (_client, error) =>
-      this.#warn("broker.connection.refused", { reason: error.message }),
+      this.#refusals.warn("broker.connection.refused", { reason: error.message }),
     );
     broker.on("publish", (packet, client) => {
       const from = client === null ? undefined : parseUpTopic(packet.topic);
@@ -282,9 +281,18 @@ class AedesBroker implements DeviceLink {
     });
   }
 
+  #refuseLogin(client: Client, count: string, reason: string): AuthenticateError {
+    this.#refusals.warn("broker.login.refused", { reason, address: this.#peers.get(client.conn)?.address });
+    return this.#refuse(count, reason);
+  }
+
   #refuse(reason: string, message: string): AuthenticateError {
-    this.#refused.set(reason, (this.#refused.get(reason) ?? 0) + 1);
+    this.#refusals.count(reason);
     // 5 is MQTT's "not authorized".
     return Object.assign(new Error(message), { returnCode: 5 });
   }
+}
+
+function isLane({ id }: Client): boolean {
+  return id.includes(".");
 }

@@ -4,17 +4,16 @@ import {
   type DownKind,
   downTopic,
   type Log,
-  type LogFields,
   MusterError,
   messageOf,
   parseUpTopic,
   upFilter,
 } from "@muster/shared";
-import { Pace } from "../core/pace.js";
 import type { DeviceLink, LinkListener, OuterDoor } from "../ports.js";
 import { Turns } from "../turns.js";
 import { type BrokerSession, type ClientTls, openSession } from "./broker-session.js";
 import { framePacket } from "./frame-packet.js";
+import { Refusals } from "./refusals.js";
 
 /** The name of a hub at a broker elsewhere. No device can have it, for the dot. */
 export const hubName = "muster.hub";
@@ -39,8 +38,6 @@ const reconnect = { baseMs: 500, capMs: 15_000 };
 const maxOutstanding = 64;
 /** Devices whose connections are taken over at the same time, and how long one is left alone after that. */
 const evictions = { atOnce: 8, pauseMs: 5000 };
-/** Warnings that are logged; all are counted. */
-const logLines = { perSecond: 20, burst: 200 };
 
 /**
  * A broker elsewhere, Mosquitto for one, that lets each device touch only topics of its certificate's name. Returns at once and
@@ -60,14 +57,17 @@ class MqttBroker implements DeviceLink {
   readonly #evicted = new Map<string, { spoke: boolean }>();
   /** Devices that were let through; those of them that are shut out later are ended. */
   readonly #heard = new Set<string>();
-  readonly #counters = new Map<string, number>();
-  readonly #logPace = new Pace(logLines.perSecond, performance.now(), logLines.burst);
+  readonly #refusals: Refusals;
   #session: BrokerSession | undefined;
 
   constructor(options: MqttBrokerOptions) {
     this.#options = options;
+    this.#refusals = new Refusals(options.log);
     this.#loop = this.#run();
   }
+
+  /** Such a broker knows a client by the name in its certificate alone, and a device has one certificate. */
+  readonly lanes = 0;
 
   get url(): string {
     return this.#options.deviceUrl;
@@ -78,7 +78,8 @@ class MqttBroker implements DeviceLink {
     await this.#sends.run(() => this.#open().publish(downTopic(device, kind), payload, qos));
   }
 
-  async sendFrame(device: string, roomy: Buffer): Promise<void> {
+  async sendFrame(device: string, roomy: Buffer, lane = 0): Promise<void> {
+    if (lane > 0) throw new MusterError("link/closed", `device ${device} has no lanes at this broker`);
     await this.#open().writePacket(framePacket(roomy, downTopic(device, "chunk")));
   }
 
@@ -98,7 +99,7 @@ class MqttBroker implements DeviceLink {
     for (const device of this.#heard) {
       const refusal = door.shut(device);
       if (refusal === undefined) continue;
-      this.#count(refusal.count);
+      this.#refusals.count(refusal.count);
       log.warn("broker.client.ended", { device, reason: refusal.reason });
       this.#heard.delete(device);
       listener.onGone(device);
@@ -111,7 +112,7 @@ class MqttBroker implements DeviceLink {
   }
 
   counters(): Readonly<Record<string, number>> {
-    return Object.fromEntries(this.#counters);
+    return this.#refusals.counts;
   }
 
   async close(): Promise<void> {
@@ -129,7 +130,7 @@ class MqttBroker implements DeviceLink {
         attempt = 0;
       }).catch(messageOf);
       if (signal.aborted) return;
-      this.#count("broker-lost");
+      this.#refusals.count("broker-lost");
       const waitMs = backoffMs(reconnect, attempt, Math.random());
       log.warn("broker.lost", { url: this.#options.url, reason, retryInMs: Math.round(waitMs) });
       await clock.sleep(waitMs, signal).catch(() => undefined);
@@ -161,14 +162,14 @@ class MqttBroker implements DeviceLink {
     const { door, listener } = this.#options;
     const from = parseUpTopic(topic);
     if (from === undefined) {
-      this.#count("topic-unknown");
+      this.#refusals.count("topic-unknown");
       return;
     }
     const { device, kind } = from;
     const refusal = door.shut(device);
     if (refusal !== undefined) {
-      this.#count(refusal.count);
-      this.#warn("broker.message.refused", { device, kind, reason: refusal.reason });
+      this.#refusals.count(refusal.count);
+      this.#refusals.warn("broker.message.refused", { device, kind, reason: refusal.reason });
       // A last will says that the connection has ended already.
       if (kind !== "will") this.#evictAgain(device);
       return;
@@ -192,7 +193,7 @@ class MqttBroker implements DeviceLink {
   async #evict(device: string): Promise<void> {
     const { url, deviceCredentials } = this.#options;
     if (deviceCredentials === undefined) {
-      this.#count("kick-impossible");
+      this.#refusals.count("kick-impossible");
       return;
     }
     if (this.#evicted.has(device)) return;
@@ -205,9 +206,9 @@ class MqttBroker implements DeviceLink {
         const session = await openSession({ url, name: device, tls, filters: [], onMessage: () => undefined, signal });
         await session.end();
       });
-      this.#count("device-kicked");
+      this.#refusals.count("device-kicked");
     } catch (error) {
-      this.#warn("broker.kick.failed", { device, reason: messageOf(error) });
+      this.#refusals.warn("broker.kick.failed", { device, reason: messageOf(error) });
     }
     setTimeout(() => {
       this.#evicted.delete(device);
@@ -220,18 +221,5 @@ class MqttBroker implements DeviceLink {
     const eviction = this.#evicted.get(device);
     if (eviction === undefined) void this.#evict(device);
     else eviction.spoke = true;
-  }
-
-  #count(name: string): void {
-    this.#counters.set(name, (this.#counters.get(name) ?? 0) + 1);
-  }
-
-  #warn(event: string, fields: LogFields): void {
-    if (!this.#logPace.free(performance.now())) {
-      this.#count("not-logged");
-      return;
-    }
-    this.#logPace.take(1, performance.now());
-    this.#options.log.warn(event, fields);
   }
 }

@@ -72,3 +72,29 @@ test("of devices that have gone away nothing is remembered for long", () => {
   }
   assert.ok(turns.known < 20, `${turns.known} are remembered`);
 });
+
+test("a device that wants many turns at once gets no more than one that wants one at a time, and counts as one", () => {
+  const turns = new FairTurns(1);
+  const sent: Record<string, number> = { many: 0, one: 0 };
+  for (let at = 0; at < 10; at += 1) turns.ask("many", 100);
+  turns.ask("one", 100);
+  for (let turn = 0; turn < 1000; turn += 1) {
+    const next = turns.next();
+    assert.ok(next !== undefined);
+    sent[next.device] = (sent[next.device] ?? 0) + next.bytes;
+    turns.done(next.device);
+    turns.ask(next.device, next.bytes);
+  }
+  assert.ok(Math.abs((sent.many ?? 0) - (sent.one ?? 0)) <= 200, JSON.stringify(sent));
+});
+
+test("the turns of a device do not wait for each other, and keep another device out until the last is done", () => {
+  const turns = new FairTurns(1);
+  for (const device of ["a", "a", "a", "b"]) turns.ask(device, 1);
+  assert.deepEqual([turns.next()?.device, turns.next()?.device, turns.next()?.device], ["a", "a", "a"]);
+  turns.done("a");
+  turns.done("a");
+  assert.equal(turns.next(), undefined);
+  turns.done("a");
+  assert.equal(turns.next()?.device, "b");
+});

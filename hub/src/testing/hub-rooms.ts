@@ -49,7 +49,10 @@ export function openDevices(db: Database, clock: Clock): Promise<Devices> {
 /** A link that keeps what was sent; `gone` devices cannot be reached. */
 export class RecordedLink implements DeviceLink {
   readonly url = "mqtts://test:1";
-  readonly sent: { device: string; kind: string; payload: Buffer }[] = [];
+  readonly lanes = 4;
+  readonly sent: { device: string; kind: string; payload: Buffer; lane?: number }[] = [];
+  /** Lanes that take no more until it resolves. */
+  readonly held = new Map<number, Promise<void>>();
   readonly gone = new Set<string>();
   rechecks = 0;
 
@@ -58,8 +61,11 @@ export class RecordedLink implements DeviceLink {
     this.sent.push({ device, kind, payload });
   }
 
-  async sendFrame(device: string, roomy: Buffer): Promise<void> {
-    await this.send(device, "chunk", Buffer.from(roomy.subarray(linkRoomBytes)));
+  async sendFrame(device: string, roomy: Buffer, lane = 0): Promise<void> {
+    await this.held.get(lane);
+    if (this.gone.has(device)) throw new Error("gone");
+    const frame = { device, kind: "chunk", payload: Buffer.from(roomy.subarray(linkRoomBytes)) };
+    this.sent.push(lane === 0 ? frame : { ...frame, lane });
   }
 
   async retain(device: string, kind: string, payload: Buffer): Promise<void> {

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { sha256 } from "../ids.js";
+import { ChunkRequest, maxRequestRanges } from "./chunk-messages.js";
 import { decode, encode } from "./codec.js";
-import { ChunkRequest, Command, EventBatch, maxRequestRanges, Reported, Window } from "./messages.js";
+import { Command, EventBatch, Reported, Window } from "./messages.js";
 
 const refused = (act: () => unknown, message: RegExp) => assert.throws(act, { code: "message/invalid", message });
 

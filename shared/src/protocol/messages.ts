@@ -224,46 +224,6 @@ export type Window = z.infer<typeof Window>;
 export const TelemetryBatch = z.object({ stream: z.string().min(8).max(64), windows: z.array(Window).min(1).max(100) });
 export type TelemetryBatch = z.infer<typeof TelemetryBatch>;
 
-/** At most so many bytes are asked for in one request, and so many ranges. */
-export const maxRequestBytes = 4 * 1024 * 1024;
-export const maxRequestRanges = 128;
-
-/** Asks for ranges of a blob. Self-contained and idempotent: any hub worker can answer it from the blob store alone. */
-export const ChunkRequest = z.object({
-  transfer: z.int().min(0).max(0xffff_ffff),
-  request: z.int().min(0).max(0xffff_ffff),
-  blob: Digest,
-  /** Whether frames may be compressed, where the hub has them so. */
-  accept: z.literal("deflate").optional(),
-  /** Pairs of offset and length in bytes; each is answered by one frame. */
-  ranges: z
-    .array(
-      z.tuple([
-        z.int().min(0),
-        z
-          .int()
-          .min(1)
-          .max(256 * 1024),
-      ]),
-    )
-    .min(1)
-    .max(maxRequestRanges)
-    .refine(
-      (ranges) => ranges.reduce((sum, [, length]) => sum + length, 0) <= maxRequestBytes,
-      "asks for more than 4 MiB",
-    ),
-});
-export type ChunkRequest = z.infer<typeof ChunkRequest>;
-
-/** Why a request gets no bytes. `busy` says when to ask again; the others are final for this blob. */
-export const ChunkReply = z.object({
-  transfer: z.int(),
-  request: z.int(),
-  error: z.enum(["gone", "busy", "range", "denied", "superseded"]),
-  retryMs: z.int().min(0).optional(),
-});
-export type ChunkReply = z.infer<typeof ChunkReply>;
-
 /** Asks for a certificate for a new key. Not every broker tells which certificate opened the connection, so the request does. */
 export const RenewalRequest = z.object({
   /** Made anew for every try, so that a late answer is not taken for the one waited for. */

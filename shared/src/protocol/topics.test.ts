@@ -3,8 +3,11 @@ import { test } from "node:test";
 import {
   downKinds,
   downTopic,
+  laneId,
+  maxLanes,
   mayPublish,
   maySubscribe,
+  parseClientId,
   parseUpTopic,
   partitionOf,
   upKinds,
@@ -86,5 +89,35 @@ test("a device may listen to its own topics, without wildcards, and to no other"
 test("names that are no device names are nobody's topics", () => {
   for (const name of ["", "+", "#", "a b", "x".repeat(65)]) {
     assert.equal(parseUpTopic(`muster/1/up/${partitionOf(name)}/${name}/hello`), undefined, name);
+  }
+});
+
+test("a lane is named after its device, hears its own chunks and may send nothing", () => {
+  assert.deepEqual(parseClientId(me), { device: me, lane: 0 });
+  for (const lane of [1, 9, maxLanes]) assert.deepEqual(parseClientId(laneId(me, lane)), { device: me, lane });
+  for (const id of [
+    "",
+    ".1",
+    `${me}.`,
+    `${me}.0`,
+    `${me}.01`,
+    `${me}.1.1`,
+    `${me}.${maxLanes + 1}`,
+    `${me}.x`,
+    "a b.1",
+  ])
+    assert.equal(parseClientId(id), undefined, id);
+  const lane = laneId(me, 2);
+  assert.ok(maySubscribe(lane, downTopic(lane, "chunk")));
+  for (const kind of downKinds) {
+    assert.equal(maySubscribe(lane, downTopic(me, kind)), false);
+    if (kind !== "chunk") assert.equal(maySubscribe(lane, downTopic(lane, kind)), false);
+    assert.equal(maySubscribe(lane, downTopic(laneId(me, 3), kind)), false);
+  }
+  assert.equal(maySubscribe(me, downTopic(lane, "chunk")), false);
+  for (const kind of upKinds) {
+    assert.equal(mayPublish(lane, upTopic(me, kind)), false);
+    assert.equal(mayPublish(lane, upTopic(lane, kind)), false);
+    assert.equal(parseUpTopic(upTopic(lane, kind)), undefined);
   }
 });

@@ -39,10 +39,17 @@ export const maxRootSteps = 256;
 
 /** What travels to a device: the roots it has not seen, and what it is to run. */
 export const DesiredMessage = z.object({
+  /** How many lanes the device may open at this hub, if any. Not signed: a wrong number costs some vain connects. */
+  lanes: z.int().min(0).optional(),
   roots: z.array(Envelope).max(maxRootSteps).default([]),
   desired: Envelope,
 });
 export type DesiredMessage = z.infer<typeof DesiredMessage>;
+
+/** How many lanes a message allows that may not be a {@link DesiredMessage}. */
+export function lanesIn(message: unknown): number {
+  return DesiredMessage.safeParse(message).data?.lanes ?? 0;
+}
 
 /**
  * The root in an envelope that a threshold of its own keys signed. Whoever calls this trusts where it came from.

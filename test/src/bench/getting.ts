@@ -23,11 +23,11 @@ export interface Ready {
   close(): Promise<unknown>;
 }
 
-/** The artifact over a connection that stands, into an empty shelf. */
-export function overMqtt(place: Place, name = "bench"): Way {
+/** The artifact over a connection that stands, and lanes where they pay, into an empty shelf. */
+export function overMqtt(place: Place, name = "bench", lanes?: number): Way {
   return {
     kind: "mqtt",
-    begin: (port, round) => newDevice(place, port, name, `${name}-${round}`),
+    begin: (port, round) => newDevice(place, port, name, `${name}-${round}`, lanes),
   };
 }
 

@@ -1,8 +1,9 @@
 import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { performance } from "node:perf_hooks";
-import { FolderShelf, MemorySpool, openMqttLink, Transfer, Uplink } from "@muster/agent/testing";
-import type { Artifact } from "@muster/shared";
+import { AgentConfig } from "@muster/agent";
+import { FolderShelf, Lanes, MemorySpool, mqttLanes, openMqttLink, Transfer, Uplink } from "@muster/agent/testing";
+import { type Artifact, maxLanes } from "@muster/shared";
 import { systemClock } from "@muster/shared/node";
 import { OpensslCa } from "../fleet/openssl-ca.js";
 import { nothing, quiet } from "./quiet.js";
@@ -24,6 +25,7 @@ export async function newDevice(
   port: number,
   device: string,
   name: string,
+  transferLanes = AgentConfig.parse({}).transferLanes,
 ): Promise<Device> {
   const identity = join(folder, "identity");
   const pair = { certificate: join(identity, "ca.crt.pem"), key: join(identity, "ca.key.pem") };
@@ -43,7 +45,17 @@ export async function newDevice(
   const target = join(folder, "devices", name);
   const shelf = await FolderShelf.open(target);
   const allowance = { paused: () => undefined, spend: nothing };
-  const deps = { link: uplink, shelf, clock: systemClock, log: quiet, allowance, maxArtifactBytes: 5e9 };
+  const lanes = new Lanes({
+    ...{
+      main: () => uplink,
+      open: mqttLanes(device, credentials),
+      most: transferLanes,
+      clock: systemClock,
+      log: quiet,
+    },
+  });
+  lanes.allow(maxLanes);
+  const deps = { link: lanes, shelf, clock: systemClock, log: quiet, allowance, maxArtifactBytes: 5e9 };
   const transfer = new Transfer(deps);
   return {
     controlMs: async () => {
@@ -54,6 +66,7 @@ export async function newDevice(
     fetch: (other = artifact, shortcuts) =>
       transfer.fetchArtifact(other, new AbortController().signal, nothing, shortcuts),
     close: async () => {
+      await lanes.close();
       await uplink.close();
       await rm(target, { recursive: true });
     },

@@ -51,7 +51,7 @@ async function throughMosquitto(
     await once(hub, "message");
     const [speeds, all, hubOnly]: number[][] = [[], [], []];
     for (let round = 0; round <= rounds; round += 1) {
-      const device = await overMqtt(place).begin(port, round);
+      const device = await overMqtt(place, "bench", 0).begin(port, round);
       const before = [(await ask(hub)).cpuUs, await broker.cpuUs()] as const;
       const beginMs = performance.now();
       await device.fetch();

@@ -11,6 +11,8 @@ export class WeakLink {
   readonly port: number;
   /** Milliseconds that everything takes longer, each way. */
   delayMs = 0;
+  /** What each connection carries, as TCP does on a link that loses packets; undefined for what it can. */
+  bytesPerSecondEach: number | undefined;
   /** Connections opened from now on are reset after so many bytes from the hub; undefined for never. */
   cutAfterBytes: number | undefined;
   /** Bytes given to devices since the start. */
@@ -48,6 +50,16 @@ export class WeakLink {
   /** Resets every connection; new ones are carried. */
   reset(): void {
     for (const socket of this.#sockets) socket.resetAndDestroy();
+  }
+
+  /** Resets the connection that was opened last, of those that are open. */
+  resetLatest(): void {
+    for (const socket of [...this.#sockets].slice(-2)) socket.resetAndDestroy();
+  }
+
+  /** Connections that are open. */
+  get connections(): number {
+    return this.#sockets.size / 2;
   }
 
   mend(): void {
@@ -104,11 +116,16 @@ export class WeakLink {
   /** Gives on what comes, in order, each piece when its time has come. */
   #forward(from: Socket, to: Socket, count: (bytes: number) => boolean): void {
     let heldBytes = 0;
+    let freeMs = 0;
     let last = Promise.resolve();
     from.on("data", (bytes: Buffer) => {
       heldBytes += bytes.length;
       if (heldBytes > maxHeldBytes) from.pause();
-      const due = this.delayMs === 0 ? Promise.resolve() : new Promise((resolve) => setTimeout(resolve, this.delayMs));
+      const nowMs = performance.now();
+      const tookMs = this.bytesPerSecondEach === undefined ? 0 : (1000 * bytes.length) / this.bytesPerSecondEach;
+      freeMs = Math.max(freeMs, nowMs) + tookMs;
+      const waitMs = freeMs - nowMs + this.delayMs;
+      const due = waitMs === 0 ? Promise.resolve() : new Promise((resolve) => setTimeout(resolve, waitMs));
       last = Promise.all([last, due]).then(async () => {
         while (this.#still) await new Promise<void>((resolve) => this.#waiting.add(resolve));
         if (count(bytes.length) && !to.destroyed && !to.write(bytes)) await drained(to);

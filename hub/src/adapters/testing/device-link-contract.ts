@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { type TestContext, test } from "node:test";
-import { type DownKind, downKinds, downTopic, upTopic } from "@muster/shared";
-import type { MqttClient } from "mqtt";
+import { type DownKind, downKinds, downTopic, laneId, maxLanes, messageOf, upTopic } from "@muster/shared";
+import type { IClientOptions, MqttClient } from "mqtt";
 import { linkRoomBytes } from "../../ports.js";
 import { type Bench, client, connected, until } from "./broker-bench.js";
 
@@ -70,6 +70,15 @@ export function deviceLinkContract(name: string, open: (t: TestContext) => Promi
     await Promise.all(pushing);
   });
 
+  test(`${name}: a frame for a lane that is not there is refused, and the device's own connection stays as it is`, async (t) => {
+    const bench = await open(t);
+    const a = await device(t, bench, "a");
+    await assert.rejects(bench.link.sendFrame("a", Buffer.alloc(linkRoomBytes + 10), 1), { code: "link/closed" });
+    await bench.link.send("a", "command", Buffer.from("{}"));
+    await until("the command", () => a.got("command").length === 1);
+    assert.deepEqual(a.got("chunk"), []);
+  });
+
   test(`${name}: a device is who its certificate says, whatever it calls itself, and touches only its own topics`, async (t) => {
     const bench = await open(t);
     const victim = await device(t, bench, "victim");
@@ -131,6 +140,124 @@ export function deviceLinkContract(name: string, open: (t: TestContext) => Promi
     await bench.link.send("c", "command", Buffer.from("{}"));
     await until("c is served", () => c.got("command").length === 1);
   });
+}
+
+/** What lanes do where a link has them; `open` as for {@link deviceLinkContract}. */
+export function lanesContract(name: string, open: (t: TestContext) => Promise<Bench>): void {
+  test(`${name}: a frame goes on the lane it is for, and nowhere when that is not there`, async (t) => {
+    const bench = await open(t);
+    const a = await device(t, bench, "a");
+    const [first, second] = [await lane(t, bench, "a", 1), await lane(t, bench, "a", 2)];
+    const frame = (text: string) => Buffer.concat([Buffer.alloc(linkRoomBytes), Buffer.from(text)]);
+    await Promise.all([0, 1, 2].map((at) => bench.link.sendFrame("a", frame(`on ${at}`), at)));
+    await until("three frames", () => a.got("chunk").length + first.got.length + second.got.length === 3);
+    assert.deepEqual([a.got("chunk"), first.got, second.got].map(String), ["on 0", "on 1", "on 2"]);
+    second.opened.end(true);
+    const late = () => bench.link.sendFrame("a", frame("late"), 2).then(() => undefined, messageOf);
+    let reason = await late();
+    while (reason === undefined) reason = await late();
+    assert.match(reason, /a\.2/);
+    await assert.rejects(bench.link.sendFrame("b", frame("none"), 1), { code: "link/closed" });
+  });
+
+  test(`${name}: a lane is no sign of its device, before, beside or after it`, async (t) => {
+    const bench = await open(t);
+    const early = await lane(t, bench, "a", 1);
+    await assert.rejects(bench.link.send("a", "command", Buffer.from("{}")), { code: "link/closed" });
+    const a = await device(t, bench, "a");
+    early.opened.end(true);
+    const late = await lane(t, bench, "a", 1);
+    assert.ok(a.opened.connected && late.opened.connected);
+    await bench.link.send("a", "command", Buffer.from("{}"));
+    await until("the command", () => a.got("command").length === 1);
+    assert.deepEqual(bench.gone, []);
+    assert.deepEqual(late.got, []);
+  });
+
+  test(`${name}: a lane says nothing and hears its chunks only, whatever program opens it`, async (t) => {
+    const bench = await open(t);
+    const a = await device(t, bench, "a");
+    const will = { topic: upTopic("a", "will"), payload: Buffer.from("{}"), qos: 1 as const, retain: false };
+    const own = downKinds.map((kind) => downTopic("a", kind));
+    for (const topic of [upTopic("a", "reported"), upTopic("a.1", "reported"), downTopic("a", "command")]) {
+      const { opened } = await lane(t, bench, "a", 1, { will });
+      opened.publish(topic, "forged", { qos: 1 });
+      await until(`cut off for ${topic}`, () => !opened.connected);
+    }
+    const { opened, got } = await lane(t, bench, "a", 1, { will });
+    for (const filter of [
+      ...own,
+      "#",
+      downTopic("a.2", "chunk"),
+      downTopic("a.1", "command"),
+      downTopic("b", "chunk"),
+    ]) {
+      await assert.rejects(opened.subscribeAsync(filter), `${filter} is refused`);
+    }
+    await bench.link.send("a", "command", Buffer.from("{}"));
+    await until("the command", () => a.got("command").length === 1);
+    assert.deepEqual(got, []);
+    opened.stream.destroy();
+    await a.opened.publishAsync(upTopic("a", "event"), "own", { qos: 1 });
+    await until("the device's own", () => bench.heard.length > 0);
+    assert.deepEqual(
+      bench.heard.map(({ payload }) => String(payload)),
+      ["own"],
+    );
+  });
+
+  test(`${name}: a lane is of the device its certificate names, and there are no more than ${maxLanes}`, async (t) => {
+    const bench = await open(t);
+    for (const id of ["b.1", "a.0", `a.${maxLanes + 1}`, "a.01", "a.1.1", "a.", "a.x", ".1", "a.-1", "a.1e0"]) {
+      assert.equal(await connected(await client(t, bench, "a", id)), "refused", id);
+    }
+    assert.equal(await connected(await client(t, bench, "a", `a.${maxLanes}`)), "connected");
+  });
+
+  test(`${name}: the lanes of a device end with it, when it is kicked or may not be there any more`, async (t) => {
+    const bench = await open(t);
+    const kicked = [await lane(t, bench, "a", 1), await lane(t, bench, "a", maxLanes)];
+    const [revoked, other] = [await lane(t, bench, "b", 1), await lane(t, bench, "c", 1)];
+    bench.link.kick("a");
+    await until("the lanes of a", () => kicked.every(({ opened }) => !opened.connected));
+    bench.revoked.add("b");
+    bench.link.recheck();
+    await until("the lane of b", () => !revoked.opened.connected);
+    assert.equal(await connected(await client(t, bench, "b", "b.1")), "refused");
+    assert.ok(other.opened.connected);
+  });
+
+  test(`${name}: a lane that does not read holds up neither its device nor its other lanes`, async (t) => {
+    const bench = await open(t);
+    const a = await device(t, bench, "a");
+    const [frozen, healthy] = [await lane(t, bench, "a", 1), await lane(t, bench, "a", 2)];
+    frozen.opened.stream.pause();
+    (frozen.opened.stream as { _handle?: { readStop?: () => void } })._handle?.readStop?.();
+    const roomy = () => Buffer.alloc(linkRoomBytes + 200_000);
+    const pushing = Array.from({ length: 150 }, () => bench.link.sendFrame("a", roomy(), 1).catch(() => undefined));
+    await Promise.all(Array.from({ length: 5 }, () => bench.link.sendFrame("a", roomy(), 2)));
+    await bench.link.send("a", "command", Buffer.from("{}"));
+    await until("both", () => healthy.got.length === 5 && a.got("command").length === 1);
+    frozen.opened.end(true);
+    await Promise.all(pushing);
+  });
+}
+
+/** A lane that has subscribed to its chunks. */
+async function lane(
+  t: TestContext,
+  bench: Bench,
+  of: string,
+  number: number,
+  more: IClientOptions = {},
+): Promise<{ opened: MqttClient; got: Buffer[] }> {
+  const id = laneId(of, number);
+  const opened = await client(t, bench, of, id, more);
+  assert.equal(await connected(opened), "connected");
+  const got: Buffer[] = [];
+  opened.on("message", (_topic, payload) => got.push(payload));
+  await opened.subscribeAsync(downTopic(id, "chunk"), { qos: 0 });
+  return { opened, got };
 }
 
 /** A connected device that has subscribed to all that is its own, and leaves a will. */
