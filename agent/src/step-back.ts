@@ -1,5 +1,5 @@
 import { readdirSync } from "node:fs";
-import { getPriority, setPriority } from "node:os";
+import { constants, getPriority, setPriority } from "node:os";
 import type { Log } from "@muster/shared";
 
 /** As `nice` counts. A step gives about a quarter of a busy core away, so that the agent still gets on with its work. */
@@ -11,12 +11,17 @@ const last = 19;
  * process busy with decrypting, hashing and writing, and no application waits for it.
  */
 export function stepBack(log: Log): void {
-  try {
-    const priority = Math.min(last, getPriority() + steps);
-    for (const thread of threads()) setPriority(thread, priority);
-  } catch (error) {
-    log.warn("agent.priority.unchanged", { error });
+  const priority = Math.min(last, getPriority() + steps);
+  let refused: unknown;
+  for (const thread of threads()) {
+    try {
+      setPriority(thread, priority);
+    } catch (error) {
+      // A thread may have ended since it was listed; the others count all the same.
+      if ((error as NodeJS.ErrnoException).errno !== -constants.errno.ESRCH) refused = error;
+    }
   }
+  if (refused !== undefined) log.warn("agent.priority.unchanged", { error: refused });
 }
 
 /** On Linux a priority is a thread's own, and those that write files and collect garbage have begun already. */

@@ -2,7 +2,7 @@ import { type ExplainQuery, MusterError, type RolloutExplanation } from "@muster
 import { explain } from "./core/explain.js";
 import type { DeviceFacts } from "./core/explain-device.js";
 import type { DeviceRecord } from "./devices.js";
-import { attemptOf, sighting } from "./sighting.js";
+import { attemptOf, sightings } from "./sighting.js";
 import type { StoredProgress, StoredRollout } from "./store/rollout-store.js";
 
 /**
@@ -24,13 +24,14 @@ export function explainRollout(
     );
   }
   const tries = new Map(progress.map((member) => [member.device, member.tries]));
+  const seen = sightings(rollout, progress);
   const facts = (device: string): DeviceFacts => {
     const record = fleet.get(device);
     const said = record?.reported?.models.find((one) => one.model === model);
     const { candidate, trial } = said ?? {};
     const refusal = record?.reported?.refusal;
     return {
-      sighting: sighting(rollout, progress, record),
+      sighting: seen(record),
       ...(record === undefined ? {} : { lastSeenMs: record.lastSeenMs }),
       ...(candidate?.attempt === attemptOf(id, tries.get(device) ?? 0) ? { candidate } : {}),
       ...(trial?.attempt.startsWith(`${id}.`) ? { trial } : {}),

@@ -27,7 +27,7 @@ import type { EventLog } from "./events.js";
 import { joinLate, stillMeant } from "./membership.js";
 import { explainRollout } from "./rollout-explanation.js";
 import { rolloutView } from "./rollout-view.js";
-import { attemptOf, backAttempt, sighting } from "./sighting.js";
+import { attemptOf, backAttempt, sightings } from "./sighting.js";
 import type { RolloutStore, StoredProgress, StoredRollout } from "./store/rollout-store.js";
 
 export interface RolloutsDeps {
@@ -230,7 +230,8 @@ export class Rollouts {
       const members = isActive(rollout.state)
         ? joinLate(rollout, stillMeant(rollout, found.progress, fleet), fleet, await store.busyDevices(rollout.model))
         : found.progress;
-      const sight = (device: string) => sighting(rollout, members, fleet.get(device));
+      const seen = sightings(rollout, members);
+      const sight = (device: string) => seen(fleet.get(device));
       const next = advance(rollout, members, sight, settings.clock.now());
       const previous = new Map(members.map((member) => [member.device, member.previous]));
       const offered = new Set(

@@ -23,13 +23,20 @@ export function sightOf({ models }: Pick<Reported, "models">): string {
   );
 }
 
-/** What a device's own report says of its present attempt in a rollout. */
-export function sighting(
+/** Says of any device what its own report tells of its present attempt in a rollout. */
+export function sightings(
   rollout: StoredRollout,
   members: readonly StoredProgress[],
+): (device: DeviceRecord | undefined) => Sighting {
+  const byDevice = new Map(members.map((member) => [member.device, member]));
+  return (device) => sighting(rollout, device === undefined ? undefined : byDevice.get(device.id), device);
+}
+
+function sighting(
+  rollout: StoredRollout,
+  member: StoredProgress | undefined,
   device: DeviceRecord | undefined,
 ): Sighting {
-  const member = members.find((candidate) => candidate.device === device?.id);
   if (device === undefined || member === undefined) return { online: false, attempt: "unseen", restored: true };
   const model = device.reported?.models.find((candidate) => candidate.model === rollout.model);
   const attempt = attemptOf(rollout.id, member.tries);

@@ -163,3 +163,24 @@ test("a version that wants another rate is listened for at that rate", { skip },
   stream.heard.length = 0;
   await until("it is heard again", () => stream.heard.some((one) => typeof one !== "string" && one.length === 4000));
 });
+
+test("what was recorded for a version at another rate is not heard by the next", { skip }, async (t) => {
+  const url = await httpServer(t, (_request, response) => void response.end(wavFile([ramp(4)], { rate, bits: 16 })));
+  const { stream, source } = await listening(t, { input: url });
+  let letGo: () => void = () => undefined;
+  const held = new Promise<void>((resolve) => {
+    letGo = resolve;
+  });
+  let begun = 0;
+  stream.before = () => {
+    begun += 1;
+    return held;
+  };
+  await until("a piece is in hand", () => begun > 0);
+  stream.rate = 16_000;
+  letGo();
+  await until("it listens anew", () => stream.heard.some((one) => typeof one !== "string" && one.length === 4000));
+  const old = stream.heard.filter((one) => typeof one !== "string" && one.length === 2000);
+  assert.ok(old.length <= 1, `${old.length} pieces`);
+  assert.ok(source.status().dropped > 0);
+});

@@ -1,10 +1,11 @@
-import { backoffMs, type Clock, MusterError, messageOf, type SourceReport } from "@muster/shared";
+import { type Clock, MusterError, type SourceReport } from "@muster/shared";
 import type { AudioSource as AudioSettings } from "./feed-settings.js";
-import { audioArguments, isFile, startFfmpeg } from "./ffmpeg.js";
+import { audioArguments, isFile } from "./ffmpeg.js";
+import { watchFfmpeg } from "./ffmpeg-watch.js";
 import type { Intake } from "./intake.js";
 import { type Environment, readSecret, withLogin } from "./secret.js";
 import type { Source } from "./source.js";
-import { StallWatch } from "./stall-watch.js";
+import { SourceLoop } from "./source-loop.js";
 
 /** What the source needs of the stream that its pieces go to. */
 export interface Stream {
@@ -26,6 +27,8 @@ interface Piece {
   /** Seconds since ffmpeg was started, as the recording counts them. */
   readonly name: string;
   readonly bytes: Buffer;
+  /** Samples per second. */
+  readonly rate: number;
   /** Samples that are missing in front of it. */
   missing: number;
 }
@@ -38,8 +41,7 @@ const maxBehindMs = 5000;
 /** Listens to a microphone, an address or a file, piece by piece; ffmpeg is started again when it ends. */
 export class AudioSource implements Source {
   readonly #deps: AudioSourceDeps;
-  readonly #stop = new AbortController();
-  readonly #loop: Promise<void>;
+  readonly #loop: SourceLoop;
   /** Pieces of a live recording that wait for the model. */
   #waiting: Piece[] = [];
   #missing = 0;
@@ -47,7 +49,8 @@ export class AudioSource implements Source {
 
   constructor(deps: AudioSourceDeps) {
     this.#deps = deps;
-    this.#loop = this.#run();
+    const { intake, clock } = deps;
+    this.#loop = new SourceLoop({ intake, clock, retry, work: (good) => this.#work(good) });
   }
 
   status(): SourceReport {
@@ -55,79 +58,48 @@ export class AudioSource implements Source {
   }
 
   async close(): Promise<void> {
-    this.#stop.abort();
-    await this.#loop;
+    this.#loop.stop();
+    await this.#loop.over();
     await this.#answering;
   }
 
-  async #run(): Promise<void> {
-    const { settings, intake, clock } = this.#deps;
-    const { signal } = this.#stop;
-    for (let failures = 0; ; ) {
-      // What nobody can listen to is not recorded.
-      if (!(await intake.room(signal))) return;
-      let pieces = 0;
-      try {
-        await this.#listen(() => {
-          pieces += 1;
-        });
-        if (signal.aborted) return;
-        if (isFile(settings.input)) {
-          intake.standing.waiting("the recording has ended");
-          return;
-        }
-        intake.standing.failed("the recording has ended");
-      } catch (error) {
-        if (signal.aborted) return;
-        intake.standing.failed(messageOf(error), error);
-      }
-      failures = pieces > 0 ? 0 : failures + 1;
-      await clock.sleep(backoffMs(retry, failures, Math.random()), signal).catch(() => undefined);
+  async #work(good: () => void): Promise<undefined> {
+    const { settings, intake } = this.#deps;
+    try {
+      await this.#listen(good);
+    } finally {
+      await this.#finish();
     }
+    if (!isFile(settings.input)) throw new MusterError("source/failed", "the recording has ended");
+    if (!this.#loop.signal.aborted) intake.standing.waiting("the recording has ended");
   }
 
   /** Runs ffmpeg to its end, and the recording with it. Throws `source/failed`, `config/invalid`, `input/invalid`. */
-  async #listen(heard: () => void): Promise<void> {
-    const { settings, stream, clock, env } = this.#deps;
+  async #listen(good: () => void): Promise<void> {
+    const { settings, stream, clock } = this.#deps;
     const { rate } = stream.form();
-    const { auth, stallMs, pieceMs } = settings;
-    const input =
-      auth === undefined ? settings.input : withLogin(settings.input, auth.user, await readSecret(auth.password, env));
-    const ffmpeg = startFfmpeg({ settings, input, arguments: audioArguments(settings, input, rate) });
-    const end = () => ffmpeg.end();
-    const { signal } = this.#stop;
-    signal.addEventListener("abort", end);
-    if (signal.aborted) end();
-    const stall = new StallWatch(clock, Math.max(stallMs, 3 * pieceMs), () => {
-      // A file that is held by us is not at fault.
-      if (!isFile(settings.input)) end();
-    });
-    try {
-      for await (const piece of piecesOf(ffmpeg.frames, rate, pieceMs)) {
-        stall.saw();
-        heard();
+    const { stallMs, pieceMs } = settings;
+    const input = await this.#input();
+    const call = { settings, input, arguments: audioArguments(settings, input, rate) };
+    const watch = { signal: this.#loop.signal, clock, what: "sound", stallMs: Math.max(stallMs, 3 * pieceMs) };
+    await watchFfmpeg(call, { ...watch, live: !isFile(settings.input) }, async (output, saw) => {
+      for await (const piece of piecesOf(output, rate, pieceMs)) {
+        saw();
+        good();
         const wanted = this.#rateNow() ?? rate;
         if (wanted !== rate) {
-          throw new MusterError(
-            "source/failed",
-            `the version that serves now wants ${wanted} samples a second; listening anew`,
-          );
+          const message = `the version that serves now wants ${wanted} samples a second; listening anew`;
+          throw new MusterError("source/failed", message);
         }
         await this.#show(piece, (maxBehindMs * rate) / 1000);
       }
-      const error = await ffmpeg.ended;
-      if (error !== undefined) throw error;
-    } catch (error) {
-      if (stall.stalled) throw new MusterError("source/failed", `no sound came for ${stall.afterMs} ms`);
-      // What ffmpeg says is worth more than that its output broke off.
-      throw error instanceof MusterError ? error : ((await ffmpeg.ended) ?? error);
-    } finally {
-      stall.end();
-      signal.removeEventListener("abort", end);
-      end();
-      await ffmpeg.ended;
-      await this.#finish();
-    }
+    });
+  }
+
+  async #input(): Promise<string> {
+    const { settings, env } = this.#deps;
+    if (settings.auth === undefined) return settings.input;
+    return withLogin(settings.input, settings.auth.user, await readSecret(settings.auth.password, env));
   }
 
   /** The rate that is wanted now; undefined while nothing serves. */
@@ -161,26 +133,37 @@ export class AudioSource implements Source {
   async #answerWaiting(): Promise<void> {
     const { intake } = this.#deps;
     // Taken only once there is room for it: until then it may have to give way.
-    while (this.#waiting.length > 0 && (await intake.room(this.#stop.signal))) {
+    while (this.#waiting.length > 0 && (await intake.room(this.#loop.signal))) {
       const piece = this.#waiting.shift();
       if (piece !== undefined) await this.#take(piece);
     }
   }
 
-  async #take({ name, bytes, missing }: Piece): Promise<void> {
+  async #take({ name, bytes, rate, missing }: Piece): Promise<void> {
     const { intake, stream } = this.#deps;
     if (missing > 0) stream.skip(missing);
-    const taken = await intake.take({ name, bytes, contentType: "audio/pcm" }, this.#stop.signal);
+    if (this.#isOutdated(rate)) return intake.drop();
+    const taken = await intake.take({ name, bytes, contentType: "audio/pcm" }, this.#loop.signal);
     // The model failed on it: what comes is heard without it.
     if (taken === "refused") stream.skip(bytes.length / sampleBytes);
+  }
+
+  /** Whether it was recorded for a version that does not serve any more, at another rate. */
+  #isOutdated(rate: number): boolean {
+    try {
+      return (this.#rateNow() ?? rate) !== rate;
+    } catch {
+      // A version that takes no stream refuses it, and says why.
+      return false;
+    }
   }
 
   /** Hears what waits, and what is still open ends. */
   async #finish(): Promise<void> {
     await this.#answering;
     this.#missing = 0;
-    if (this.#stop.signal.aborted) return;
-    await this.#take({ name: "end", bytes: Buffer.alloc(0), missing: 0 });
+    if (this.#loop.signal.aborted) return;
+    await this.#deps.intake.take({ name: "end", bytes: Buffer.alloc(0), contentType: "audio/pcm" }, this.#loop.signal);
   }
 }
 
@@ -193,7 +176,7 @@ async function* piecesOf(source: AsyncIterable<Buffer>, rate: number, pieceMs: n
   const cut = (bytes: Buffer): Piece => {
     const name = `${(samples / rate).toFixed(1)} s`;
     samples += bytes.length / sampleBytes;
-    return { name, bytes, missing: 0 };
+    return { name, bytes, rate, missing: 0 };
   };
   for await (const part of source) {
     parts.push(part);

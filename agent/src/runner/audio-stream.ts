@@ -28,8 +28,11 @@ export interface StreamAnswer {
   /** Labels whose events go on at the end of the piece. */
   readonly active: readonly string[];
   /** Events that are over; they may have begun in pieces before. */
-  readonly events: EventsAnswer["events"][number][];
+  readonly events: HeardEvent[];
 }
+
+/** An event, with the version that heard it where that is not the one of the answer. */
+type HeardEvent = EventsAnswer["events"][number] & { readonly version?: string };
 
 /** What a stream remembers between its pieces; it changes only when a piece was answered. */
 interface Memory {
@@ -50,7 +53,7 @@ export class AudioStream implements Answerer {
   /** Samples since the start of the stream that no later frame begins before. */
   #position = 0;
   /** Events that ended where something was missing, or with the version, and were not told yet. */
-  #over: StreamAnswer["events"] = [];
+  #over: { readonly event: HeardEvent; readonly version: string }[] = [];
 
   /** With `everyPiece` there is an answer also to a piece in which nothing is heard. */
   constructor(deps: StreamDeps, model: string, everyPiece: boolean) {
@@ -124,13 +127,13 @@ export class AudioStream implements Answerer {
     };
   }
 
-  #heard({ form, trackers }: Memory, scores: Float32Array, count: number): StreamAnswer {
+  #heard({ form, trackers, version }: Memory, scores: Float32Array, count: number): StreamAnswer {
     const { labels, hop, rate } = form;
     const fromMs = (1000 * this.#position) / rate;
     this.#position += count * hop;
     const of = (label: number) =>
       Array.from({ length: count }, (_, at) => scores[at * labels.length + label] as number);
-    const events = [...this.#over.splice(0), ...trackers.flatMap((tracker, label) => tracker.push(of(label)))];
+    const events = [...this.#before(version), ...trackers.flatMap((tracker, label) => tracker.push(of(label)))];
     return {
       ...{ fromMs, toMs: (1000 * this.#position) / rate },
       scores: Object.fromEntries(labels.map((label, at) => [label, Math.max(...of(at))])),
@@ -140,11 +143,16 @@ export class AudioStream implements Answerer {
   }
 
   /** What is still open ends with the recording. */
-  #end({ trackers, form }: Memory): StreamAnswer[] {
-    const events = [...this.#over.splice(0), ...trackers.flatMap((tracker) => tracker.finish())];
+  #end({ trackers, form, version }: Memory): StreamAnswer[] {
+    const events = [...this.#before(version), ...trackers.flatMap((tracker) => tracker.finish())];
     const nowMs = (1000 * this.#position) / form.rate;
     this.restart();
     return events.length === 0 ? [] : [{ fromMs: nowMs, toMs: nowMs, scores: {}, active: [], events }];
+  }
+
+  /** Events that ended before, to be told in an answer of this version. */
+  #before({ slot }: LoadedSlot): HeardEvent[] {
+    return this.#over.splice(0).map(({ event, version }) => (version === slot.version ? event : { ...event, version }));
   }
 
   #forget(): void {
@@ -153,7 +161,8 @@ export class AudioStream implements Answerer {
     if (memory === undefined) return;
     // What has come of the frame that is not whole is lost with its context.
     this.#position += Math.max(0, memory.rest.length - memory.form.context);
-    this.#over.push(...memory.trackers.flatMap((tracker) => tracker.finish()));
+    const { version } = memory.version.slot;
+    this.#over.push(...memory.trackers.flatMap((tracker) => tracker.finish().map((event) => ({ event, version }))));
   }
 }
 

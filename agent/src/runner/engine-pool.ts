@@ -61,12 +61,15 @@ export class EnginePool {
   /** Resolves when every thread is loaded and warm. Throws `engine/failed`; then no thread is left. */
   static async open(options: EnginePoolOptions): Promise<EnginePool> {
     const pool = new EnginePool(options);
-    const started = await Promise.allSettled(Array.from({ length: pool.#wanted }, () => pool.#start()));
-    const failed = started.find((result) => result.status === "rejected");
+    try {
+      // One after the other, so that what serves meanwhile is left the other cores.
+      for (let started = 0; started < pool.#wanted; started += 1) await pool.#start();
+    } catch (error) {
+      await pool.close();
+      throw asMusterError(error);
+    }
     pool.#lookLater();
-    if (failed === undefined) return pool;
-    await pool.close();
-    throw asMusterError(failed.reason);
+    return pool;
   }
 
   /** Where the nodes of the model really run; undefined on the processor. */

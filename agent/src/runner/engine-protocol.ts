@@ -51,7 +51,7 @@ export type FromEngine =
   | {
       readonly kind: "outcomes";
       readonly outcomes: readonly EngineOutcome[];
-      /** The memory that came with the jobs, to be used again. */
+      /** The memory that came with tensor jobs, to be used again. */
       readonly spent: readonly ArrayBuffer[];
     };
 

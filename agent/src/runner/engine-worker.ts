@@ -6,6 +6,7 @@ import { bytesOfTensors } from "@muster/shared/inference";
 import { Engine, type EngineSpec } from "./engine.js";
 import { runBatch } from "./engine-batch.js";
 import { bytesOfJob, type EngineJob, type EngineOutcome, type FromEngine, type ToEngine } from "./engine-protocol.js";
+import { stepAside } from "./step-aside.js";
 import { toWire } from "./wire-error.js";
 
 const port = parentPort;
@@ -25,7 +26,7 @@ class Desk {
 
   async #open(spec: EngineSpec): Promise<void> {
     try {
-      const engine = await Engine.open(spec);
+      const engine = await (spec.aside === true ? stepAside(() => Engine.open(spec)) : Engine.open(spec));
       this.#engine = engine;
       const { placement, providerBytes } = engine;
       say({ kind: "ready", providerBytes, ...(placement === undefined ? {} : { placement }) });
@@ -47,7 +48,8 @@ port.on("message", (message: ToEngine) => desk.take(message));
 async function answer(engine: Engine, jobs: readonly EngineJob[]): Promise<void> {
   const outcomes = await outcomesOf(engine, jobs);
   const outputs = outcomes.flatMap((outcome) => ("result" in outcome ? (outcome.result.outputs ?? []) : []));
-  const spent = jobs.flatMap(bytesOfJob);
+  // Pictures come in memory that is made for each of them.
+  const spent = jobs.flatMap((job) => (job.kind === "tensors" ? bytesOfJob(job) : []));
   say({ kind: "outcomes", outcomes, spent }, [...bytesOfTensors(outputs), ...spent]);
 }
 

@@ -5,6 +5,7 @@ import {
   type DecodedInput,
   type FeatureValues,
   hasFreeBatch,
+  KeptMemory,
   type NamedTensor,
   type NodePlacement,
   OnnxSession,
@@ -32,6 +33,8 @@ export interface EngineSpec {
   readonly threads: number;
   /** Where a provider may keep what took it long to make. */
   readonly cacheDir?: string | undefined;
+  /** Something serves meanwhile, and goes before the loading. */
+  readonly aside?: boolean;
   readonly manifest: Manifest;
 }
 
@@ -55,6 +58,7 @@ export class Engine {
   readonly #session: OnnxSession;
   readonly #manifest: Manifest;
   readonly #pipeline: Pipeline;
+  readonly #memory = new KeptMemory();
   #placement: NodePlacement | undefined;
   /** What the provider took of this process by itself; 0 for the processor, and where it had run before. */
   readonly providerBytes: number;
@@ -116,7 +120,7 @@ export class Engine {
 
   /** What {@link inputs} makes its rows of. Throws like it. */
   read(inputs: readonly DecodedInput[]): Promise<{ readings: Reading[]; times: StageTimes }> {
-    return runInputs(this.#session, this.#pipeline, this.#manifest.tensors, inputs);
+    return runInputs(this.#session, this.#pipeline, this.#manifest.tensors, inputs, this.#memory);
   }
 
   /**

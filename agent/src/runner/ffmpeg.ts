@@ -61,7 +61,7 @@ export function startFfmpeg(call: FfmpegCall): FfmpegRun {
 
 /** A running ffmpeg. */
 export class FfmpegRun {
-  readonly frames: AsyncIterable<Buffer>;
+  readonly output: AsyncIterable<Buffer>;
   /** Resolves when it has ended; undefined when it came to the end of its input, else why it ended. */
   readonly ended: Promise<MusterError | undefined>;
   readonly #child: ChildProcess;
@@ -74,7 +74,7 @@ export class FfmpegRun {
     child.stderr.setEncoding("utf8").on("data", (text: string) => {
       this.#said = (this.#said + text).slice(-maxSaid);
     });
-    this.frames = child.stdout;
+    this.output = child.stdout;
     this.ended = new Promise((resolve) => {
       child.once("error", (error: NodeJS.ErrnoException) => {
         const missing = `there is no program ${ffmpeg}: install ffmpeg (Debian: apt-get install ffmpeg), or say where it is`;

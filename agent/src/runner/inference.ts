@@ -165,9 +165,12 @@ export class Inference {
       post: times.postMs,
       total: endMs - startMs,
     };
-    for (const { label, features } of rows) {
-      this.#deps.windows.answered(to, { ...(label === undefined ? {} : { label }), features, stages });
-    }
+    // Counted once the answer is on its way, and before anything that comes from outside.
+    setImmediate(() => {
+      for (const { label, features } of rows) {
+        this.#deps.windows.answered(to, { ...(label === undefined ? {} : { label }), features, stages });
+      }
+    });
     return stages.total;
   }
 

@@ -1,5 +1,6 @@
 import { MusterError, type Tensors } from "@muster/shared";
 import { type DecodedBody, hasFreeBatch } from "@muster/shared/inference";
+import { BatchWorth } from "../core/batch-worth.js";
 import { type BatchRule, Line, type Priority, type Waiting } from "../core/line.js";
 import { batchKeyOf, type EngineJob, type EngineOutcome, type EngineResult, rowsOfJob } from "./engine-protocol.js";
 import { Places } from "./places.js";
@@ -29,6 +30,7 @@ export class Lane {
   readonly #line = new Line<LaneJob>();
   readonly #places: Places;
   readonly #rule: BatchRule;
+  readonly #worth = new BatchWorth();
   #timer: NodeJS.Timeout | undefined;
   #running = 0;
 
@@ -88,7 +90,9 @@ export class Lane {
   look(): void {
     const { pool } = this.#options;
     while (pool.free > 0) {
-      const next = this.#line.next(this.#rule, pool.free, performance.now());
+      const { maxRows, maxDelayMs } = this.#rule;
+      const rule = { maxRows: this.#worth.rows(maxRows), maxDelayMs };
+      const next = this.#line.next(rule, pool.free, performance.now());
       if (next === undefined) return;
       if (next.do === "wait") {
         clearTimeout(this.#timer);
@@ -107,8 +111,11 @@ export class Lane {
   async #begin(items: readonly LaneJob[]): Promise<void> {
     for (const { begin } of items) begin();
     this.#running += items.length;
+    const beganMs = performance.now();
     try {
       const outcomes = await this.#options.pool.run(items.map(({ job }) => job));
+      const rows = items.reduce((sum, item) => sum + item.rows, 0);
+      if (rows > 0) this.#worth.saw(rows, performance.now() - beganMs);
       for (const [at, { resolve, reject }] of items.entries()) {
         const outcome = outcomes[at];
         if (outcome !== undefined && "result" in outcome) resolve(outcome.result);

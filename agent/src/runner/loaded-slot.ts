@@ -8,6 +8,7 @@ import { EnginePool } from "./engine-pool.js";
 import type { EngineResult } from "./engine-protocol.js";
 import { Lane } from "./lane.js";
 import { decryptionOf, verifyModelFile } from "./model-file.js";
+import { KnownRequests } from "./oip/known-requests.js";
 import type { RunnerStatus, Slot } from "./protocol.js";
 import type { SpareThreads } from "./spare-threads.js";
 import type { Ticket } from "./ticket.js";
@@ -51,6 +52,8 @@ export class LoadedSlot {
   readonly pipeline: Pipeline;
   /** The way of inputs to the engines, for work that was admitted. */
   readonly lane: Lane;
+  /** What its clients ask again and again. */
+  readonly requests: KnownRequests;
   readonly #pool: EnginePool;
   readonly #mayGrow: () => boolean;
   /** Whoever waits until no input is left. */
@@ -68,25 +71,26 @@ export class LoadedSlot {
     this.running = running;
     this.pipeline = pipelineOf(slot.manifest);
     this.lane = lane;
+    this.requests = new KnownRequests(slot.manifest);
     this.#pool = pool;
   }
 
   /**
    * Verifies the model file, loads it in so many threads and warms it up; more threads come when inputs wait and
-   * `mayGrow` agrees. What does
-   * not load on its provider any more, after an update of a driver for example, is loaded on the processor: slow answers
-   * are better than none, and {@link running} says so. Throws `artifact/…`, `engine/failed`.
+   * `mayGrow` agrees. What does not load on its provider any more, after an update of a driver for example, is loaded on
+   * the processor: slow answers are better than none, and {@link running} says so. With `aside` the loading goes behind all else that this process does.
+   * Throws `artifact/…`, `engine/failed`.
    */
   static async load(
     slot: Slot,
     options: SlotOptions,
-    { atFirst, mayGrow }: { atFirst: number; mayGrow: () => boolean },
+    { atFirst, aside, mayGrow }: { readonly atFirst: number; readonly aside: boolean; readonly mayGrow: () => boolean },
   ): Promise<LoadedSlot> {
     const { workers, batch, batchLimit, buffers, log, marks, spares, runLimitMs, onHang } = options;
     await verifyModelFile(slot.modelPath, slot.artifact);
     const { modelPath, provider, threads, cacheDir } = slot;
     const decryption = decryptionOf(slot.manifest, slot.artifact, slot.key);
-    const spec = { modelPath, decryption, provider, threads, cacheDir, manifest: slot.manifest };
+    const spec = { modelPath, decryption, provider, threads, cacheDir, aside, manifest: slot.manifest };
     const watch = () => ({ mark: marks.of(slot.manifestDigest), runLimitMs, spares, onHang: () => onHang(slot) });
     let lane: Lane | undefined;
     // In a task of its own, because a version that is given up frees one input after the other.
@@ -94,7 +98,12 @@ export class LoadedSlot {
     const pools = { size: workers, atFirst, watch, buffers };
     const open = (on: string) => EnginePool.open({ spec: { ...spec, provider: on }, ...pools, log, onFree });
     const { pool, running } = await openOrFallBack(slot, open, log);
-    const rule = batchRuleOf(slot.manifest.batching, batch, batchLimit);
+    const { batching } = slot.manifest;
+    const rule = batchRuleOf(batching, batch, batchLimit);
+    if (batching !== undefined && (rule.maxRows < batching.maxRows || rule.maxDelayMs < batching.maxDelayMs)) {
+      const { model, version } = slot;
+      log.warn("runner.version.batching-cut", { model, version, wished: batching, given: rule });
+    }
     const decodedAhead = availableParallelism() + workers * rule.maxRows;
     lane = new Lane({ pool, tensors: slot.manifest.tensors, rule, decodedAhead });
     return new LoadedSlot(slot, running, { pool, lane, mayGrow });

@@ -8,6 +8,7 @@ import { installedProviders, runtimeBuild, runtimeVersion } from "@muster/shared
 import { systemClock } from "@muster/shared/node";
 import type { BrokerConnector, HttpCaller } from "../ports.js";
 import { AudioStream } from "./audio-stream.js";
+import { AudioStreams } from "./audio-streams.js";
 import { Buffers } from "./buffers.js";
 import { Feeds } from "./feeds.js";
 import { metricsRoute } from "./http/metrics.js";
@@ -77,7 +78,8 @@ class Parts {
     const inference = this.#inference;
     const version = ownVersion();
     const traffic = new Traffic();
-    const models = modelRoutes({ slots, inference, version });
+    const streams = new AudioStreams({ slots, inference }, this.#settings.serving);
+    const models = modelRoutes({ slots, inference, streams, version });
     const routes = [...models, metricsRoute({ slots, windows, traffic }), openApiRoute(version)];
     const deps = { routes, traffic, buffers: this.#buffers, clock: systemClock, log };
     this.server = await serveHttp(deps, this.#settings.serving);

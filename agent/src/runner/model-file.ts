@@ -8,7 +8,8 @@ import { isMissing } from "@muster/shared/node";
 export async function verifyModelFile(path: string, digest: string): Promise<void> {
   const hash = createHash("sha256");
   try {
-    for await (const part of createReadStream(path, { highWaterMark: 1024 * 1024 })) hash.update(part as Buffer);
+    // In small parts: the thread that answers requests does this in between.
+    for await (const part of createReadStream(path, { highWaterMark: 128 * 1024 })) hash.update(part as Buffer);
   } catch (cause) {
     if (!isMissing(cause)) throw cause;
     throw new MusterError("artifact/missing", `there is no model file ${path}; fetch it again`, { cause });

@@ -14,6 +14,8 @@ export const ServingSettings = z.object({
   maxConnections: z.int(),
   maxBodyBytes: z.int(),
   maxBodiesBytes: z.int(),
+  maxStreams: z.int(),
+  streamIdleMs: z.int(),
   /** How long a request may take to arrive. */
   arrivalMs: z.int(),
   /** How long a request may wait for its answer unless it says so itself. */
@@ -58,6 +60,10 @@ export const servingKeys = {
   maxQueue: z.int().min(1).max(10_000).default(64),
   /** Inputs that may wait for all models together, each model having an equal share; 0 for four times `maxQueue`. */
   maxQueued: z.int().min(0).max(100_000).default(0),
+  /** Streams of sound that applications may have open at a time. */
+  maxStreams: z.int().min(0).max(10_000).default(16),
+  /** A stream of which nothing came for so long is closed. */
+  streamIdleMs: z.int().min(100).max(3_600_000).default(60_000),
   /** Inputs that share a run at most, for models whose batch dimension is free. */
   maxBatch: z.int().min(1).max(64).default(8),
   /** How long an input may wait for others to share its run with, although a thread is free. */
@@ -98,11 +104,11 @@ export function batchSettings(config: ServingConfig) {
 /** What is served to whom, as the runner takes it. */
 export function servingSettings(config: ServingConfig): ServingSettings {
   const { inferenceSocket: socket, inferenceTls: tls, inferenceTokenFile: tokenFile } = config;
-  const { maxConnections, maxBodyBytes, maxBodiesBytes } = config;
+  const { maxConnections, maxBodyBytes, maxBodiesBytes, maxStreams, streamIdleMs } = config;
   return {
     ...{ host: config.inferenceHost, port: config.inferencePort, timeoutMs: config.inferenceTimeoutMs },
     arrivalMs: config.inferenceArrivalMs,
-    ...{ maxConnections, maxBodyBytes, maxBodiesBytes },
+    ...{ maxConnections, maxBodyBytes, maxBodiesBytes, maxStreams, streamIdleMs },
     ...(socket === undefined ? {} : { socket }),
     ...(tls === undefined ? {} : { tls }),
     ...(tokenFile === undefined ? {} : { tokenFile }),

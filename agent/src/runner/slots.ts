@@ -162,9 +162,10 @@ export class Slots {
     const { model, version, manifestDigest, provider, threads } = slot;
     // As many as the version that serves has needed, so that taking over from it under load is no step back.
     const atFirst = this.#lines.get(model)?.serving?.threads ?? 1;
+    const aside = this.names().length > 0;
     try {
       const mayGrow = () => this.#workers() < this.#options.maxWorkers;
-      const loaded = await LoadedSlot.load(slot, this.#options, { atFirst, mayGrow });
+      const loaded = await LoadedSlot.load(slot, this.#options, { atFirst, aside, mayGrow });
       this.#loaded.set(manifestDigest, loaded);
       const { actual } = loaded.running;
       if (!this.#providerBytes.has(actual)) this.#providerBytes.set(actual, loaded.providerBytes);

@@ -1,12 +1,12 @@
 import { type Clock, MusterError, type SourceReport } from "@muster/shared";
 import type { VideoSource as VideoSettings } from "./feed-settings.js";
-import { isFile, startFfmpeg, videoArguments } from "./ffmpeg.js";
+import { isFile, videoArguments } from "./ffmpeg.js";
+import { watchFfmpeg } from "./ffmpeg-watch.js";
 import { type Intake, maxInputBytes } from "./intake.js";
 import { JpegFrames } from "./jpeg-frames.js";
 import { type Environment, readSecret, withLogin } from "./secret.js";
 import type { Source } from "./source.js";
 import { SourceLoop } from "./source-loop.js";
-import { StallWatch } from "./stall-watch.js";
 
 export interface VideoSourceDeps {
   readonly settings: VideoSettings;
@@ -60,22 +60,20 @@ export class VideoSource implements Source {
   /** Runs ffmpeg to its end. Throws `source/failed`, `config/invalid`. */
   async #watch(good: () => void): Promise<void> {
     const { settings, intake, clock } = this.#deps;
-    const input = await this.#input();
-    const ffmpeg = startFfmpeg({ settings, input, arguments: videoArguments(settings, input) });
-    const end = () => ffmpeg.end();
-    const { signal } = this.#loop;
-    signal.addEventListener("abort", end);
-    if (signal.aborted) end();
     const { whenSlow, stallMs, framesPerSecond } = settings;
-    const stall = new StallWatch(clock, Math.max(stallMs, 3000 / framesPerSecond), () => {
-      // While we hold it, it is not at fault.
-      if (whenSlow === "latest") end();
-    });
+    const input = await this.#input();
+    const call = { settings, input, arguments: videoArguments(settings, input) };
+    const watch = {
+      signal: this.#loop.signal,
+      clock,
+      what: "frame",
+      stallMs: Math.max(stallMs, 3000 / framesPerSecond),
+    };
     const cutter = new JpegFrames(maxInputBytes);
-    try {
-      for await (const piece of ffmpeg.frames) {
+    await watchFfmpeg(call, { ...watch, live: whenSlow === "latest" }, async (output, saw) => {
+      for await (const piece of output) {
         for (const bytes of cutter.push(piece)) {
-          stall.saw();
+          saw();
           good();
           // It is the model that makes it run or wait, once frames come.
           if (intake.standing.state !== "waiting") intake.standing.running();
@@ -83,18 +81,7 @@ export class VideoSource implements Source {
           await this.#show({ number: this.#number, bytes });
         }
       }
-      const error = await ffmpeg.ended;
-      if (error !== undefined) throw error;
-    } catch (error) {
-      if (stall.stalled) throw new MusterError("source/failed", `no frame came for ${stall.afterMs} ms`);
-      // What ffmpeg says is worth more than that its output broke off.
-      throw error instanceof MusterError ? error : ((await ffmpeg.ended) ?? error);
-    } finally {
-      stall.end();
-      signal.removeEventListener("abort", end);
-      end();
-      await ffmpeg.ended;
-    }
+    });
   }
 
   /** Gives a frame to the model; resolves when the next one may be read. */

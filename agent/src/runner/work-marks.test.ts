@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { test } from "node:test";
+import { setImmediate as turnOver } from "node:timers/promises";
 import { sha256 } from "@muster/shared";
 import { temporaryFolder } from "./testing.js";
 import { versionsAtWork, WorkMarks } from "./work-marks.js";
@@ -16,9 +17,19 @@ test("what was at work can be read from outside, and only that", async () => {
   assert.deepEqual(versionsAtWork(path), [two]);
   first.begin();
   second.end();
+  await turnOver();
   assert.deepEqual(versionsAtWork(path), [one, two]);
   first.end();
   third.end();
+  await turnOver();
+  assert.deepEqual(versionsAtWork(path), []);
+  first.begin();
+  first.end();
+  first.begin();
+  await turnOver();
+  assert.deepEqual(versionsAtWork(path), [one], "what ended goes on in the same turn");
+  first.end();
+  first.release();
   assert.deepEqual(versionsAtWork(path), []);
   marks.close();
   new WorkMarks(path).close();

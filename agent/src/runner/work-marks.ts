@@ -29,13 +29,23 @@ export class WorkMarks {
     this.#fd = openSync(path, "w");
   }
 
-  /** A place for a thread that runs this version. It is used again once it was given back while not marked. */
+  /**
+   * A place for a thread that runs this version. It is used again once it was given back while not marked. The end of work is
+   * written when this turn of the event loop is over, so that an answer need not wait for it, and not at all when work goes on.
+   */
   of(manifestDigest: string): WorkMark & { release(): void } {
     const at = this.#free.pop() ?? this.#next++;
     const mark = Buffer.from(manifestDigest.padEnd(markBytes).slice(0, markBytes));
     const blank = Buffer.alloc(markBytes);
     let marked = false;
-    const write = (bytes: Buffer) => writeSync(this.#fd, bytes, 0, markBytes, at * markBytes);
+    let written = false;
+    let later: NodeJS.Immediate | undefined;
+    const write = (bytes: Buffer) => {
+      clearImmediate(later);
+      later = undefined;
+      if (written !== marked) writeSync(this.#fd, bytes, 0, markBytes, at * markBytes);
+      written = marked;
+    };
     return {
       begin: () => {
         marked = true;
@@ -43,11 +53,13 @@ export class WorkMarks {
       },
       end: () => {
         marked = false;
-        write(blank);
+        later ??= setImmediate(write, blank);
       },
       // A thread that hangs keeps its place: it is still at work.
       release: () => {
-        if (!marked) this.#free.push(at);
+        if (marked) return;
+        write(blank);
+        this.#free.push(at);
       },
     };
   }

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { readdir, readFile, stat } from "node:fs/promises";
+import { open, readdir, readFile, stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { pipeline } from "node:stream/promises";
 import {
@@ -10,6 +10,7 @@ import {
   invalid,
   labelFileOf,
   MusterError,
+  maxLabelFileBytes,
   messageOf,
   type Problem,
   parseBundle,
@@ -47,10 +48,22 @@ export async function readBundle(dir: string): Promise<BundleFolder> {
   const { paths, problems } = await collect(folder, bundle);
   if (problems.length > 0) throw invalid("bundle/invalid", join(dir, bundleFileName), problems);
   const labels = labelFileOf(bundle);
-  if (labels !== undefined) bundleWithLabels(bundle, await readFile(join(folder, labels)));
+  if (labels !== undefined) bundleWithLabels(bundle, await labelBytes(join(folder, labels)));
   const files: BundleFile[] = [];
   for (const path of paths) files.push(await hashed(folder, path));
   return { text, files };
+}
+
+/** No more than tells a file that is too large: a typing error may name the model. */
+async function labelBytes(path: string): Promise<Buffer> {
+  const file = await open(path);
+  try {
+    const buffer = Buffer.alloc(maxLabelFileBytes + 1);
+    const { bytesRead } = await file.read(buffer, 0, buffer.length, 0);
+    return buffer.subarray(0, bytesRead);
+  } finally {
+    await file.close();
+  }
 }
 
 async function readDescription(folder: string): Promise<string> {

@@ -1,4 +1,10 @@
-import type { ExplainedDevice, GateFigure, NextStep, RolloutExplanation } from "@muster/shared";
+import {
+  type ExplainedDevice,
+  type GateFigure,
+  maxExplained,
+  type NextStep,
+  type RolloutExplanation,
+} from "@muster/shared";
 import { counted } from "./counted.js";
 import type { Session } from "./session.js";
 import { fields, indented, table } from "./table.js";
@@ -30,7 +36,10 @@ export function explanationText(explanation: RolloutExplanation, view: View): st
     if (wave.gates.length > 0) parts.push(indented(gateTable(wave.gates, style)));
   }
   if (devices.length > 0) parts.push(...devices.map((device) => deviceText(device, view)));
-  if (more > 0) parts.push(`and ${counted(more, "device")} more: --limit ${devices.length + more}`);
+  if (more > 0) {
+    const limit = Math.min(maxExplained, devices.length + more);
+    parts.push(`and ${counted(more, "device")} more: --limit ${limit}, or one of them: --device`);
+  }
   return parts.join("\n\n");
 }
 

@@ -14,13 +14,20 @@ async function opened(
   op: string,
   free: { freeBatch?: string },
   ints: Readonly<Record<string, number>> = {},
+  samples: readonly { readonly a: number; readonly y: number }[] = [{ a: 0, y: 1 }],
 ) {
   const folder = await mkdtemp(join(tmpdir(), "muster-batch-"));
   t.after(() => rm(folder, { recursive: true, force: true }));
-  const nodes = [{ op, inputs: ["x"], outputs: ["y"], ints }];
+  const nodes =
+    op === largest
+      ? [
+          { op: "ReduceMax", inputs: ["x"], outputs: ["most"] },
+          { op: "Max", inputs: ["x", "most"], outputs: ["y"] },
+        ]
+      : [{ op, inputs: ["x"], outputs: ["y"], ints }];
   await writeFile(join(folder, "m.onnx"), tinyOnnx({ input: [1, 2], output: [1, 2], nodes, ...free }));
-  const sample = join(folder, "one.json");
-  await writeFile(sample, JSON.stringify({ a: 0, b: 0 }));
+  const files = samples.map((_, at) => `${at}.json`);
+  for (const [at, { a }] of samples.entries()) await writeFile(join(folder, `${at}.json`), JSON.stringify({ a, b: a }));
   const session = await OnnxSession.load(join(folder, "m.onnx"), { provider: "cpu", threads: 1 });
   t.after(() => session.close());
   const tensor = (name: string) => ({ name, dtype: "float32", shape: ["n", 2] });
@@ -31,11 +38,17 @@ async function opened(
       tensors: { inputs: [tensor("x")], outputs: [tensor("y")] },
       preprocess: { decode: "table", columns: [{ name: "a" }, { name: "b" }] },
       postprocess: {},
-      selfTest: { tolerance: 0.01, samples: [{ file: "one.json", expect: { outputs: { y: [1, 1] } } }] },
+      selfTest: {
+        tolerance: 0.01,
+        samples: samples.map(({ y }, at) => ({ file: files[at], expect: { outputs: { y: [y, y] } } })),
+      },
     }),
   );
-  return { bundle, session, samples: [sample] };
+  return { bundle, session, samples: files.map((file) => join(folder, file)) };
 }
+
+/** Every number, or the largest of the whole run where that is larger. */
+const largest = "largest";
 
 test("a model whose rows do not mind each other fills a run", async (t) => {
   const { bundle, session, samples } = await opened(t, "Exp", { freeBatch: "n" });
@@ -61,5 +74,15 @@ test("a model that mixes the rows of a run may not share runs", async (t) => {
   const { bundle, session, samples } = await opened(t, "Softmax", { freeBatch: "n" }, { axis: 0 });
   const [mixed] = await fullBatchProblems(session, bundle, samples, "fp32");
   assert.equal(mixed?.field, "batching.maxRows");
-  assert.match(mixed?.message ?? "", /'one\.json' on variant fp32, 4 of 4 inputs in one run: .*0\.25/);
+  assert.match(
+    mixed?.message ?? "",
+    /'0\.json' on variant fp32: .*0\.25.* \(with 4 inputs in one run, 2 of them answered otherwise than alone\)/,
+  );
+});
+
+test("a model whose rows hear of each other is found where equal rows would hide it", async (t) => {
+  const samples = [1, 2].map((a) => ({ a, y: a }));
+  const { bundle, session, samples: files } = await opened(t, largest, { freeBatch: "n" }, {}, samples);
+  const [mixed] = await fullBatchProblems(session, bundle, files, "fp32");
+  assert.match(mixed?.message ?? "", /'0\.json' on variant fp32: .* 2 of them answered otherwise/);
 });

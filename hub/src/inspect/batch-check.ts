@@ -15,7 +15,10 @@ export function fixedBatchProblems(declared: Tensors, actual: Tensors): Problem[
   );
 }
 
-/** Whether as many inputs as the bundle wants in a run get through one, each answered as the first sample is alone. */
+/**
+ * Whether as many inputs as the bundle wants in a run get through one, each answered as it is alone. The samples take turns,
+ * and a blank input with them: rows that are all the same would hide a model whose rows change each other's answers.
+ */
 export async function fullBatchProblems(
   session: OnnxSession,
   bundle: Bundle,
@@ -23,19 +26,23 @@ export async function fullBatchProblems(
   variant: string,
 ): Promise<Problem[]> {
   const { batching, selfTest, tensors } = bundle;
-  const [sample] = selfTest.samples;
-  if (batching === undefined || batching.maxRows === 1 || sample === undefined) return [];
+  if (batching === undefined || batching.maxRows === 1) return [];
   const field = "batching.maxRows";
   try {
     const pipeline = pipelineOf(bundle);
-    const input = onlyInput(await pipeline.decode(await readFile(samples[0] ?? "")));
-    const batch = new Array<DecodedInput>(batching.maxRows).fill(input);
+    const decoded = samples.map(async (path) => onlyInput(await pipeline.decode(await readFile(path))));
+    const turns: DecodedInput[] = [...(await Promise.all(decoded)), pipeline.blank()];
+    const batch = Array.from({ length: batching.maxRows }, (_, at) => turns[at % turns.length] as DecodedInput);
     const { readings } = await runInputs(session, pipeline, tensors, batch);
-    const faults = readings.flatMap((reading) => reading.fault(sample.expect, selfTest) ?? []);
+    const faults = readings.flatMap((reading, at) => {
+      const sample = selfTest.samples[at % turns.length];
+      const fault = sample === undefined ? undefined : reading.fault(sample.expect, selfTest);
+      return fault === undefined ? [] : [`'${sample?.file}' on variant ${variant}: ${fault}`];
+    });
     const [fault] = faults;
     if (fault === undefined) return [];
-    const count = `${faults.length} of ${batching.maxRows} inputs in one run`;
-    return [{ field, message: `'${sample.file}' on variant ${variant}, ${count}: ${fault}` }];
+    const count = `with ${batching.maxRows} inputs in one run, ${faults.length} of them answered otherwise than alone`;
+    return [{ field, message: `${fault} (${count})` }];
   } catch (error) {
     const message = `${batching.maxRows} inputs in one run on variant ${variant}: ${messageOf(error)}`;
     return [{ field, message }];

@@ -18,3 +18,4 @@ export * from "./pipeline.js";
 export * from "./pipeline-run.js";
 export * from "./pipelines.js";
 export * from "./provider-check.js";
+export * from "./tensor-memory.js";

@@ -52,6 +52,11 @@ export function newTensorData(dtype: DataType, length: number): TensorData {
   return new arrays[dtype](length);
 }
 
+/** Whether this is an array for numbers of a type. */
+export function holds(data: TensorData, dtype: DataType): boolean {
+  return data instanceof arrays[dtype];
+}
+
 /** Bytes read as numbers of a type, in the machine's order; nothing is copied, so `offset` must be a multiple of the size. */
 export function tensorDataOver(dtype: DataType, buffer: ArrayBuffer, offset = 0, length?: number): TensorData {
   return new arrays[dtype](buffer, offset, length);

@@ -2,6 +2,7 @@ import { hasFreeBatch, type Tensors } from "../model/tensors.js";
 import type { DecodedInput } from "./decoded-input.js";
 import { type NamedTensor, newTensorData, rowsOf, sizeOf, stackTensors } from "./named-tensor.js";
 import type { Pipeline, Reading } from "./pipeline.js";
+import { KeptMemory } from "./tensor-memory.js";
 
 export { hasFreeBatch };
 
@@ -23,16 +24,18 @@ type RunOutputs = NamedTensor[][];
 
 /**
  * Answers a batch of inputs: stacked into one run where the batch dimension is free and all have the same shapes, else one
- * by one. Throws `engine/failed`, `tensor/invalid`; then for the whole batch.
+ * by one. Throws `engine/failed`, `tensor/invalid`; then for the whole batch. `memory` is for one batch after the other.
  */
 export async function runInputs(
   session: TensorRunner,
   pipeline: Pipeline,
   tensors: Tensors,
   inputs: readonly DecodedInput[],
+  memory: KeptMemory = new KeptMemory(),
 ): Promise<{ readings: Reading[]; times: StageTimes }> {
   const startMs = performance.now();
-  const runs = inputs.map((input) => pipeline.toRuns(input));
+  memory.begin();
+  const runs = inputs.map((input) => pipeline.toRuns(input, memory));
   const readyMs = performance.now();
   // States belong to one input each.
   const outputs =

@@ -4,6 +4,7 @@ import type { Answer } from "./answer.js";
 import type { DecodedBody, DecodedInput } from "./decoded-input.js";
 import type { FeatureKinds, FeatureValues } from "./features.js";
 import type { NamedTensor } from "./named-tensor.js";
+import type { TensorMemory } from "./tensor-memory.js";
 
 /** The part of a manifest or a bundle that says how inputs become tensors and outputs answers. */
 export type PipelineSpec = PartOf<Manifest, "task" | "tensors" | "preprocess" | "postprocess">;
@@ -44,8 +45,11 @@ export interface Pipeline {
   decode(bytes: Uint8Array, contentType?: string): Promise<DecodedBody>;
   /** Whether `decode` keeps the thread it is called on busy, for tenths of a second with a large body. */
   readonly decodesInPlace: boolean;
-  /** The runs an input takes, one after the other; most take one. Shapes have a first dimension of 1. */
-  toRuns(input: DecodedInput): NamedTensor[][];
+  /**
+   * The runs an input takes, one after the other; most take one. Shapes have a first dimension of 1. Large tensors are written
+   * into `memory`, new memory when there is none given.
+   */
+  toRuns(input: DecodedInput, memory?: TensorMemory): NamedTensor[][];
   /** Outputs that are fed back as inputs of the next run; zeros in the first. */
   readonly states: readonly { readonly input: string; readonly output: string }[];
   /** Reads the outputs, one entry per run of `toRuns`. Throws `tensor/invalid`, `engine/failed`. */

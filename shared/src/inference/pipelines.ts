@@ -31,7 +31,7 @@ export function pipelineOf(spec: PipelineSpec): Pipeline {
     states,
     decodesInPlace,
     decode: (bytes, contentType) => side.decode(bytes, contentType),
-    toRuns: (input) => side.toRuns(input),
+    toRuns: (input, memory) => side.toRuns(input, memory),
     blank: () => side.blank(),
     read(outputs, input) {
       const { answer, label, features, fault } = output.read(outputs, input);

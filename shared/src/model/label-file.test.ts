@@ -4,6 +4,11 @@ import { MusterError } from "../errors.js";
 import { pipelineOf } from "../inference/index.js";
 import { bundleWithLabels, parseBundle } from "./bundle.js";
 import { maxLabelFileBytes, parseLabelFile } from "./label-file.js";
+import { ClassificationPostprocess } from "./postprocess/classification.js";
+import { DetectionPostprocess } from "./postprocess/detection.js";
+import { EventsPostprocess } from "./postprocess/events.js";
+import { SegmentationPostprocess } from "./postprocess/segmentation.js";
+import { TextPostprocess } from "./postprocess/text.js";
 
 const bytes = (text: string) => Buffer.from(text);
 
@@ -70,4 +75,19 @@ test("labels stand in one place, and it lies inside the bundle", () => {
     /^postprocess\.labelsFile: is one place too many for labels; remove it, or labels/,
   );
   assert.match(of({ labelsFile: "../labels.txt" })[0] ?? "", /^postprocess\.labelsFile: must stay inside the bundle/);
+});
+
+test("what a manifest says of labels in a file is read again as it was written", () => {
+  const schemas = [
+    ClassificationPostprocess,
+    DetectionPostprocess,
+    EventsPostprocess,
+    SegmentationPostprocess,
+    TextPostprocess,
+  ];
+  for (const schema of schemas) {
+    const given = schema === DetectionPostprocess ? { format: "yolo-v8" } : {};
+    const first = schema.parse({ ...given, labelsFile: "labels.txt" });
+    assert.deepEqual(schema.parse(JSON.parse(JSON.stringify(first))), first);
+  }
 });

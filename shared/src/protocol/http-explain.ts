@@ -82,9 +82,12 @@ export const RolloutExplanation = z.object({
 });
 export type RolloutExplanation = z.infer<typeof RolloutExplanation>;
 
+/** Devices in one explanation, at most. */
+export const maxExplained = 1000;
+
 /** Which devices are explained: one, whatever its state, or so many of those that matter. */
 export const ExplainQuery = z.strictObject({
   device: DeviceId.optional(),
-  limit: z.coerce.number().int().min(0).max(1000).default(100),
+  limit: z.coerce.number().int().min(0).max(maxExplained).default(100),
 });
 export type ExplainQuery = z.infer<typeof ExplainQuery>;

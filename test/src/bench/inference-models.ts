@@ -49,5 +49,5 @@ function benchModel(
     ...{ budgets: {}, baseline: {}, metadata: {} },
   });
   const { mean, std } = preprocess;
-  return { name, manifest, bare: { modelFile, threads: 1, width, height, mean, std }, perRound };
+  return { name, manifest, bare: { modelFile, threads: 1, width, height, mean, std, spec: manifest }, perRound };
 }

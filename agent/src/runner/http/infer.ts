@@ -2,7 +2,7 @@ import { asMusterError, MusterError } from "@muster/shared";
 import { boundaryOf, type Part, readMultipart } from "../../core/multipart.js";
 import type { Inference, InputAnswers } from "../inference.js";
 import type { LoadedSlot } from "../loaded-slot.js";
-import { isInferRequest, maxRows, readInferRequest } from "../oip/infer-request.js";
+import { isInferRequest, maxRows, readInferRequest, type TensorRequest, withData } from "../oip/infer-request.js";
 import { inferResponse } from "../oip/infer-response.js";
 import type { Body } from "./body.js";
 import type { Exchange } from "./exchange.js";
@@ -28,15 +28,21 @@ export async function infer(exchange: Exchange, inference: Inference, inService:
   const to = inService();
   if (mediaType === "multipart/form-data") return answerForm(exchange, inference, to, body);
   const headerLength = request.headers["inference-header-content-length"];
-  if (headerLength !== undefined) return answerTensors(exchange, inference, to, body, lengthOf(headerLength));
+  if (headerLength !== undefined) {
+    return answerTensors(exchange, inference, to, binaryRequest(to, body, lengthOf(headerLength)));
+  }
   if (mediaType !== "application/json") return answerInput(exchange, inference, to, body);
   const takesJson = to.pipeline.accepts.includes("application/json");
   // A request of the protocol is no list, and a large list is not read here.
   if (takesJson && isList(body.whole())) return answerInput(exchange, inference, to, body);
   const json = parseJson(body.whole());
-  return takesJson && !isInferRequest(json)
-    ? answerInput(exchange, inference, to, body)
-    : answerTensors(exchange, inference, to, body, json);
+  if (takesJson && !isInferRequest(json)) return answerInput(exchange, inference, to, body);
+  return answerTensors(exchange, inference, to, readInferRequest(json, body.tail(body.length), to.slot.manifest));
+}
+
+/** JSON of so many bytes, and behind it the numbers. */
+function binaryRequest({ requests, slot }: LoadedSlot, body: Body, length: number): TensorRequest {
+  return withData(requests.checked(body.head(length), parseJson), body.tail(length), slot.manifest);
 }
 
 /** Whether JSON begins as a list does. */
@@ -50,8 +56,9 @@ function refuseType({ mediaType, request }: Exchange, to: LoadedSlot): void {
   if (encoding !== "identity") {
     throw new MusterError("request/unsupported-type", `the body is encoded as ${encoding}; send it as it is`);
   }
+  if (untold.includes(mediaType) || to.pipeline.accepts.includes(mediaType)) return;
   const types = [...new Set([...to.pipeline.accepts, "application/json", "multipart/form-data"])];
-  if (untold.includes(mediaType) || types.includes(mediaType)) return;
+  if (types.includes(mediaType)) return;
   const hint = mediaType === "application/x-www-form-urlencoded" ? ` (with curl: -H 'content-type: ${types[0]}')` : "";
   const message = `the content type is ${mediaType}, but must be one of ${types.join(", ")}${hint}`;
   throw new MusterError("request/unsupported-type", message);
@@ -70,17 +77,12 @@ function plainAnswer({ model, version, answers, list, latencyMs }: InputAnswers)
   return list ? { ...names, answers, latencyMs } : { ...names, ...answers[0], latencyMs };
 }
 
-/** `header` is the JSON part of the request, or its length when binary data follows it. */
 async function answerTensors(
   exchange: Exchange,
   inference: Inference,
   to: LoadedSlot,
-  body: Body,
-  header: unknown,
+  request: TensorRequest,
 ): Promise<Reply> {
-  const [json, tail] =
-    typeof header === "number" ? [parseJson(body.head(header)), body.tail(header)] : [header, body.tail(body.length)];
-  const request = readInferRequest(json, tail, to.slot.manifest);
   const inHeaders = exchange.wishes();
   const { priority = inHeaders.priority, timeoutMs = inHeaders.timeoutMs } = request.wishes;
   const names = request.outputs.map(({ name }) => name);

@@ -1,9 +1,11 @@
 import { MusterError } from "@muster/shared";
+import type { AudioStreams } from "../audio-streams.js";
 import type { Inference } from "../inference.js";
 import type { LoadedSlot } from "../loaded-slot.js";
 import { modelMetadata } from "../oip/model-metadata.js";
 import type { Slots } from "../slots.js";
 import type { Exchange } from "./exchange.js";
+import { hearPiece, streamName } from "./hear-piece.js";
 import { infer } from "./infer.js";
 import { jsonReply } from "./reply.js";
 import type { Route } from "./routes.js";
@@ -11,12 +13,13 @@ import type { Route } from "./routes.js";
 export interface ModelRoutesDeps {
   readonly slots: Slots;
   readonly inference: Inference;
+  readonly streams: AudioStreams;
   /** The version of this program. */
   readonly version: string;
 }
 
 /** What the Open Inference Protocol asks of a server and its models, and the plain way beside it. */
-export function modelRoutes({ slots, inference, version }: ModelRoutesDeps): Route[] {
+export function modelRoutes({ slots, inference, streams, version }: ModelRoutesDeps): Route[] {
   return [
     {
       method: "GET",
@@ -39,7 +42,13 @@ export function modelRoutes({ slots, inference, version }: ModelRoutesDeps): Rou
       {
         method: "POST",
         path: `${path}/infer`,
-        answer: (exchange) => infer(exchange, inference, () => inService(slots, exchange)),
+        answer: (exchange) => {
+          const serving = () => inService(slots, exchange);
+          const stream = streamName(exchange);
+          return stream === undefined
+            ? infer(exchange, inference, serving)
+            : hearPiece(exchange, streams, stream, serving);
+        },
       },
     ]),
   ];

@@ -138,6 +138,12 @@ const inferOperation = {
     { name: "muster-priority", in: "header", schema: { type: "string", enum: priorities } },
     { name: "muster-timeout-ms", in: "header", schema: { type: "number" } },
     {
+      name: "muster-stream",
+      in: "header",
+      description: "The body is the next piece of this stream of sound, audio/pcm; an empty one ends it",
+      schema: text,
+    },
+    {
       name: "inference-header-content-length",
       in: "header",
       description: "Bytes of the JSON before binary tensor data",
@@ -149,7 +155,7 @@ const inferOperation = {
     content: {
       ...json(ref("InferRequest")),
       "application/octet-stream": binary,
-      ...{ "image/jpeg": binary, "image/png": binary, "image/webp": binary },
+      ...{ "image/jpeg": binary, "image/png": binary, "image/webp": binary, "audio/pcm": binary },
       "multipart/form-data": { schema: { type: "object", additionalProperties: { type: "string", format: "binary" } } },
     },
   },

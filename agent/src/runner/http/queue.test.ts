@@ -89,3 +89,15 @@ test("an input waits for others as long as its bundle says, and runs with the on
     [200, 200],
   );
 });
+
+test("a bundle that asks for more than the device gives gets that, and the log says so", async (t) => {
+  const { host, url, log } = await startRunner(t, { workers: 1, batchLimit: { maxRows: 4, maxDelayMs: 0 } });
+  const wished = { maxRows: 64, maxDelayMs: 1000 };
+  await serve(host, slotOf(await makeManifest([await picture()], { batching: wished })));
+  const body = await picture();
+  const headers = { "content-type": "image/jpeg" };
+  const { status } = await fetch(`${url}/v2/models/label-orientation/infer`, { method: "POST", headers, body });
+  assert.equal(status, 200);
+  const said = log.lines[log.events.indexOf("runner.version.batching-cut")];
+  assert.deepEqual([said?.wished, said?.given], [wished, { maxRows: 4, maxDelayMs: 0 }]);
+});

@@ -136,7 +136,6 @@ class Desk {
   #send(request: IncomingMessage, response: ServerResponse, { status, headers, body }: Reply): void {
     if (response.destroyed) return;
     const length = body.reduce((sum, part) => sum + Buffer.byteLength(part), 0);
-    response.setTimeout(writeLimitMs, () => response.destroy());
     response.writeHead(status, {
       ...headers,
       "content-length": length,
@@ -147,6 +146,8 @@ class Desk {
       for (const part of body.slice(0, -1)) response.write(part);
       response.end(body.at(-1));
     }
+    // Most answers are with the kernel by now.
+    if (request.socket.writableLength > 0) response.setTimeout(writeLimitMs, () => response.destroy());
     // What still comes of a body that was refused is read and thrown away: a client that is busy sending would see a reset
     // instead of this answer. The time for a whole request bounds it.
     request.resume();

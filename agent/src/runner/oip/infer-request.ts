@@ -38,7 +38,8 @@ const InferRequest = z.object({
     .max(64)
     .optional(),
 });
-type InferRequest = z.infer<typeof InferRequest>;
+/** The JSON of a request that fits the model; its data is not looked at yet. */
+export type InferRequest = z.infer<typeof InferRequest>;
 type Input = InferRequest["inputs"][number];
 
 /** The bytes behind the JSON of a request with binary tensors. */
@@ -70,11 +71,12 @@ export function isInferRequest(body: unknown): boolean {
 }
 
 /** Reads a request. Throws `request/invalid` or `tensor/invalid`, naming every field that does not fit. */
-export function readInferRequest(
-  body: unknown,
-  tail: BinaryTail,
-  { tensors }: Pick<Manifest, "tensors">,
-): TensorRequest {
+export function readInferRequest(body: unknown, tail: BinaryTail, model: Pick<Manifest, "tensors">): TensorRequest {
+  return withData(checkInferRequest(body, model), tail, model);
+}
+
+/** All but the data of a request. Throws like {@link readInferRequest}. */
+export function checkInferRequest(body: unknown, { tensors }: Pick<Manifest, "tensors">): InferRequest {
   const request = parseWith(InferRequest, body, "request/invalid", "the request");
   const problems = [
     ...namesOfInputs(request.inputs, tensors.inputs),
@@ -84,6 +86,15 @@ export function readInferRequest(
     ...rowsIn(request.inputs, tensors),
   ];
   if (problems.length > 0) throw invalid("tensor/invalid", "the request", problems);
+  return request;
+}
+
+/** A checked request with its data. Throws like {@link readInferRequest}. */
+export function withData(
+  request: InferRequest,
+  tail: BinaryTail,
+  { tensors }: Pick<Manifest, "tensors">,
+): TensorRequest {
   const { parameters, id } = request;
   const asked = request.outputs ?? tensors.outputs.map(({ name }) => ({ name, parameters: undefined }));
   return {

@@ -21,9 +21,9 @@ export function imageInput(spec: ImagePreprocess, { inputs }: Tensors, placed: b
       const pixels = await decodeImage(bytes, spec, defaultImageLimits, placed);
       return { inputs: [{ kind: "image", ...pixels }], list: false };
     },
-    toRuns(input) {
+    toRuns(input, memory) {
       const pixels = expectInput(input, "image");
-      return [[{ name, dtype: spec.dtype, shape: imageShape(spec, pixels), data: imageTensor(pixels, spec) }]];
+      return [[{ name, dtype: spec.dtype, shape: imageShape(spec, pixels), data: imageTensor(pixels, spec, memory) }]];
     },
     features: (input: DecodedInput) => imageFeatures(expectInput(input, "image")),
     blank() {

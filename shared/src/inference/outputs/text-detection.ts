@@ -60,19 +60,28 @@ function textBoxes(map: Float32Array, size: MapSize, input: DecodedInput, spec: 
 
 /** The mean of the map over the pixels whose centre lies within four corners, given clockwise. */
 function meanWithin(map: Float32Array, { width, height }: MapSize, corners: readonly Point[]): number {
-  const edges = corners.map((from, at) => [from, corners[(at + 1) % corners.length] ?? from] as const);
-  const within = (x: number, y: number) =>
-    edges.every(([a, b]) => (b[0] - a[0]) * (y - a[1]) - (b[1] - a[1]) * (x - a[0]) >= 0);
-  const xs = corners.map(([x]) => x);
   const ys = corners.map(([, y]) => y);
   let sum = 0;
   let count = 0;
   for (let y = Math.max(0, Math.floor(Math.min(...ys))); y < Math.min(height, Math.max(...ys)); y += 1) {
-    for (let x = Math.max(0, Math.floor(Math.min(...xs))); x < Math.min(width, Math.max(...xs)); x += 1) {
-      if (!within(x + 0.5, y + 0.5)) continue;
+    const [from, to] = spanOf(corners, y + 0.5);
+    for (let x = Math.max(0, Math.ceil(from - 0.5)); x < width && x + 0.5 <= to; x += 1) {
       sum += map[y * width + x] as number;
       count += 1;
     }
   }
   return count === 0 ? 0 : sum / count;
+}
+
+/** From where to where a line at height y lies within a convex shape; from more than to where it does not. */
+function spanOf(corners: readonly Point[], y: number): [from: number, to: number] {
+  let [from, to] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
+  for (const [at, [x1, y1]] of corners.entries()) {
+    const [x2, y2] = corners[(at + 1) % corners.length] ?? [x1, y1];
+    if (Math.min(y1, y2) > y || Math.max(y1, y2) < y) continue;
+    const crossings = y1 === y2 ? [x1, x2] : [x1 + ((y - y1) * (x2 - x1)) / (y2 - y1)];
+    from = Math.min(from, ...crossings);
+    to = Math.max(to, ...crossings);
+  }
+  return [from, to];
 }

@@ -4,8 +4,13 @@ import { BundlePath } from "../bundle-path.js";
 import { fits, TensorName, type Tensors } from "../tensors.js";
 import { outputOf, outputProblems, unknownLabel } from "./output.js";
 
-/** Names of classes, in the order of the model's output. */
+/** Names of classes, in the order of the model's output; empty where {@link labelsFile} has them. */
 export const ClassLabels = z.array(z.string().min(1).max(200)).max(100_000);
+
+/** Two or more, or none where a file has them; a single class needs no classifier. */
+export function twoOrMore(labels: readonly string[]): boolean {
+  return labels.length !== 1;
+}
 
 /** A file of the bundle with one label per line, in place of a list of them. */
 export const labelsFile = BundlePath.optional();
@@ -13,7 +18,7 @@ export const labelsFile = BundlePath.optional();
 /** How an output tensor `[n, classes]` becomes a label. */
 export const ClassificationPostprocess = z.strictObject({
   /** One name per class, in the order of the model's output. */
-  labels: ClassLabels.min(2, "needs at least two labels").default([]),
+  labels: ClassLabels.refine(twoOrMore, "needs at least two labels").default([]),
   labelsFile,
   /** Apply softmax: true when the model gives logits, false when it gives probabilities already. */
   softmax: z.boolean().default(false),

@@ -17,7 +17,7 @@ export const DetectionPostprocess = z.strictObject({
    */
   format: z.enum(["yolo-v8", "yolo-v5", "yolox", "end-to-end", "ssd"]),
   /** One name per class, in the order of the model's output. */
-  labels: ClassLabels.min(1, "needs at least one label").default([]),
+  labels: ClassLabels.default([]),
   labelsFile,
   /** Objects with less confidence are left out. */
   threshold: z.number().min(0).max(1).default(0.25),

@@ -6,7 +6,7 @@ import { outputProblems, unknownLabel } from "./output.js";
 
 /** How the scores of a recording's frames, `[1, labels]` each, become events with a beginning and an end. */
 export const EventsPostprocess = z.strictObject({
-  labels: ClassLabels.min(1, "needs at least one label").max(1000).default([]),
+  labels: ClassLabels.max(1000).default([]),
   labelsFile,
   /** An event begins at a frame with at least this score … */
   threshold: z.number().min(0).max(1).default(0.5),

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { Problem } from "../../errors.js";
 import { TensorName, type Tensors } from "../tensors.js";
-import { ClassLabels, labelsFile } from "./classification.js";
+import { ClassLabels, labelsFile, twoOrMore } from "./classification.js";
 import { outputProblems, unknownLabel } from "./output.js";
 
 /** How an output becomes a class for every pixel. */
@@ -13,7 +13,9 @@ export const SegmentationPostprocess = z.strictObject({
    */
   format: z.enum(["best-class", "threshold", "classes"]).default("best-class"),
   /** One name per class, in the order of the model's output; with `threshold` two. */
-  labels: ClassLabels.min(2, "needs at least two labels").max(255, "at most 255 classes of pixels").default([]),
+  labels: ClassLabels.max(255, "at most 255 classes of pixels")
+    .refine(twoOrMore, "needs at least two labels")
+    .default([]),
   labelsFile,
   layout: z.enum(["nchw", "nhwc"]).default("nchw"),
   /** Apply the logistic function first: true when a `threshold` map holds logits. */
