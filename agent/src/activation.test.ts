@@ -6,6 +6,7 @@ import { systemClock } from "@muster/shared/node";
 import { MemoryDoc, newSigners, rootOf, sealRoot } from "@muster/shared/testing";
 import { FolderShelf } from "./adapters/folder-shelf.js";
 import { StandInServer } from "./adapters/stand-in-server.js";
+import { Crowd } from "./crowd.js";
 import { EngineCache } from "./engine-cache.js";
 import { readHardware } from "./hardware.js";
 import type { RunTrial } from "./ports.js";
@@ -97,8 +98,10 @@ async function device(
     favourite: async () => undefined,
     device: {
       root: () => root,
-      beside: () => [],
-      crowd: { maxModels: 1, memoryBytes: undefined },
+      crowd: new Crowd({
+        ...{ shelf, models: () => reconciler.state.models },
+        limits: { maxModels: 1, memoryBytes: undefined },
+      }),
       sealingKey: "",
       hardware: async () => readHardware({ dataDir: folder, runtime: { providers: ["cpu"] } }),
       ...{ agentVersion: "0.1.0", trialTimeoutMs: 60_000, engines: new EngineCache(folder, 1_000_000) },

@@ -15,6 +15,7 @@ import { Allowance, Spent } from "./allowance.js";
 import { encryptedAtRest, inTheClear } from "./at-rest.js";
 import { AgentConfig } from "./config.js";
 import { parseHours } from "./core/allowance.js";
+import { Crowd } from "./crowd.js";
 import { EngineCache } from "./engine-cache.js";
 import { nvidiaMemoryOnce } from "./facts/nvidia.js";
 import { FallbackWatch } from "./fallback-watch.js";
@@ -164,14 +165,14 @@ export async function startAgent(options: Partial<AgentConfig>, log: Log): Promi
         engines: new EngineCache(join(dataDir, "engines"), config.maxEngineCacheBytes),
         budget: { maxVariants, maxArtifactBytes, dataBytes: transferBytesPerDay || undefined },
         root: () => reconciler.root,
-        beside: (model) =>
-          Object.entries(reconciler.state.models).flatMap(([name, { committed }]) =>
-            name === model || committed === undefined ? [] : [committed],
-          ),
-        crowd: {
-          maxModels: config.maxModels,
-          memoryBytes: config.runnerMemoryMb === 0 ? undefined : config.runnerMemoryMb * 1_000_000,
-        },
+        crowd: new Crowd({
+          shelf,
+          models: () => reconciler.state.models,
+          limits: {
+            maxModels: config.maxModels,
+            memoryBytes: config.runnerMemoryMb === 0 ? undefined : config.runnerMemoryMb * 1_000_000,
+          },
+        }),
       },
       now: () => clock.now(),
     });

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
 import { type TestContext, test } from "node:test";
 import { setImmediate } from "node:timers/promises";
-import { isProvenRenewal, type Log, type RenewalAnswer, type RenewalRequest } from "@muster/shared";
+import { isProvenRenewal, type Log, type ProvenRenewal, type RenewalAnswer } from "@muster/shared";
 import { FakeClock } from "@muster/shared/testing";
 import type { Credentials } from "./identity-store.js";
 import { Renewal } from "./renewal.js";
@@ -21,12 +21,12 @@ async function bench(t: TestContext) {
   const span = (fromMs: number) => ({ fromMs, expiresMs: fromMs + 90 * dayMs });
   const first = await selfSigned("a", span(clock.now()));
   let stored = { device: "a", certificate: first.certificate, privateKey: first.privateKey } as unknown as Credentials;
-  const asked: RenewalRequest[] = [];
+  const asked: ProvenRenewal[] = [];
   const told: string[] = [];
   const link = {
     connected: true,
     reconnects: 0,
-    renew: async (request: RenewalRequest) => void asked.push(request),
+    renew: async (request: ProvenRenewal) => void asked.push(request),
     reconnect: async () => {
       link.reconnects += 1;
     },

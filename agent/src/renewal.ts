@@ -5,9 +5,9 @@ import {
   type Log,
   MusterError,
   messageOf,
+  type ProvenRenewal,
   proveRenewal,
   type RenewalAnswer,
-  type RenewalRequest,
 } from "@muster/shared";
 import { renewAtMs, renewalBackoff } from "./core/renewal-time.js";
 import { type Credentials, checkCertificate, readCertificate } from "./identity-store.js";
@@ -20,7 +20,7 @@ export interface RenewalDeps {
   };
   readonly link: {
     readonly connected: boolean;
-    renew(request: RenewalRequest): Promise<void>;
+    renew(request: ProvenRenewal): Promise<void>;
     /** Ends the connection and opens it again with the stored identity. */
     reconnect(): Promise<void>;
   };

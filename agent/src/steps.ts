@@ -1,10 +1,10 @@
 import { type Hardware, type Manifest, type Root, verifyManifest, type Wanted } from "@muster/shared";
 import { incompatibility } from "./core/compatibility.js";
-import { crowdedOut } from "./core/crowd.js";
 import { machineKey } from "./core/machine.js";
 import type { Step } from "./core/next-step.js";
 import { planTrial } from "./core/provider-plan.js";
 import { planVariants, type VariantBudget, type VariantPlan } from "./core/variant-plan.js";
+import type { Crowd } from "./crowd.js";
 import type { EngineCache } from "./engine-cache.js";
 import { DeviceFault, isRunnerCrash, outcomeOf } from "./faults.js";
 import { fetchVersion } from "./fetch-version.js";
@@ -44,10 +44,7 @@ export interface StepDeps {
     readonly agentVersion: string;
     readonly trialTimeoutMs: number;
     readonly engines: EngineCache;
-    /** What other models have committed here. */
-    readonly beside: (model: string) => readonly Installed[];
-    /** What all models may take together; without a memory of its own, that of the machine. */
-    readonly crowd: { readonly maxModels: number; readonly memoryBytes: number | undefined };
+    readonly crowd: Crowd;
     /** What may be spent on finding the best variant. */
     readonly budget: Omit<VariantBudget, "diskBytes">;
   };
@@ -142,16 +139,11 @@ export class Steps {
   async #describe(context: StepContext): Promise<ModelState> {
     const { model, state, signal } = context;
     const { transfer, device } = this.#deps;
-    const { manifest: ref, version } = candidateOf(state);
+    const { manifest: ref, version, attempt } = candidateOf(state);
     await transfer.fetchSmall(ref, signal);
     const manifest = await this.#manifest(model, version, ref.sha256, context);
     const hardware = await device.hardware();
-    const read = device
-      .beside(model)
-      .map((one) => shelvedManifest(this.#deps.shelf, one.manifest).catch(() => undefined));
-    const others = (await Promise.all(read)).filter((other) => other !== undefined);
-    const { maxModels, memoryBytes = hardware.memoryBytes } = device.crowd;
-    const crowded = crowdedOut(manifest, others, { maxModels, memoryBytes });
+    const crowded = await device.crowd.admit(manifest, attempt, hardware.memoryBytes);
     if (crowded !== undefined) throw new DeviceFault("no-variant", "E_MEMORY", crowded);
     const unfit = incompatibility(manifest, hardware, device.agentVersion);
     if (unfit !== undefined) throw new DeviceFault("no-variant", "E_NO_VARIANT", unfit);

@@ -12,8 +12,8 @@ import {
   type Log,
   MusterError,
   messageOf,
+  type ProvenRenewal,
   type RenewalAnswer,
-  type RenewalRequest,
   type Reported,
   type UpKind,
   type Window,
@@ -92,7 +92,7 @@ export class Uplink implements ChunkLink {
   }
 
   /** Asks for a new certificate. Throws `link/closed`. */
-  async renew(request: RenewalRequest): Promise<void> {
+  async renew(request: ProvenRenewal): Promise<void> {
     await this.#send("renew", encode(request));
   }
 

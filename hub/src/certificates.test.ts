@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
-import type { RenewalRequest } from "@muster/shared";
+import type { ProvenRenewal } from "@muster/shared";
 import { Certificates } from "./certificates.js";
 import { EventLog } from "./events.js";
 import type { IssuedCertificate, Pki } from "./ports.js";
@@ -27,7 +27,7 @@ async function bench(t: TestContext, signs = true) {
     authority: signs ? { issueDevice } : undefined,
     ...{ serverCa: "CA", pin: "pin" },
     readBrought: (text: string) => ({ certificate: text, serial: text, expiresMs: clock.now() + lifeMs }),
-    readProven: ({ certificate }: RenewalRequest) => shown(certificate, fromMs.get(certificate)),
+    readProven: ({ certificate }: ProvenRenewal) => shown(certificate, fromMs.get(certificate)),
   } as unknown as Pki;
   const open = async () =>
     new Certificates({

@@ -134,12 +134,13 @@ export class Certificates implements Door, OuterDoor {
   }
 
   /** Answers a connected device that asks for its next certificate; what counts is the one it proves to have now. */
-  async renew(device: string, asked: RenewalRequest): Promise<RenewalAnswer> {
+  async renew(device: string, { request, csr, certificate: present, proof }: RenewalRequest): Promise<RenewalAnswer> {
     const { pki, clock, events, settings, store } = this.#deps;
-    const { request, csr } = asked;
     try {
       if (pki.authority === undefined) throw refused("this hub does not sign certificates");
-      const presented = pki.readProven(asked, device);
+      if (present === undefined || proof === undefined)
+        throw refused("the agent is too old to prove its certificate; update it");
+      const presented = pki.readProven({ request, csr, certificate: present, proof }, device);
       this.#mayRenew(device, presented);
       const issued = await pki.authority.issueDevice(csr, device);
       // While it was signed, the device may have been revoked.

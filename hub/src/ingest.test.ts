@@ -1,7 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { encode, type Hello, type LogFields } from "@muster/shared";
+import { Certificates } from "./certificates.js";
+import { EventLog } from "./events.js";
 import { Ingest, type IngestDeps } from "./ingest.js";
+import type { Pki } from "./ports.js";
+import { CertificateStore } from "./store/certificate-store.js";
 import { RecordedLink, rooms, silent } from "./testing/hub-rooms.js";
 
 test("a disconnect that cannot be stored is counted and told, and what comes after it is taken", async () => {
@@ -21,4 +25,21 @@ test("a disconnect that cannot be stored is counted and told, and what comes aft
   await ingest.close();
   assert.deepEqual(told, [["ingest.message.failed", "a"]]);
   assert.deepEqual(ingest.counters(), { "message-invalid": 1, "message-dropped": 0, "message-failed": 1 });
+});
+
+test("an agent that cannot prove its certificate yet is told why it gets no other", async () => {
+  const { db, devices, clock } = await rooms();
+  const link = new RecordedLink();
+  const certificates = new Certificates({
+    ...{ store: await CertificateStore.open(db), clock, devices, events: new EventLog(db, clock) },
+    pki: { authority: {} } as Pki,
+    settings: { log: silent, deviceCertificateMs: 1 },
+  });
+  const ingest = new Ingest({ devices, certificates, link, log: silent } as unknown as IngestDeps);
+  ingest.onMessage("a", "renew", encode({ request: "request-1", csr: "csr" }));
+  await ingest.close();
+  const answers = link.sent.map(({ payload }) => JSON.parse(payload.toString()) as unknown);
+  const reason = "the agent is too old to prove its certificate; update it";
+  assert.deepEqual(answers, [{ type: "renewal-refused", request: "request-1", reason }]);
+  assert.equal(certificates.counters()["renewal-refused"], 1);
 });

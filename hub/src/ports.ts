@@ -1,4 +1,4 @@
-import type { DownKind, RenewalRequest, UpKind } from "@muster/shared";
+import type { DownKind, ProvenRenewal, UpKind } from "@muster/shared";
 
 /** What the hub hears from its broker. Handlers must not throw. */
 export interface LinkListener {
@@ -104,7 +104,7 @@ export interface Pki {
   /** Reads a certificate that a device brought. Throws `request/invalid` when it is not of the device or of the CA. */
   readBrought(certificate: string, device: string): IssuedCertificate;
   /** The certificate with whose key the device has signed its request. Throws `request/invalid` when it is not of the device or of the CA. */
-  readProven(request: RenewalRequest, device: string): PresentedCertificate;
+  readProven(request: ProvenRenewal, device: string): PresentedCertificate;
 }
 
 export interface IssuedCertificate {

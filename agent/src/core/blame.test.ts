@@ -43,17 +43,28 @@ test("a version that is being activated is blamed for its own work only", () => 
     assert.deepEqual(who({ fault, suspects: ["cups-2"] }), ["candidate"]);
 });
 
-test("memory speaks against a candidate first, and then against what was committed last", () => {
+const since = (manifest: string, atMs: number): ModelState => ({
+  ...{ releaseFloor: 1, committed: { ...installed(manifest), attempt: manifest } },
+  finished: [{ attempt: manifest, version: "1", manifest, outcome: "committed", atMs }],
+});
+
+test("memory speaks against a candidate first, and then against who was at work", () => {
   assert.deepEqual(blamed({ fault: "memory", suspects: ["lids-1"] }, models), [
     { model: "cups", version: "candidate", alone: true },
   ]);
-  const since = (manifest: string, atMs: number): ModelState => ({
-    ...{ releaseFloor: 1, committed: { ...installed(manifest), attempt: manifest } },
-    finished: [{ attempt: manifest, version: "1", manifest, outcome: "committed", atMs }],
-  });
+  const two = { leaker: since("leaker-1", 5), innocent: since("innocent-1", 9) };
+  assert.deepEqual(blamed({ fault: "memory", suspects: ["leaker-1"] }, two), [
+    { model: "leaker", version: "committed", alone: true },
+  ]);
+});
+
+test("of several that may have taken the memory the one committed last is blamed, and never alone", () => {
   const three = { a: since("a-1", 5), b: since("b-1", 9), c: since("c-1", 7) };
-  assert.deepEqual(blamed({ fault: "memory", suspects: ["a-1"] }, three), [
-    { model: "b", version: "committed", alone: true },
+  const blames = (suspects: string[]) => blamed({ fault: "memory", suspects }, three);
+  assert.deepEqual(blames([]), [{ model: "b", version: "committed", alone: false }]);
+  assert.deepEqual(blames(["a-1", "c-1"]), [{ model: "c", version: "committed", alone: false }]);
+  assert.deepEqual(blamed({ fault: "memory", suspects: [] }, { a: since("a-1", 5) }), [
+    { model: "a", version: "committed", alone: true },
   ]);
 });
 

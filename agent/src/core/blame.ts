@@ -24,7 +24,7 @@ export function faultOf({ fault, detail }: Pick<RunnerEnding, "fault" | "detail"
 /**
  * The versions that a runner's end speaks against: those an engine was at work on, be it to load them, and when nobody
  * knows, all that were in service. Memory is taken by whoever came last: there candidates are blamed, and without any the
- * version that was committed last.
+ * version that was committed last of those at work, or of all; that is a guess where there was more than one.
  */
 export function blamed(
   { fault, suspects }: Pick<RunnerEnding, "fault" | "suspects">,
@@ -49,9 +49,13 @@ export function blamed(
     ];
   });
   const candidates = inService.filter(({ version }) => version === "candidate");
-  if (fault === "memory")
-    return named(candidates.length > 0 ? candidates : inService.sort((a, b) => b.sinceMs - a.sinceMs).slice(0, 1));
   const atWork = inService.filter(({ manifest }) => suspects.includes(manifest));
+  if (fault === "memory") {
+    if (candidates.length > 0) return named(candidates);
+    const among = atWork.length > 0 ? atWork : inService;
+    const last = [...among].sort((a, b) => b.sinceMs - a.sinceMs).slice(0, 1);
+    return named(last, among.length === 1);
+  }
   if (atWork.length > 0) return named(atWork);
   // A committed version behind a candidate does not serve.
   const behind = new Set(
@@ -72,6 +76,6 @@ function sinceOf({ attempt }: Installed, finished: ModelState["finished"]): numb
   return finished.findLast((end) => end.attempt === attempt && end.outcome === "committed")?.atMs ?? 0;
 }
 
-function named(suspects: readonly InService[]): Blamed[] {
-  return suspects.map(({ model, version }) => ({ model, version, alone: suspects.length === 1 }));
+function named(suspects: readonly InService[], alone = suspects.length === 1): Blamed[] {
+  return suspects.map(({ model, version }) => ({ model, version, alone }));
 }

@@ -1,6 +1,6 @@
 import { createHash, X509Certificate } from "node:crypto";
 import { createSecureContext } from "node:tls";
-import { type Clock, isProvenRenewal, MusterError, messageOf, type RenewalRequest } from "@muster/shared";
+import { type Clock, isProvenRenewal, MusterError, messageOf, type ProvenRenewal } from "@muster/shared";
 import { normalSerial } from "../core/certificate-rules.js";
 import type { CertificateAuthority, IssuedCertificate, ListenerTls, Pki, PresentedCertificate } from "../ports.js";
 import {
@@ -113,7 +113,7 @@ class HubPki implements Pki {
     };
   }
 
-  readProven(request: RenewalRequest, device: string): PresentedCertificate {
+  readProven(request: ProvenRenewal, device: string): PresentedCertificate {
     const { serialNumber, validFrom, validTo } = this.#ofDevice(request.certificate, device);
     if (!isProvenRenewal(request)) {
       throw new MusterError("request/invalid", "proof: it was not made with the key of the certificate");

@@ -230,10 +230,10 @@ export const RenewalRequest = z.object({
   request: z.string().min(8).max(64),
   /** A PKCS#10 request whose common name is the device's name. */
   csr: z.string().max(10_000),
-  /** The present certificate, PEM. */
-  certificate: z.string().max(10_000),
+  /** The present certificate, PEM. Agents from before there were proofs send neither, and are told to be updated. */
+  certificate: z.string().max(10_000).optional(),
   /** Made with its key; see {@link proveRenewal}. */
-  proof: z.base64().max(2000),
+  proof: z.base64().max(2000).optional(),
 });
 export type RenewalRequest = z.infer<typeof RenewalRequest>;
 
