@@ -185,6 +185,26 @@ test("the last and least urgent is the one to give way, whether it waits to be d
   assert.equal(lane.weakerThan("normal"), undefined);
 });
 
+test("who is more urgent takes the place of an input that is being decoded, when nothing else waits", async () => {
+  const { lane } = laneOf(1);
+  let decoded: () => void = () => undefined;
+  const held = new Promise<void>((resolve) => {
+    decoded = resolve;
+  });
+  const ticket = new Ticket({ priority: "low" });
+  const body = lane.body(async () => {
+    await held;
+    return { inputs: [], list: false };
+  }, ticket);
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(lane.weakerThan("low"), undefined);
+  assert.equal(lane.weakerThan("high"), ticket);
+  ticket.end(new MusterError("runner/overloaded", "more urgent inputs came"));
+  assert.equal(lane.weakerThan("high"), undefined, "it gives way once");
+  decoded();
+  await assert.rejects(body, { code: "runner/overloaded" });
+});
+
 test("a ticket ends once, by its time or by whoever ends it first", async () => {
   const late = new Ticket({ timeoutMs: 1 });
   await assert.rejects(late.first(new Promise(() => undefined)), { code: "runner/deadline", message: /within 1 ms/ });

@@ -29,6 +29,8 @@ export class Lane {
   readonly #options: LaneOptions;
   readonly #line = new Line<LaneJob>();
   readonly #places: Places;
+  /** Inputs that are being decoded. */
+  readonly #decoding = new Line<Waiting & { readonly ticket: Ticket }>();
   readonly #rule: BatchRule;
   readonly #worth = new BatchWorth();
   #timer: NodeJS.Timeout | undefined;
@@ -55,7 +57,7 @@ export class Lane {
   ): Promise<{ result: EngineResult; list: boolean; decodedMs: number }> {
     const leave = await this.#places.enter(ticket);
     try {
-      const { inputs, list } = await decode();
+      const { inputs, list } = await this.#replaceable(decode, ticket);
       const decodedMs = performance.now();
       // Not before a thread takes it: else what is decoded would pile up.
       const result = await this.run({ kind: "inputs", inputs }, ticket, leave);
@@ -114,9 +116,23 @@ export class Lane {
     }
   }
 
-  /** Who waits last and is less urgent than this. */
+  /** Who waits last and is less urgent than this; of those that are decoded now nobody waits for more than that. */
   weakerThan(priority: Priority): Ticket | undefined {
-    return this.#places.weakerThan(priority) ?? this.#line.weakerThan(priority)?.ticket;
+    const waiting = this.#places.weakerThan(priority) ?? this.#line.weakerThan(priority)?.ticket;
+    return waiting ?? this.#decoding.weakerThan(priority)?.ticket;
+  }
+
+  /** Decodes; whoever is more urgent may take the ticket's place meanwhile. */
+  async #replaceable(decode: () => Promise<DecodedBody>, ticket: Ticket): Promise<DecodedBody> {
+    const item = { ticket, priority: ticket.priority, sinceMs: 0, rows: 1 };
+    const forget = ticket.onEnd(() => void this.#decoding.remove(item));
+    this.#decoding.add(item);
+    try {
+      return await decode();
+    } finally {
+      forget();
+      this.#decoding.remove(item);
+    }
   }
 
   async #begin(items: readonly LaneJob[]): Promise<void> {

@@ -38,7 +38,7 @@ export function explanationText(explanation: RolloutExplanation, view: View): st
   if (devices.length > 0) parts.push(...devices.map((device) => deviceText(device, view)));
   if (more > 0) {
     const limit = Math.min(maxExplained, devices.length + more);
-    parts.push(`and ${counted(more, "device")} more: --limit ${limit}, or one of them: --device`);
+    parts.push(`and ${counted(more, "device")} more: --limit ${limit}`);
   }
   return parts.join("\n\n");
 }

@@ -33,19 +33,12 @@ async function opened(agent: AgentMachine, count: number): Promise<void> {
   await agent.program.waitFor("transfer.lanes", 60_000, ({ lanes }) => lanes === count);
 }
 
-test("a link that loses packets is used by lanes, and a transfer goes on when one is cut and when the agent is killed", async (t) => {
+test("a link that loses packets is used by lanes, and a transfer goes on when the agent is killed and when one is cut", async (t) => {
   const { hub, link, agent, id } = await withLanes(t);
   const more = async (what: string) => {
     const before = link.downBytes;
     await eventually(what, async () => (link.downBytes - before > 500_000 ? true : undefined), 60_000, 20);
   };
-  await t.test("one lane is cut", async () => {
-    await eventually("the lanes are there", async () => (link.connections === 11 ? true : undefined));
-    link.resetLatest();
-    await agent.program.waitFor("transfer.lane.lost", 20_000);
-    await more("bytes flow on the others");
-    assert.equal(agent.program.log.filter(({ event }) => event === "link.lost").length, 0);
-  });
   await t.test("the agent is killed", async () => {
     await agent.program.kill();
     await eventually("its lanes are gone", async () => (link.connections === 0 ? true : undefined));
@@ -56,6 +49,13 @@ test("a link that loses packets is used by lanes, and a transfer goes on when on
     const { presentBytes } = await agent.program.waitFor("transfer.resumed", 30_000);
     assert.ok(sentBytes - Number(presentBytes) <= windowBytes, `${sentBytes} bytes sent, ${presentBytes} there`);
     await opened(agent, 4);
+  });
+  await t.test("one lane is cut", async () => {
+    await eventually("lanes are there", async () => (link.connections > 2 ? true : undefined));
+    link.resetLatest();
+    await agent.program.waitFor("transfer.lane.lost", 20_000);
+    await more("bytes flow on the others");
+    assert.equal(agent.program.log.filter(({ event }) => event === "link.lost").length, 0);
   });
   const rollout = await ended(hub, id, aloneMs);
   assert.equal(rollout.state, "completed", rollout.reason);

@@ -4,6 +4,7 @@ import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { connect, type PeerCertificate } from "node:tls";
+import { writeDurably } from "@muster/shared/node";
 import { FakeClock } from "@muster/shared/testing";
 import { selfSigned } from "../../testing/self-signed.js";
 import { Buffers } from "../buffers.js";
@@ -45,8 +46,10 @@ async function served(t: TestContext) {
       });
       socket.once("error", reject);
     });
-  const looks = async (event: string, setting: string) => {
+  /** What is told after a change; each reason is told once, so nothing may look before it is noted what was told until then. */
+  const looks = async (event: string, setting: string, change: () => Promise<unknown>) => {
     const before = log.events.length;
+    await change();
     const told = () =>
       log.events.findIndex((name, at) => at >= before && name === event && log.lines[at]?.setting === setting);
     await until(`${event} of ${setting}`, () => {
@@ -59,22 +62,21 @@ async function served(t: TestContext) {
   return { certificateFile, keyFile, tokenFile, first, second, serialOf, ask, looks, log };
 }
 
+/** All at once, as tools that renew files do: a file that is half written is another fault. */
+const put = (path: string, text: string) => writeDurably(path, text, 0o600);
+
 test("a renewed certificate is shown without a restart, and only once its key is there too", async (t) => {
   const { certificateFile, keyFile, first, second, serialOf, ask, looks, log } = await served(t);
   assert.equal((await ask(tokens[0])).serial, serialOf(first));
-  await writeFile(certificateFile, second.certificate);
-  const warning = await looks("runner.access.unusable", "inferenceTls");
+  const warning = await looks("runner.access.unusable", "inferenceTls", () => put(certificateFile, second.certificate));
   assert.match(String(warning?.reason), /inferenceTls cannot be used: .*mismatch/i);
   assert.equal((await ask(tokens[0])).serial, serialOf(first), "what was good stays");
-  await writeFile(keyFile, second.privateKey);
-  await looks("runner.access.renewed", "inferenceTls");
+  await looks("runner.access.renewed", "inferenceTls", () => put(keyFile, second.privateKey));
   assert.deepEqual(await ask(tokens[0]), { serial: serialOf(second), status: 200 });
   const { length } = log.events;
-  await rm(keyFile);
-  await looks("runner.access.unusable", "inferenceTls");
+  await looks("runner.access.unusable", "inferenceTls", () => rm(keyFile));
   assert.deepEqual(await ask(tokens[0]), { serial: serialOf(second), status: 200 });
-  await writeFile(keyFile, first.privateKey);
-  await looks("runner.access.unusable", "inferenceTls");
+  await looks("runner.access.unusable", "inferenceTls", () => put(keyFile, first.privateKey));
   assert.equal(log.events.length, length + 2, "each reason is told once");
 });
 
@@ -82,14 +84,11 @@ test("changed tokens count without a restart, and a broken file takes nobody's a
   const { tokenFile, ask, looks } = await served(t);
   const statuses = async () => [(await ask(tokens[0])).status, (await ask(tokens[1])).status];
   assert.deepEqual(await statuses(), [200, 401]);
-  await writeFile(tokenFile, tokens[1]);
-  await looks("runner.access.renewed", "inferenceTokenFile");
+  await looks("runner.access.renewed", "inferenceTokenFile", () => put(tokenFile, tokens[1]));
   assert.deepEqual(await statuses(), [401, 200]);
-  await writeFile(tokenFile, "short");
-  const warning = await looks("runner.access.unusable", "inferenceTokenFile");
+  const warning = await looks("runner.access.unusable", "inferenceTokenFile", () => put(tokenFile, "short"));
   assert.match(String(warning?.reason), /has a token of less than 16 characters/);
   assert.deepEqual(await statuses(), [401, 200]);
-  await writeFile(tokenFile, tokens.join("\n"));
-  await looks("runner.access.renewed", "inferenceTokenFile");
+  await looks("runner.access.renewed", "inferenceTokenFile", () => put(tokenFile, tokens.join("\n")));
   assert.deepEqual(await statuses(), [200, 200]);
 });
