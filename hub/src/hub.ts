@@ -110,7 +110,7 @@ export async function startHub(options: Partial<HubConfig>, log: Log): Promise<H
       limits: { maxBytes: maxUploadBytes, maxBlobs: maxUploads, cure },
     });
     const workFolder = await emptyFolder(join(config.dataDir, "work"));
-    const storing = new Storing(() => stored.named());
+    const storing = new Storing(() => stored.named().catch((error) => log.error("store.round.uncounted", { error })));
 
     const devices = await Devices.open({ db, clock, offlineAfterMs: config.offlineAfterMs });
     const events = new EventLog(db, clock);

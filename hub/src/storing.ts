@@ -7,7 +7,10 @@ export class Storing {
   #running = 0;
   #sweep: Promise<unknown> | undefined;
 
-  /** `onNamed` is called whenever blobs that were stored may have been named. */
+  /**
+   * `onNamed` is called whenever blobs that were stored may have been named. What it fails with it has to tell by itself: what
+   * was stored is stored all the same.
+   */
   constructor(onNamed: () => Promise<void> = async () => undefined) {
     this.#onNamed = onNamed;
   }
@@ -17,7 +20,7 @@ export class Storing {
     while (this.#sweep !== undefined) await this.#sweep;
     this.#running += 1;
     try {
-      return await work().finally(this.#onNamed);
+      return await work().finally(() => this.#onNamed().catch(() => undefined));
     } finally {
       this.#running -= 1;
     }

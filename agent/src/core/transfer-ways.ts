@@ -38,11 +38,9 @@ export class TransferWays {
   ask(nowMs: number, ways: readonly number[]): WayAsk | undefined {
     for (const way of ways) {
       const window = this.#window(way);
-      const askedBytes = this.#all.reduce((sum, { askedBytes }) => sum + askedBytes, 0);
-      const alone = window.askedBytes === askedBytes;
-      const roomBytes = way === 0 && alone ? undefined : windowLimits.maxBytes - askedBytes;
+      const alone = this.#all.every((other) => other === window || other.askedBytes === 0);
       // Lanes are never alone; they know the round trip that the device's own connection had when it was.
-      const ask = window.ask(nowMs, way > 0 || alone, roomBytes);
+      const ask = window.ask(nowMs, way > 0 || alone, this.#roomBytes(way));
       if (ask !== undefined) return { way, ...ask };
     }
     return undefined;
@@ -50,6 +48,9 @@ export class TransferWays {
 
   /** When there will be room for a request if no frame ends before, in milliseconds from now; undefined for not before one does. */
   askInMs(nowMs: number, ways: readonly number[]): number | undefined {
+    const [next] = this.#waiting;
+    // Only a frame that ends makes room where all together have as much in flight as they may.
+    if (next !== undefined && next.length > this.#roomBytes(0)) return undefined;
     const times = ways.flatMap((way) => this.#windows.get(way)?.askInMs(nowMs) ?? []);
     return times.length === 0 ? undefined : Math.min(...times);
   }
@@ -88,6 +89,13 @@ export class TransferWays {
   /** How long to wait for a range before it counts as lost, on the way with the least patience. */
   timeoutMs(): number {
     return Math.min(...(this.#all.length === 0 ? [this.#window(0)] : this.#all).map((window) => window.timeoutMs()));
+  }
+
+  /** What may still be asked for, on a way; on the device's own connection alone its window is all there is. */
+  #roomBytes(way: number): number {
+    const askedBytes = this.#all.reduce((sum, window) => sum + window.askedBytes, 0);
+    const alone = way === 0 && askedBytes === (this.#windows.get(0)?.askedBytes ?? 0);
+    return alone ? Number.POSITIVE_INFINITY : windowLimits.maxBytes - askedBytes;
   }
 
   get #all(): TransferWindow[] {

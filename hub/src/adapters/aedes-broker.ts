@@ -14,6 +14,7 @@ import {
 import { Aedes, type AuthenticateError, type Client } from "aedes";
 import type { AdmissionLimits } from "../core/admission.js";
 import type { DeviceLink, Door, LinkListener, ListenerTls } from "../ports.js";
+import { AedesClients, isLane } from "./aedes-clients.js";
 import { disableDuplicateFilter, limitPackets, MessagePaces } from "./aedes-guards.js";
 import { DeviceListener, type Peer } from "./device-listener.js";
 import { framePacket } from "./frame-packet.js";
@@ -64,9 +65,7 @@ export async function openAedesBroker(options: AedesBrokerOptions): Promise<Devi
 class AedesBroker implements DeviceLink {
   readonly lanes = maxLanes;
   readonly #options: AedesBrokerOptions;
-  /** Connections of devices and their lanes, by what they call themselves. */
-  readonly #clients = new Map<string, Client>();
-  readonly #laneClients = new Set<Client>();
+  readonly #clients = new AedesClients();
   readonly #refusals: Refusals;
   readonly #peers = new WeakMap<object, Peer>();
   readonly #paces: MessagePaces;
@@ -142,7 +141,7 @@ class AedesBroker implements DeviceLink {
   }
 
   async send(device: string, kind: DownKind, payload: Buffer): Promise<void> {
-    const client = this.#clients.get(device);
+    const client = this.#clients.of(device);
     if (client === undefined) throw new MusterError("link/closed", `device ${device} is not connected`);
     const qos = kind === "chunk" || kind === "reply" ? 0 : 1;
     const { conn } = client;
@@ -168,7 +167,7 @@ class AedesBroker implements DeviceLink {
 
   async sendFrame(device: string, roomy: Buffer, lane = 0): Promise<void> {
     const id = lane === 0 ? device : laneId(device, lane);
-    const client = this.#clients.get(id);
+    const client = this.#clients.of(device, lane);
     if (client === undefined) throw new MusterError("link/closed", `${id} is not connected`);
     const { conn } = client;
     await new Promise<void>((resolve, reject) => {
@@ -197,8 +196,7 @@ class AedesBroker implements DeviceLink {
   }
 
   kick(device: string): void {
-    this.#clients.get(device)?.conn.destroy();
-    for (let lane = 1; lane <= maxLanes; lane += 1) this.#clients.get(laneId(device, lane))?.conn.destroy();
+    this.#clients.end(device);
   }
 
   counters(): Readonly<Record<string, number>> {
@@ -207,8 +205,7 @@ class AedesBroker implements DeviceLink {
 
   recheck(): void {
     const { door, log } = this.#options;
-    for (const [id, client] of this.#clients) {
-      const device = parseClientId(id)?.device ?? id;
+    for (const { device, client } of this.#clients.all()) {
       const peer = this.#peers.get(client.conn);
       const refusal = peer && door.refusal(device, peer.certificate);
       if (refusal === undefined) continue;
@@ -243,7 +240,7 @@ class AedesBroker implements DeviceLink {
       const reason = `client id ${id} is not the certificate's name ${peer?.name}`;
       return { count: "id-not-certificate", reason };
     }
-    if (named.lane > 0 && this.#laneClients.size >= this.#options.limits.maxConnections * laneShare)
+    if (named.lane > 0 && this.#clients.lanes >= this.#options.limits.maxConnections * laneShare)
       return { count: "lanes-total", reason: "too many lanes" };
     return this.#options.door.refusal(named.device, peer.certificate);
   }
@@ -251,8 +248,7 @@ class AedesBroker implements DeviceLink {
   #listenTo(broker: Aedes): void {
     const { door, listener, log } = this.#options;
     broker.on("client", (client) => {
-      this.#clients.set(client.id, client);
-      if (isLane(client)) return void this.#laneClients.add(client);
+      if (!this.#clients.enter(client) || isLane(client)) return;
       disableDuplicateFilter(client);
       const peer = this.#peers.get(client.conn);
       if (peer !== undefined) door.entered(client.id, peer.certificate);
@@ -261,10 +257,10 @@ class AedesBroker implements DeviceLink {
     // A lane that pings says nothing of the device's own connection.
     broker.on("ping", (_packet, client) => isLane(client) || listener.onAlive(client.id));
     broker.on("clientDisconnect", (client) => {
-      this.#laneClients.delete(client);
-      if (this.#clients.get(client.id) !== client) return;
-      this.#clients.delete(client.id);
-      if (!isLane(client)) listener.onGone(client.id);
+      if (!this.#clients.leave(client) || isLane(client)) return;
+      // What comes on lanes cannot be asked for any more.
+      this.#clients.endLanes(client.id);
+      listener.onGone(client.id);
     });
     broker.on("clientError", (client, error) =>
       log.debug("broker.client.failed", { device: client.id, reason: error.message }),
@@ -276,7 +272,7 @@ class AedesBroker implements DeviceLink {
       const from = client === null ? undefined : parseUpTopic(packet.topic);
       if (client === null || from === undefined || packet.topic !== upTopic(client.id, from.kind)) return;
       // A last will comes after the end, and is no sign of life.
-      if (this.#clients.get(client.id) === client) listener.onAlive(client.id);
+      if (this.#clients.has(client)) listener.onAlive(client.id);
       listener.onMessage(from.device, from.kind, Buffer.from(packet.payload));
     });
   }
@@ -291,8 +287,4 @@ class AedesBroker implements DeviceLink {
     // 5 is MQTT's "not authorized".
     return Object.assign(new Error(message), { returnCode: 5 });
   }
-}
-
-function isLane({ id }: Client): boolean {
-  return id.includes(".");
 }

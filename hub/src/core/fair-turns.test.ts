@@ -88,13 +88,36 @@ test("a device that wants many turns at once gets no more than one that wants on
   assert.ok(Math.abs((sent.many ?? 0) - (sent.one ?? 0)) <= 200, JSON.stringify(sent));
 });
 
-test("the turns of a device do not wait for each other, and keep another device out until the last is done", () => {
+test("the turns of a device wait for each other only when it is another's turn", () => {
   const turns = new FairTurns(1);
-  for (const device of ["a", "a", "a", "b"]) turns.ask(device, 1);
-  assert.deepEqual([turns.next()?.device, turns.next()?.device, turns.next()?.device], ["a", "a", "a"]);
-  turns.done("a");
+  turns.ask("a", 1);
+  turns.ask("a", 1);
+  assert.deepEqual([turns.next()?.device, turns.next()?.device], ["a", "a"]);
+  turns.ask("a", 1);
+  turns.ask("b", 1);
+  assert.equal(turns.next(), undefined, "it is b's turn, and a has the place");
   turns.done("a");
   assert.equal(turns.next(), undefined);
   turns.done("a");
   assert.equal(turns.next()?.device, "b");
+});
+
+test("devices whose turns overlap all the time leave a place to others", () => {
+  const turns = new FairTurns(2);
+  const sent: Record<string, number> = { a: 0, b: 0, c: 0 };
+  for (const device of ["a", "a", "b", "b", "c"]) turns.ask(device, 100);
+  const going: string[] = [];
+  for (let turn = 0; turn < 3000; turn += 1) {
+    for (let next = turns.next(); next !== undefined; next = turns.next()) {
+      sent[next.device] = (sent[next.device] ?? 0) + next.bytes;
+      going.push(next.device);
+    }
+    // The one that began first ends, and wants more at once, while its device's other turn goes on.
+    const ends = going.shift();
+    assert.ok(ends !== undefined);
+    turns.ask(ends, 100);
+    turns.done(ends);
+  }
+  const shares = Object.values(sent);
+  assert.ok(Math.max(...shares) - Math.min(...shares) <= 400, JSON.stringify(sent));
 });

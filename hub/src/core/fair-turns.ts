@@ -5,7 +5,8 @@
  * Start-time fair queueing (Goyal, Vin, Cheng 1996): each turn starts at the virtual time at which the device's turn before
  * ended, or at that of the turn that began last when this is later, and ends so many bytes after. The earliest start goes
  * first. While two devices both want to go, what they were given differs by two turns at most, however large they ask. A
- * device may want several turns at once; they are given in the order of asking, and count as those of one.
+ * device may want several turns at once; they are given in the order of asking, and count as those of one. When it is the
+ * turn of a device that finds no place, nobody begins another turn: else devices whose turns overlap would never leave one.
  */
 export class FairTurns {
   readonly #atOnce: number;
@@ -41,15 +42,15 @@ export class FairTurns {
 
   /** The device whose turn it is, and how much it asked for; undefined when nobody waits or nobody more may go. */
   next(): { readonly device: string; readonly bytes: number } | undefined {
-    const full = this.#going.size >= this.#atOnce;
     let first: { device: string; startBytes: number } | undefined;
     for (const [device, [turn]] of this.#waiting) {
-      if (turn === undefined || (full && !this.#going.has(device))) continue;
+      if (turn === undefined) continue;
       const startBytes = Math.max(turn.notBefore, this.#ends.get(device) ?? 0);
       if (first === undefined || startBytes < first.startBytes) first = { device, startBytes };
     }
     if (first === undefined) return undefined;
     const { device, startBytes } = first;
+    if (this.#going.size >= this.#atOnce && !this.#going.has(device)) return undefined;
     const line = this.#waiting.get(device) ?? [];
     const bytes = line.shift()?.bytes ?? 0;
     if (line.length === 0) this.#waiting.delete(device);

@@ -225,6 +225,10 @@ export function lanesContract(name: string, open: (t: TestContext) => Promise<Be
     await until("the lane of b", () => !revoked.opened.connected);
     assert.equal(await connected(await client(t, bench, "b", "b.1")), "refused");
     assert.ok(other.opened.connected);
+    const c = await device(t, bench, "c");
+    c.opened.stream.destroy();
+    await until("the lane of c", () => !other.opened.connected);
+    await until("c has gone", () => bench.gone.includes("c"));
   });
 
   test(`${name}: a lane that does not read holds up neither its device nor its other lanes`, async (t) => {
