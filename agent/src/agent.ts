@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { availableParallelism } from "node:os";
+import { availableParallelism, getPriority } from "node:os";
 import { join } from "node:path";
 import { type DeviceEvent, type Log, lanesIn, MusterError, messageOf, parseWith, type Window } from "@muster/shared";
 import { LowdbDoc, lockFolder, systemClock } from "@muster/shared/node";
@@ -156,7 +156,8 @@ export async function startAgent(options: Partial<AgentConfig>, log: Log): Promi
       link: lanes,
       ...{ shelf, clock, log, allowance, maxArtifactBytes: config.maxArtifactBytes },
     });
-    const trials = await TrialMemory.open(join(dataDir, "trials.json"), { trial: trialBy({ env }), log });
+    const trial = trialBy({ env, rank: { nice: getPriority(), log } });
+    const trials = await TrialMemory.open(join(dataDir, "trials.json"), { trial, log });
     const { maxVariantsTried: maxVariants, maxArtifactBytes, transferBytesPerDay } = config;
     const steps = new Steps({
       ...{ shelf, transfer, runner, trial: trials.run, favourite: trials.favourite },

@@ -150,7 +150,7 @@ export class Transfer {
 
   /** Fetches a manifest, an index or a sample, which is verified as a whole. Throws as {@link fetchArtifact}. */
   async fetchSmall(blob: BlobRef, signal: AbortSignal): Promise<void> {
-    await this.#fetchSmall(blob, signal, () => undefined);
+    await this.#fetchSmall(blob, signal);
   }
 
   /** The bytes of an index as soon as they are verified. What is `kept` settles when the disk has them as well. */
@@ -164,8 +164,8 @@ export class Transfer {
     return { bytes: await Promise.race([early, read]), kept };
   }
 
-  /** Resolves, when the blob is there for good, with whether it had to be fetched; hands its bytes on before that. */
-  async #fetchSmall(blob: BlobRef, signal: AbortSignal, onBytes: (bytes: Buffer) => void): Promise<boolean> {
+  /** Resolves, when the blob is there for good, with whether it had to be fetched; hands its bytes on before that where they are wanted. */
+  async #fetchSmall(blob: BlobRef, signal: AbortSignal, onBytes?: (bytes: Buffer) => void): Promise<boolean> {
     if (blob.sizeBytes > maxSmallBytes) {
       throw new MusterError(
         "artifact/too-large",
@@ -181,7 +181,9 @@ export class Transfer {
       for (let tries = 1; !(await this.#isThere(blob.sha256)); tries += 1) {
         try {
           const partial = await this.#deps.shelf.begin(blob.sha256, blob.sizeBytes, []);
-          await this.#pull(blob.sha256, pieces, handingOn(partial, blob, onBytes), signal, () => undefined);
+          // Whose bytes nobody waits for is not held whole in memory.
+          const into = onBytes === undefined ? partial : handingOn(partial, blob, onBytes);
+          await this.#pull(blob.sha256, pieces, into, signal, () => undefined);
           fetched = true;
         } catch (error) {
           const damaged = error instanceof MusterError && error.code === "artifact/digest-mismatch";

@@ -10,7 +10,7 @@ const moody = new URL(
     import { parentPort } from "node:worker_threads";
     parentPort.on("message", (message) => {
       if (message === "close") return parentPort.close();
-      if ("spec" in message) return parentPort.postMessage({ kind: "ready" });
+      if ("spec" in message) return parentPort.postMessage({ kind: "ready", providerBytes: message.spec.aside ? 1 : 0 });
       const [{ width }] = message.jobs[0].inputs;
       if (width === 2) throw new Error("the thread died of it");
       const error = { code: "engine/failed", message: "refused", problems: [] };
@@ -42,6 +42,17 @@ test("a thread that dies fails its own input only and is replaced", async (t) =>
   );
   await assert.rejects(jobs[1] ?? Promise.resolve(), { code: "engine/failed", message: /the thread died of it/ });
   assert.deepEqual(log.events, ["runner.engine.lost"]);
+});
+
+test("only the threads to begin with load aside; one that replaces a lost one is waited for", async (t) => {
+  const spec = { modelPath: modelFile, provider: "cpu", threads: 1, manifest: await makeManifest([await picture()]) };
+  const pool = await EnginePool.open({ spec, size: 1, aside: true, log: memoryLog(), script: moody });
+  t.after(() => pool.close());
+  // The thread says so by what it took.
+  assert.equal(pool.providerBytes, 1);
+  await assert.rejects(pool.run([job(2)]), { code: "engine/failed" });
+  await pool.run([job(1)]);
+  assert.equal(pool.providerBytes, 0);
 });
 
 test("a version that keeps ending its threads is left alone, and every input gets an error", async (t) => {

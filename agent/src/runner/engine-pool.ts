@@ -6,7 +6,9 @@ import type { EngineJob, EngineOutcome } from "./engine-protocol.js";
 import { EngineThread, type ThreadWatch } from "./engine-thread.js";
 
 export interface EnginePoolOptions {
-  readonly spec: EngineSpec;
+  readonly spec: Omit<EngineSpec, "aside">;
+  /** Something serves meanwhile: the threads to begin with load behind it. Those that come later are waited for. */
+  readonly aside?: boolean;
   /** How many threads at most, each with a session of its own. */
   readonly size: number;
   /** How many to begin with; the others come when they are asked for. */
@@ -63,7 +65,8 @@ export class EnginePool {
     const pool = new EnginePool(options);
     try {
       // One after the other, so that what serves meanwhile is left the other cores.
-      for (let started = 0; started < pool.#wanted; started += 1) await pool.#start();
+      const { aside = false } = options;
+      for (let started = 0; started < pool.#wanted; started += 1) await pool.#start(aside);
     } catch (error) {
       await pool.close();
       throw asMusterError(error);
@@ -125,12 +128,12 @@ export class EnginePool {
     await Promise.all([...this.#threads].map((thread) => thread.close()));
   }
 
-  async #start(): Promise<void> {
+  async #start(aside = false): Promise<void> {
     const { script = new URL("./engine-worker.js", import.meta.url), spec, watch } = this.#options;
     const { buffers = new Buffers() } = this.#options;
     this.#starting += 1;
     try {
-      const thread = await EngineThread.start(script, spec, buffers, watch?.());
+      const thread = await EngineThread.start(script, { ...spec, aside }, buffers, watch?.());
       this.#threads.add(thread);
       this.#idle.push(thread);
       void thread.gone.then((why) => this.#lost(thread, why));

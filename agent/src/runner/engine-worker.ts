@@ -2,6 +2,7 @@
  * The thread of one session at a time: running a model blocks the thread it is called on, so nothing else lives here.
  */
 import { parentPort } from "node:worker_threads";
+import { messageOf } from "@muster/shared";
 import { bytesOfTensors } from "@muster/shared/inference";
 import { Engine, type EngineSpec } from "./engine.js";
 import { runBatch } from "./engine-batch.js";
@@ -16,6 +17,8 @@ const say = (message: FromEngine, transfer: ArrayBuffer[] = []) => port.postMess
 /** The session that the thread has now. */
 class Desk {
   #engine: Engine | undefined;
+  /** This thread did not get its rank back once, and would sink with every load. */
+  #sinks = false;
 
   take(message: ToEngine): void {
     if (message === "release") void this.#release().then(() => say({ kind: "released" }));
@@ -26,13 +29,20 @@ class Desk {
 
   async #open(spec: EngineSpec): Promise<void> {
     try {
-      const engine = await (spec.aside === true ? stepAside(() => Engine.open(spec)) : Engine.open(spec));
+      const open = () => Engine.open(spec);
+      const aside = spec.aside === true && !this.#sinks;
+      const engine = await (aside ? stepAside(open, (reason) => this.#sink(reason)) : open());
       this.#engine = engine;
       const { placement, providerBytes } = engine;
       say({ kind: "ready", providerBytes, ...(placement === undefined ? {} : { placement }) });
     } catch (error) {
       say({ kind: "fatal", error: toWire(error) });
     }
+  }
+
+  #sink(reason: unknown): void {
+    if (!this.#sinks) process.emitWarning(`an engine thread stays behind the others: ${messageOf(reason)}`);
+    this.#sinks = true;
   }
 
   async #release(): Promise<void> {

@@ -1,10 +1,11 @@
 import { type ChildProcess, fork } from "node:child_process";
-import { getPriority, setPriority } from "node:os";
+import { getPriority } from "node:os";
 import { fileURLToPath } from "node:url";
 import { type Log, MusterError, messageOf, type ShadowPlan } from "@muster/shared";
 import type { RunnerEnding, RunnerFault, RunnerProcess } from "../ports.js";
 import type { FromRunner, ToRunner } from "./parent-link.js";
 import type { Pulse, RunnerCall, RunnerSettings, RunnerStatus, RunnerWindow, Slot } from "./protocol.js";
+import { putFirst } from "./put-first.js";
 import type { ServingSettings } from "./serving-settings.js";
 import { fromWire } from "./wire-error.js";
 import { marksPath, versionsAtWork } from "./work-marks.js";
@@ -101,7 +102,7 @@ export class RunnerHost implements RunnerProcess {
       // Not even a process came of it; then there is no exit either.
       if (child.pid === undefined) this.#ended(child, { code: null, signal: null }, messageOf(error));
     });
-    this.#putFirst(child);
+    putFirst(child, this.#priority, this.#options.log);
     try {
       const upTimer = setTimeout(() => this.kill("hang", "the runner did not start in time"), startLimitMs);
       await up;
@@ -168,17 +169,6 @@ export class RunnerHost implements RunnerProcess {
     const timer = setTimeout(() => child.kill("SIGKILL"), closeLimitMs);
     await exited;
     clearTimeout(timer);
-  }
-
-  /** A process begins with the priority of its parent, and the agent may have stepped back since it began. */
-  #putFirst({ pid }: ChildProcess): void {
-    if (pid === undefined || getPriority() === this.#priority) return;
-    try {
-      setPriority(pid, this.#priority);
-    } catch (error) {
-      // Only root may, or who has the right to; without it the two are equals until the agent is started again.
-      this.#options.log.info("runner.priority.low", { reason: messageOf(error) });
-    }
   }
 
   #call(call: RunnerCall): Promise<unknown> {

@@ -92,6 +92,27 @@ test("inputs that came while all threads were busy share a run where the batch d
   assert.deepEqual(fixed.pool.values(), [[0], [1]]);
 });
 
+test("how long bodies took that a thread decodes says nothing of whether inputs should share runs", async (t) => {
+  let nowMs = 0;
+  t.mock.method(performance, "now", () => nowMs);
+  const { lane, pool } = laneOf(1, { maxRows: 4, maxDelayMs: 0 });
+  const end = async (tookMs: number) => {
+    nowMs += tookMs;
+    pool.batches.at(-1)?.end();
+    await settled();
+  };
+  for (let round = 0; round < 10; round += 1) {
+    void lane.undecoded(new Uint8Array(1), "text/csv", new Ticket());
+    for (let at = 0; at < 4; at += 1) void lane.run(jobOf(at), new Ticket());
+    await end(1);
+    await end(40);
+  }
+  assert.deepEqual(
+    pool.batches.map(({ jobs }) => jobs.length),
+    Array.from({ length: 10 }, () => [1, 4]).flat(),
+  );
+});
+
 test("an input waits for others as long as it may although a thread is free", async () => {
   const { lane, pool } = laneOf(1, { maxRows: 2, maxDelayMs: 60_000 });
   const first = lane.run(jobOf(1), new Ticket());

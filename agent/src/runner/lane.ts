@@ -142,7 +142,8 @@ export class Lane {
     try {
       const outcomes = await this.#options.pool.run(items.map(({ job }) => job));
       const rows = items.reduce((sum, item) => sum + item.rows, 0);
-      if (rows > 0) this.#worth.saw(rows, performance.now() - beganMs);
+      // What never shares a run, as a body of any number of inputs, is no measure for what may.
+      if (rows > 0 && items[0]?.batchKey !== undefined) this.#worth.saw(rows, performance.now() - beganMs);
       for (const [at, { resolve, reject }] of items.entries()) {
         const outcome = outcomes[at];
         if (outcome !== undefined && "result" in outcome) resolve(outcome.result);

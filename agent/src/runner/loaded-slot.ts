@@ -90,12 +90,12 @@ export class LoadedSlot {
     await verifyModelFile(slot.modelPath, slot.artifact);
     const { modelPath, provider, threads, cacheDir } = slot;
     const decryption = decryptionOf(slot.manifest, slot.artifact, slot.key);
-    const spec = { modelPath, decryption, provider, threads, cacheDir, aside, manifest: slot.manifest };
+    const spec = { modelPath, decryption, provider, threads, cacheDir, manifest: slot.manifest };
     const watch = () => ({ mark: marks.of(slot.manifestDigest), runLimitMs, spares, onHang: () => onHang(slot) });
     let lane: Lane | undefined;
     // In a task of its own, because a version that is given up frees one input after the other.
     const onFree = () => queueMicrotask(() => lane?.look());
-    const pools = { size: workers, atFirst, watch, buffers };
+    const pools = { size: workers, atFirst, aside, watch, buffers };
     const open = (on: string) => EnginePool.open({ spec: { ...spec, provider: on }, ...pools, log, onFree });
     const { pool, running } = await openOrFallBack(slot, open, log);
     const { batching } = slot.manifest;

@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
-import { getPriority, setPriority } from "node:os";
+import { constants, getPriority, setPriority } from "node:os";
 import { basename } from "node:path";
 import { mayReturnTo } from "../core/thread-rank.js";
 
@@ -9,9 +9,9 @@ const steps = 5;
 /**
  * Does work for which nobody waits after what the other threads do, then gives this thread and those that the work started
  * their rank back. Without the right to give it back (see docs/raspberry-pi.md), and elsewhere than on Linux, where threads
- * have no rank of their own, the work is done as it is.
+ * have no rank of their own, the work is done as it is. `onRefused` is told when the rank was not given back all the same.
  */
-export async function stepAside<T>(work: () => Promise<T>): Promise<T> {
+export async function stepAside<T>(work: () => Promise<T>, onRefused: (reason: unknown) => void): Promise<T> {
   const own = ownThread();
   if (own === undefined) return work();
   const { thread, nice } = own;
@@ -21,7 +21,7 @@ export async function stepAside<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } finally {
-    for (const one of threads()) if (one === thread || !before.has(one)) restore(one, aside, nice);
+    for (const one of threads()) if (one === thread || !before.has(one)) restore(one, aside, nice, onRefused);
   }
 }
 
@@ -31,8 +31,9 @@ function ownThread(): { readonly thread: number; readonly nice: number } | undef
   try {
     const thread = Number(basename(readlinkSync("/proc/thread-self")));
     const nice = getPriority(thread);
-    const [status, limits] = ["status", "limits"].map((name) => readFileSync(`/proc/self/${name}`, "utf8"));
-    return mayReturnTo(nice, { status: status ?? "", limits: limits ?? "" }) ? { thread, nice } : undefined;
+    const text = (name: string) => readFileSync(`/proc/self/${name}`, "utf8");
+    const texts = { status: text("status"), limits: text("limits"), uid_map: text("uid_map") };
+    return mayReturnTo(nice, texts) ? { thread, nice } : undefined;
   } catch {
     // Where /proc is not there to be read, nothing is changed.
     return undefined;
@@ -43,10 +44,11 @@ function threads(): number[] {
   return readdirSync("/proc/self/task").map(Number);
 }
 
-function restore(thread: number, from: number, to: number): void {
+function restore(thread: number, from: number, to: number, onRefused: (reason: unknown) => void): void {
   try {
     if (getPriority(thread) === from) setPriority(thread, to);
-  } catch {
-    // It has ended.
+  } catch (error) {
+    // It may have ended.
+    if ((error as NodeJS.ErrnoException).errno !== -constants.errno.ESRCH) onRefused(error);
   }
 }

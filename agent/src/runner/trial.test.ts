@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
+import { getPriority } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { pathToFileURL } from "node:url";
 import { type Manifest, sha256, type TriedCandidate } from "@muster/shared";
 import type { TrialRequest } from "./protocol.js";
-import { damagedModel, makeManifest, modelFile, picture, sampleOf, temporaryFolder } from "./testing.js";
+import { damagedModel, makeManifest, memoryLog, modelFile, picture, sampleOf, temporaryFolder } from "./testing.js";
 import { runTrial, trialBy } from "./trial.js";
 import { chooseCandidate, fairShareMs } from "./trial-choice.js";
 
@@ -119,6 +120,23 @@ test("a version that crashes its process is rejected with the signal, and the ot
   const both = await trial(await request({ candidates: [cpu(1), cpu(2)] }), options);
   assert.ok(both.kind === "passed");
   assert.deepEqual([both.threads, both.tried[0]?.rejected?.code], [2, "E_CRASH"]);
+});
+
+test("a version is tried at the rank at which it would serve, though the agent has stepped back since", {
+  skip: process.platform !== "linux" && "only there a priority is a thread's own",
+}, async () => {
+  const own = getPriority();
+  const log = memoryLog();
+  const ranked = trialBy({
+    script: await script(`
+      import { getPriority } from "node:os";
+      process.once("message", ({ candidate }) => process.send({ ...candidate, p50Ms: 1, p95Ms: 2, rssBytes: getPriority() }));
+    `),
+    // A rank that everybody may give: the agent of this test stands before its trial.
+    rank: { nice: own + 1, log },
+  });
+  const result = await ranked(await request(), options);
+  assert.deepEqual([result.tried[0]?.rssBytes, log.events], [own + 1, []]);
 });
 
 test("a trial that hangs ends in time, and one that is cancelled at once", async () => {

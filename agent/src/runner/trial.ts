@@ -1,7 +1,8 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
-import type { DeviceErrorCode, TriedCandidate } from "@muster/shared";
+import type { DeviceErrorCode, Log, TriedCandidate } from "@muster/shared";
 import type { RunTrial } from "../ports.js";
+import { putFirst } from "./put-first.js";
 import { chooseCandidate, fairShareMs } from "./trial-choice.js";
 import type { CandidateRequest } from "./trial-run.js";
 
@@ -16,6 +17,8 @@ export interface TrialProcess {
   readonly script?: URL;
   /** Its environment; the agent's own when it is not given. */
   readonly env?: NodeJS.ProcessEnv;
+  /** The nice value that the version would serve at; the one of this process when it is not given. */
+  readonly rank?: { readonly nice: number; readonly log: Log };
 }
 
 /** A trial whose processes run another program, or in another environment. */
@@ -41,7 +44,7 @@ export function trialBy(how: TrialProcess): RunTrial {
 
 /** Tries one candidate in a process of its own, and always comes to an end. */
 async function tryApart(
-  { script = new URL("./trial-main.js", import.meta.url), env }: TrialProcess,
+  { script = new URL("./trial-main.js", import.meta.url), env, rank }: TrialProcess,
   request: CandidateRequest,
   { limitMs, signal }: { limitMs: number; signal: AbortSignal },
 ): Promise<TriedCandidate> {
@@ -58,6 +61,8 @@ async function tryApart(
     serialization: "advanced",
     stdio: ["ignore", "ignore", "pipe", "ipc"],
   });
+  // Before it is asked: the threads that it starts get its rank, and what it measures must be what will serve.
+  if (rank !== undefined) putFirst(child, rank.nice, rank.log);
   const tail = tailOf(child);
   const exited = new Promise((resolve) => child.once("exit", resolve));
   const settled = new AbortController();

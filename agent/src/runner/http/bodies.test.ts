@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { systemClock } from "@muster/shared/node";
 import { Buffers } from "../buffers.js";
 import { defaultSettings, memoryLog, until } from "../testing.js";
-import { BodyBudget } from "./body.js";
+import { Body, BodyBudget } from "./body.js";
 import type { Exchange } from "./exchange.js";
 import { jsonReply } from "./reply.js";
 import { serveHttp } from "./server.js";
@@ -65,4 +65,12 @@ test("a model whose requests hold much memory leaves some for the others", () =>
     budget.give(bytes, model);
   budget.take(200, "hangs");
   assert.equal(budget.usedBytes, 200);
+});
+
+test("a body that came in pieces is joined once, and its parts are the same before and after", () => {
+  const body = new Body([Buffer.from("ab"), Buffer.from("cde")], new Buffers());
+  const part = () => Buffer.from(body.take(1, 4)).toString();
+  assert.deepEqual([part(), body.whole().toString(), part()], ["bcd", "abcde", "bcd"]);
+  assert.equal(body.whole(), body.whole());
+  assert.equal(body.head(3).buffer, body.whole().buffer);
 });

@@ -50,7 +50,7 @@ export class BodyBudget {
 
 /** The bytes of a request, as they came from the network. */
 export class Body {
-  readonly #parts: readonly Buffer[];
+  #parts: readonly Buffer[];
   readonly #buffers: Buffers;
   readonly length: number;
 
@@ -60,10 +60,13 @@ export class Body {
     this.length = parts.reduce((sum, { length }) => sum + length, 0);
   }
 
-  /** All bytes; a view of what came when that was one piece. */
+  /** All bytes, in one piece from then on; the pieces that came are let go of, so that a body is in memory once. */
   whole(): Buffer {
     const [first] = this.#parts;
-    return this.#parts.length === 1 && first !== undefined ? first : Buffer.concat(this.#parts);
+    if (this.#parts.length === 1 && first !== undefined) return first;
+    const whole = Buffer.concat(this.#parts);
+    this.#parts = [whole];
+    return whole;
   }
 
   /** A copy of a part in memory of its own, which may be handed to another thread. */
@@ -124,7 +127,8 @@ export function readBody(
       }
     };
     request.on("data", onData);
-    request.once("end", () => resolve(new Body(parts, buffers)));
+    // The listeners live as long as the request does, and leave the pieces to the body.
+    request.once("end", () => resolve(new Body(parts.splice(0), buffers)));
     request.once("error", () => fail(clientGone()));
     // It closes in order, too; an error is expensive to make for that.
     request.once("close", () => request.complete || fail(clientGone()));

@@ -22,6 +22,8 @@ export interface HttpDeps {
   readonly buffers: Buffers;
   readonly clock: Clock;
   readonly log: Log;
+  /** A client that takes no byte of its answer for so long is cut off. */
+  readonly writeLimitMs?: number;
 }
 
 /** A running server. */
@@ -31,8 +33,7 @@ export interface HttpServer {
   close(): Promise<void>;
 }
 
-/** A client that takes no byte of its answer for so long is cut off. */
-const writeLimitMs = 30_000;
+const defaultWriteLimitMs = 30_000;
 
 /** Serves routes on the port, and on the Unix socket when there is one. Throws `port/in-use`, `config/invalid`. */
 export async function serveHttp(deps: HttpDeps, settings: ServingSettings): Promise<HttpServer> {
@@ -114,6 +115,8 @@ class Desk {
 
   async #answer(request: IncomingMessage, response: ServerResponse, tokens: Tokens): Promise<void> {
     const { traffic, log } = this.#deps;
+    // Asked for before its forerunner was answered, whose limit does not bound the work on this one.
+    if (response.socket === null) response.once("socket", (socket) => socket.setTimeout(0));
     let reply: Reply;
     try {
       reply = await this.#replyTo(request, response, tokens);
@@ -146,8 +149,10 @@ class Desk {
       for (const part of body.slice(0, -1)) response.write(part);
       response.end(body.at(-1));
     }
-    // Most answers are with the kernel by now.
-    if (request.socket.writableLength > 0) response.setTimeout(writeLimitMs, () => response.destroy());
+    // Most answers are with the kernel by now; one that was asked for before its forerunner was read waits in itself.
+    const waiting = response.writableLength > 0 || request.socket.writableLength > 0;
+    const { writeLimitMs = defaultWriteLimitMs } = this.#deps;
+    if (waiting) response.setTimeout(writeLimitMs, () => response.destroy());
     // What still comes of a body that was refused is read and thrown away: a client that is busy sending would see a reset
     // instead of this answer. The time for a whole request bounds it.
     request.resume();
