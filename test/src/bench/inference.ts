@@ -13,7 +13,7 @@ const rounds = 7;
 const perSecond = 40;
 const idleMs = 4000;
 /** Shorter than the transfer takes. */
-const besideMs = 2500;
+const besideMs = 1800;
 
 /** How a transfer is held against the inference beside it. */
 const cases = [
@@ -144,7 +144,10 @@ async function transferOf(agent: AgentMachine): Promise<Span> {
   await eventually("bytes arrive", async () => ((await partialBytes(agent)) > 2_000_000 ? true : undefined));
   const [fromMs, fromBytes] = [performance.now(), await partialBytes(agent)];
   await systemClock.sleep(besideMs);
-  return { fromMs, toMs: performance.now(), bytes: (await partialBytes(agent)) - fromBytes };
+  const [toMs, toBytes] = [performance.now(), await partialBytes(agent)];
+  // What was measured after its end would not be beside it.
+  if (toBytes <= fromBytes) throw new Error("the transfer was over before the measurement; make it larger");
+  return { fromMs, toMs, bytes: toBytes - fromBytes };
 }
 
 /** What the disk holds of what is being fetched. */
