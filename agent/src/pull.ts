@@ -50,8 +50,8 @@ export class Pull {
   readonly #ways: TransferWays;
   readonly #accept: boolean;
   readonly #badCopies = new Map<number, number>();
-  /** Frames that have arrived and are not written yet. */
-  readonly #frames: ChunkFrame[] = [];
+  /** Frames that are not written yet, and when they arrived: a slow disk must not make the link seem slow. */
+  readonly #frames: { readonly frame: ChunkFrame; readonly atMs: number }[] = [];
   #heldBytes = 0;
   #droppedFrames = 0;
   #refusal: MusterError | undefined;
@@ -123,7 +123,8 @@ export class Pull {
     // What describes an artifact is small, and always fetched.
     this.#paused = this.#accept ? this.#deps.allowance.paused() : undefined;
     if (this.#paused !== undefined) return;
-    for (const { way, overdue } of this.#ways.expire(nowMs)) {
+    // What waits for the disk may be what seems overdue.
+    for (const { way, overdue } of this.#frames.length > 0 ? [] : this.#ways.expire(nowMs)) {
       this.#deps.log.debug("transfer.timeout", { blob: this.#blob, overdue, lane: way });
       this.#deps.link.overdue(way);
     }
@@ -141,14 +142,15 @@ export class Pull {
   async #writeArrived(): Promise<number> {
     let written = 0;
     while (written < writtenAtOnceBytes) {
-      const frame = this.#frames.shift();
-      if (frame === undefined) break;
+      const arrived = this.#frames.shift();
+      if (arrived === undefined) break;
+      const { frame, atMs } = arrived;
       const { offset } = frame;
       this.#heldBytes -= heldBytes(frame);
       const piece = this.#pieces.get(offset);
       if (piece === undefined) continue;
       const bytes = plainBytes(frame, piece.length);
-      if (!this.#ways.arrived(offset, piece.length, this.#deps.clock.steady())) continue;
+      if (!this.#ways.arrived(offset, piece.length, atMs)) continue;
       this.#sentBytes += frame.bytes.length;
       this.#deps.allowance.spend(frame.bytes.length);
       if (bytes === undefined || (piece.sha256 !== undefined && sha256(bytes) !== piece.sha256)) {
@@ -179,7 +181,7 @@ export class Pull {
       return;
     }
     this.#heldBytes += heldBytes(frame);
-    this.#frames.push(frame);
+    this.#frames.push({ frame, atMs: this.#deps.clock.steady() });
     this.#wake();
   }
 
