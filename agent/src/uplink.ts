@@ -222,6 +222,7 @@ export class Uplink implements ChunkLink {
       void this.#greet();
       return;
     }
+    if (command.type === "upload") return;
     if (command.type !== "ack") {
       this.#deps.say.renewal(command);
       return;

@@ -5,6 +5,7 @@ import { SketchData } from "../stats/sketch.js";
 import { maxFeeds, SinkReport, SourceReport } from "./feeds.js";
 import { Hardware } from "./hardware.js";
 import { RunnerUsage } from "./runner-usage.js";
+import { BuiltEngine, UploadCommand } from "./upload-messages.js";
 
 /** Why a version did not stay on a device. */
 export const DeviceErrorCode = z.enum([
@@ -144,6 +145,8 @@ export const ReportedModel = z.object({
   /** The attempt because of which the model runs on a slower provider than before, or than was chosen. */
   fallback: z.object({ attempt: z.string(), detail: z.string().max(2000) }).optional(),
   trial: TrialReport.optional(),
+  /** What the provider of the committed version built for it; absent when it built nothing, and for encrypted models. */
+  engine: BuiltEngine.optional(),
   finished: z.array(FinishedAttempt).max(16),
 });
 export type ReportedModel = z.infer<typeof ReportedModel>;
@@ -249,6 +252,7 @@ export const Command = z.discriminatedUnion("type", [
   z.object({ type: z.literal("certificate"), request: z.string(), certificate: z.string(), ca: z.string() }),
   /** There is no certificate for this renewal request now. */
   z.object({ type: z.literal("renewal-refused"), request: z.string(), reason: z.string() }),
+  UploadCommand,
 ]);
 export type Command = z.infer<typeof Command>;
 /** How a hub answers a {@link RenewalRequest}. */

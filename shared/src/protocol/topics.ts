@@ -1,7 +1,17 @@
 import { DeviceId, sha256 } from "../ids.js";
 
 /** What a device sends. */
-export const upKinds = ["hello", "request", "reported", "event", "telemetry", "capture", "renew", "will"] as const;
+export const upKinds = [
+  "hello",
+  "request",
+  "reported",
+  "event",
+  "telemetry",
+  "capture",
+  "upload",
+  "renew",
+  "will",
+] as const;
 export type UpKind = (typeof upKinds)[number];
 
 /** What a device receives. */

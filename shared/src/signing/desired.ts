@@ -2,7 +2,7 @@ import { z } from "zod";
 import { MusterError } from "../errors.js";
 import { DeviceId, Digest, ModelName, VersionName } from "../ids.js";
 import { Artifact, BlobRef, Manifest, manifestType } from "../model/manifest.js";
-import { openDocument } from "./envelope.js";
+import { Envelope, openDocument } from "./envelope.js";
 import { type Root, refuseExpired } from "./root.js";
 
 /** The DSSE payload type of a desired document. */
@@ -55,6 +55,8 @@ export const Wanted = z.object({
     .array(z.object({ artifact: Digest, wrapped: z.base64().max(400) }))
     .max(64)
     .optional(),
+  /** Engines that a device of the same class built of its artifacts, each signed like a manifest; see {@link PrebuiltEngine}. */
+  engines: z.array(Envelope).max(16).optional(),
 });
 export type Wanted = z.infer<typeof Wanted>;
 
