@@ -13,10 +13,13 @@ import { runtimeFault } from "./adapters/provider-probe.js";
 import { StandInServer } from "./adapters/stand-in-server.js";
 import { Allowance, Spent } from "./allowance.js";
 import { encryptedAtRest, inTheClear } from "./at-rest.js";
+import { BuiltEngines } from "./built-engines.js";
 import { AgentConfig } from "./config.js";
 import { parseHours } from "./core/allowance.js";
+import { machineKey } from "./core/machine.js";
 import { Crowd } from "./crowd.js";
 import { EngineCache } from "./engine-cache.js";
+import { EngineUpload } from "./engine-upload.js";
 import { nvidiaMemoryOnce } from "./facts/nvidia.js";
 import { FallbackWatch } from "./fallback-watch.js";
 import { feedWatch } from "./feed-watch.js";
@@ -24,6 +27,7 @@ import { readHardware } from "./hardware.js";
 import { watchHeat } from "./heat-watch.js";
 import { loadIdentity, readIdentity, replaceIdentity, sweepKeys } from "./identity-store.js";
 import { Lanes } from "./lanes.js";
+import { PrebuiltEngines } from "./prebuilt-engines.js";
 import { Reconciler } from "./reconciler.js";
 import { Renewal } from "./renewal.js";
 import { RunnerHost } from "./runner/host.js";
@@ -36,6 +40,7 @@ import { Steps } from "./steps.js";
 import { RunnerSupervisor } from "./supervisor.js";
 import { Telemetry } from "./telemetry.js";
 import { Transfer } from "./transfer.js";
+import { trialWithEngines } from "./trial-engines.js";
 import { TrialMemory } from "./trial-memory.js";
 import { Upkeep } from "./upkeep.js";
 import { Uplink } from "./uplink.js";
@@ -156,14 +161,21 @@ export async function startAgent(options: Partial<AgentConfig>, log: Log): Promi
       link: lanes,
       ...{ shelf, clock, log, allowance, maxArtifactBytes: config.maxArtifactBytes },
     });
-    const trial = trialBy({ env, rank: { nice: getPriority(), log } });
+    const engines = new EngineCache(join(dataDir, "engines"), config.maxEngineCacheBytes);
+    const told = (kind: string, fields: Record<string, unknown>) => tell(kind, fields).catch(unspooled);
+    const apart = trialBy({ env, rank: { nice: getPriority(), log } });
+    const trial = trialWithEngines({ trial: apart, tell: told, log });
     const trials = await TrialMemory.open(join(dataDir, "trials.json"), { trial, log });
     const { maxVariantsTried: maxVariants, maxArtifactBytes, transferBytesPerDay } = config;
     const steps = new Steps({
       ...{ shelf, transfer, runner, trial: trials.run, favourite: trials.favourite },
       device: {
         ...{ hardware, agentVersion, trialTimeoutMs: config.trialTimeoutMs, sealingKey: credentials.sealingKey },
-        engines: new EngineCache(join(dataDir, "engines"), config.maxEngineCacheBytes),
+        engines,
+        prebuilt: new PrebuiltEngines({
+          ...{ shelf, transfer, cache: engines, clock, log },
+          device: { root: () => reconciler.root, hardware, tell: told },
+        }),
         budget: { maxVariants, maxArtifactBytes, dataBytes: transferBytesPerDay || undefined },
         root: () => reconciler.root,
         crowd: new Crowd({
@@ -188,9 +200,16 @@ export async function startAgent(options: Partial<AgentConfig>, log: Log): Promi
       onDamaged: (model, installed) => void reconciler.damaged(model, installed).catch(unspooled),
     });
 
+    const built = new BuiltEngines({
+      cache: engines,
+      machine: async () => machineKey(await hardware()),
+      committed: () => Object.values(reconciler.state.models).flatMap(({ committed }) => committed ?? []),
+      onChange: () => uplink.report(),
+      log,
+    });
     const self = new SelfReport({
       agent: { version: agentVersion, ...{ bootId, startedMs, dataDir, credentials } },
-      ...{ hardware, runner, reconciler, spools: { events, windows } },
+      ...{ hardware, runner, reconciler, engines: built, spools: { events, windows } },
       fallbacks: new FallbackWatch((fields) => void tell("provider-fallback", fields).catch(unspooled)),
       now: () => clock.now(),
     });
@@ -208,9 +227,11 @@ export async function startAgent(options: Partial<AgentConfig>, log: Log): Promi
           lanes.allow(lanesIn(message));
           void reconciler.take(message);
         },
+        upload: (command) => upload.take(command),
         renewal: (answer) => renewal.take(answer),
       },
     });
+    const upload = new EngineUpload({ engines: built, send: (payload) => uplink.upload(payload), log });
     const renewal = new Renewal({
       identity: {
         load: () => loadIdentity(dataDir),
@@ -224,6 +245,7 @@ export async function startAgent(options: Partial<AgentConfig>, log: Log): Promi
       ...{ link: uplink, clock, log, tell },
     });
     closers.push(() => uplink.close());
+    closers.push(() => upload.close());
     closers.push(() => renewal.close());
     closers.push(() => runner.close());
     await runner.start();

@@ -1,5 +1,6 @@
 import { type BlobRef, type Manifest, type ManifestVariant, MusterError, type Wanted } from "@muster/shared";
 import type { BlobShelf } from "./ports.js";
+import { engineBlobs } from "./prebuilt-engines.js";
 import { shelvedManifest } from "./shelved.js";
 import { type Candidate, type Installed, type ModelState, withFinished } from "./state.js";
 
@@ -9,6 +10,7 @@ export async function neededBlobs(state: ModelState, shelf: BlobShelf): Promise<
   for (const { deltas = [] } of state.candidate?.hints ?? []) {
     for (const { delta } of deltas) needed.add(delta.sha256).add(delta.index.sha256);
   }
+  for (const blob of engineBlobs(state.candidate?.engines ?? [])) needed.add(blob);
   for (const [digest, names] of versionsOf(state)) {
     needed.add(digest);
     if (!(await shelf.has(digest))) continue;
@@ -53,7 +55,7 @@ function variantNames({ variants, variant }: Candidate): readonly string[] | und
 
 /** What is wanted, as a candidate nothing was done for yet. */
 export function offered(
-  { attempt, version, manifest, probationMs, shadow, keys, hints }: Wanted,
+  { attempt, version, manifest, probationMs, shadow, keys, hints, engines }: Wanted,
   nowMs: number,
 ): Candidate {
   return {
@@ -62,6 +64,7 @@ export function offered(
     ...(shadow === undefined ? {} : { shadow }),
     ...(keys === undefined ? {} : { wrappedKeys: keys }),
     ...(hints === undefined ? {} : { hints }),
+    ...(engines === undefined ? {} : { engines }),
   };
 }
 

@@ -1,7 +1,7 @@
 import { type Hardware, type Manifest, MusterError, unwrapKey } from "@muster/shared";
 import { machineKey } from "./core/machine.js";
-import { planTrial } from "./core/provider-plan.js";
-import { variantsOf, wrappedKeyOf } from "./installed.js";
+import { keepsEngines, planTrial } from "./core/provider-plan.js";
+import { variantOf, variantsOf, wrappedKeyOf } from "./installed.js";
 import type { TrialResult } from "./runner/protocol.js";
 import type { Candidate } from "./state.js";
 import type { StepContext, StepDeps } from "./steps.js";
@@ -25,7 +25,7 @@ export async function proveVersion(
     variants.push({
       ...{ name, artifact: artifact.sha256, modelPath: shelf.path(artifact.sha256) },
       ...artifactKey(manifest, artifact.sha256, wrapped, device.sealingKey),
-      ...(await engineFolder(device, artifact.sha256, providers, hardware)),
+      ...(await engineFolder(device, manifest, artifact.sha256, providers, hardware)),
     });
   }
   const samplePaths = manifest.selfTest.samples.map(({ input }) => shelf.path(input.sha256));
@@ -38,26 +38,34 @@ export async function proveVersion(
   );
 }
 
-/** Where an engine that takes minutes to build is kept; only TensorRT builds one. */
+/** Where an engine that takes minutes to build is kept; nowhere when it holds the weights of an encrypted model in the clear. */
 export async function engineFolder(
-  { engines, hardware }: StepDeps["device"],
+  { engines, hardware }: Pick<StepDeps["device"], "engines" | "hardware">,
+  manifest: Manifest,
   artifact: string,
   providers: readonly string[],
   known?: Hardware,
 ): Promise<{ cacheDir?: string }> {
-  if (!providers.includes("tensorrt")) return {};
-  return { cacheDir: await engines.folder(artifact, machineKey(known ?? (await hardware()))) };
+  if (!providers.some(keepsEngines)) return {};
+  const machine = machineKey(known ?? (await hardware()));
+  if (!isEncrypted(manifest, artifact)) return { cacheDir: await engines.folder(artifact, machine) };
+  // What was kept while nobody looked whether the model is encrypted.
+  await engines.drop(artifact, machine);
+  return {};
+}
+
+function isEncrypted({ variants }: Manifest, digest: string): boolean {
+  return variants.some(({ artifact }) => artifact.sha256 === digest && artifact.encryption !== undefined);
 }
 
 /** The key of an encrypted artifact, unwrapped; nothing for a plain one. Throws `artifact/undecryptable`. */
 export function artifactKey(
-  { variants }: Manifest,
+  manifest: Manifest,
   digest: string,
   wrapped: string | undefined,
   sealingKey: string,
 ): { key?: string } {
-  const encrypted = variants.some(({ artifact }) => artifact.sha256 === digest && artifact.encryption !== undefined);
-  if (!encrypted) return {};
+  if (!isEncrypted(manifest, digest)) return {};
   if (wrapped === undefined) {
     throw new MusterError(
       "artifact/undecryptable",
@@ -65,4 +73,19 @@ export function artifactKey(
     );
   }
   return { key: unwrapKey(wrapped, sealingKey, digest).toString("base64") };
+}
+
+/** Takes the engines that the hub offers for those of a candidate's variants for which one would be built here. */
+export async function takeEngines(
+  { device }: StepDeps,
+  manifest: Manifest,
+  { version, engines = [] }: Candidate,
+  fetched: readonly string[],
+  { model, signal, onProgress }: StepContext,
+): Promise<void> {
+  if (engines.length === 0) return;
+  const wanted = planTrial(fetched, await device.hardware()).filter(({ provider }) => keepsEngines(provider));
+  const artifacts = wanted.map(({ variant }) => variantOf(manifest, variant).artifact.sha256);
+  const plain = artifacts.filter((artifact) => !isEncrypted(manifest, artifact));
+  await device.prebuilt.take({ model, version, engines, artifacts: plain }, signal, onProgress);
 }

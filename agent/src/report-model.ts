@@ -1,4 +1,4 @@
-import type { ReportedModel } from "@muster/shared";
+import type { BuiltEngine, ReportedModel } from "@muster/shared";
 import { fallbackOf } from "./core/fallback.js";
 import type { RunnerStatus } from "./runner/protocol.js";
 import type { ModelState } from "./state.js";
@@ -39,4 +39,9 @@ export function withServing(
     ...(serving === undefined ? {} : { serving: serving.version, running: serving.running }),
     ...(fallback === undefined ? {} : { fallback }),
   };
+}
+
+/** The report with what a provider built for the committed version, which the hub may ask for. */
+export function withEngine(report: ReportedModel, engine: BuiltEngine | undefined): ReportedModel {
+  return engine === undefined ? report : { ...report, engine };
 }

@@ -1,4 +1,5 @@
 import {
+  type BuiltEngine,
   type DeviceEvent,
   type Hardware,
   type Hello,
@@ -6,12 +7,13 @@ import {
   sealingPublicKey,
   type Window,
 } from "@muster/shared";
+import type { BuiltEngines } from "./built-engines.js";
 import type { FallbackWatch } from "./fallback-watch.js";
 import { type Credentials, loadIdentity, readCertificate } from "./identity-store.js";
 import type { Spool } from "./ports.js";
 import type { Reconciler } from "./reconciler.js";
-import { withServing } from "./report-model.js";
-import { emptyModel } from "./state.js";
+import { withEngine, withServing } from "./report-model.js";
+import { emptyModel, type ModelState } from "./state.js";
 import type { AgentStatus } from "./status.js";
 import type { RunnerSupervisor } from "./supervisor.js";
 
@@ -29,6 +31,7 @@ export interface SelfReportDeps {
   readonly reconciler: Reconciler;
   readonly spools: { readonly events: Spool<DeviceEvent>; readonly windows: Spool<Window> };
   readonly fallbacks: FallbackWatch;
+  readonly engines: Pick<BuiltEngines, "of">;
   readonly now: () => number;
 }
 
@@ -60,7 +63,12 @@ export class SelfReport {
     // While the runner is down its part is left out.
     const status = await runner.status().catch(() => undefined);
     const { revision, models: known } = reconciler.state;
-    const models = reconciler.report().map((model) => withServing(model, known[model.model] ?? emptyModel, status));
+    const models = await Promise.all(
+      reconciler.report().map(async (model) => {
+        const state = known[model.model] ?? emptyModel;
+        return withEngine(withServing(model, state, status), await this.#engine(state));
+      }),
+    );
     fallbacks.look(models);
     const [events, windows] = [spools.events.counts(), spools.windows.counts()];
     return {
@@ -76,6 +84,11 @@ export class SelfReport {
       spool: { windows: windows.waiting, events: events.waiting, dropped: windows.dropped + events.dropped },
       ...(status === undefined ? {} : { sources: status.sources, sinks: status.sinks }),
     };
+  }
+
+  /** What a provider built for the committed version; a report goes without it rather than not at all. */
+  async #engine({ committed }: ModelState): Promise<BuiltEngine | undefined> {
+    return committed === undefined ? undefined : this.#deps.engines.of(committed).catch(() => undefined);
   }
 
   /** What `muster-agent status` shows. */

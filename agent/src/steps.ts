@@ -19,7 +19,8 @@ import {
   withCandidate,
 } from "./installed.js";
 import type { BlobShelf, Runner, RunTrial } from "./ports.js";
-import { artifactKey, engineFolder, proveVersion } from "./prove-version.js";
+import type { PrebuiltEngines } from "./prebuilt-engines.js";
+import { artifactKey, engineFolder, proveVersion, takeEngines } from "./prove-version.js";
 import type { Slot } from "./runner/protocol.js";
 import { servedManifest, shelvedManifest, withFiles } from "./shelved.js";
 import { emptyModel, type Installed, type ModelState } from "./state.js";
@@ -44,6 +45,7 @@ export interface StepDeps {
     readonly agentVersion: string;
     readonly trialTimeoutMs: number;
     readonly engines: EngineCache;
+    readonly prebuilt: Pick<PrebuiltEngines, "take">;
     readonly crowd: Crowd;
     /** What may be spent on finding the best variant. */
     readonly budget: Omit<VariantBudget, "diskBytes">;
@@ -94,7 +96,7 @@ export class Steps {
       ...{ model, version, manifestDigest, manifest, artifact, provider, threads },
       modelPath: shelf.path(artifact),
       ...artifactKey(manifest, artifact, wrappedKey, device.sealingKey),
-      ...(await engineFolder(device, artifact, [provider])),
+      ...(await engineFolder(device, manifest, artifact, [provider])),
     };
   }
 
@@ -175,6 +177,7 @@ export class Steps {
     const manifest = await this.#manifest(model, candidate.version, candidate.manifest.sha256, context);
     const variants = variantsOf(manifest, candidate);
     const fetched = await fetchVersion(this.#deps, { manifest, variants, hints: candidate.hints }, context);
+    await takeEngines(this.#deps, manifest, candidate, fetched, context);
     return withCandidate(state, (before) => ({
       ...before,
       phase: "verified",

@@ -27,7 +27,13 @@ function bench() {
       };
     },
     ...{ events: spool(), windows: spool(), clock: new FakeClock(), log },
-    say: { hello: async () => ({}) as never, reported: async () => ({}) as never, desired: nothing, renewal: nothing },
+    say: {
+      hello: async () => ({}) as never,
+      reported: async () => ({}) as never,
+      desired: nothing,
+      upload: nothing,
+      renewal: nothing,
+    },
   });
   uplink.start();
   const frames: ChunkFrame[] = [];

@@ -16,6 +16,7 @@ import {
   type RenewalAnswer,
   type Reported,
   type UpKind,
+  type UploadCommand,
   type Window,
 } from "@muster/shared";
 import type { ChunkLink, ChunkListener, LinkHandlers, Spool, UpLink } from "./ports.js";
@@ -32,6 +33,8 @@ export interface UplinkDeps {
     readonly reported: () => Promise<Reported>;
     /** A desired document arrived; it is not verified yet. */
     readonly desired: (message: unknown) => void;
+    /** The hub asks for parts of an engine. */
+    readonly upload: (command: UploadCommand) => void;
     /** The hub has answered a request for a new certificate. */
     readonly renewal: (answer: RenewalAnswer) => void;
   };
@@ -94,6 +97,11 @@ export class Uplink implements ChunkLink {
   /** Asks for a new certificate. Throws `link/closed`. */
   async renew(request: ProvenRenewal): Promise<void> {
     await this.#send("renew", encode(request));
+  }
+
+  /** Sends a part of an engine; resolves when it is on its way. Throws `link/closed`. */
+  async upload(payload: Buffer): Promise<void> {
+    await this.#send("upload", payload);
   }
 
   /** Connects anew with the identity as it is now. */
@@ -222,7 +230,10 @@ export class Uplink implements ChunkLink {
       void this.#greet();
       return;
     }
-    if (command.type === "upload") return;
+    if (command.type === "upload") {
+      this.#deps.say.upload(command);
+      return;
+    }
     if (command.type !== "ack") {
       this.#deps.say.renewal(command);
       return;

@@ -31,6 +31,9 @@ export interface MqttLinkOptions {
 const reconnect = { baseMs: 1000, capMs: 60_000 };
 const keepaliveSeconds = 30;
 
+/** What is asked for, or sent, again when it is lost. */
+const unkept: readonly UpKind[] = ["request", "upload"];
+
 /** Connects over mutual TLS and stays connected. */
 export function openMqttLink(options: MqttLinkOptions): UpLink {
   return new MqttLink(options);
@@ -66,7 +69,7 @@ class MqttLink implements UpLink {
   async send(kind: UpKind, payload: Buffer): Promise<void> {
     const session = this.#session;
     if (session === undefined) throw new MusterError("link/closed", "there is no connection to the hub now");
-    await session.publish(upTopic(this.#options.device, kind), payload, { qos: kind === "request" ? 0 : 1 });
+    await session.publish(upTopic(this.#options.device, kind), payload, { qos: unkept.includes(kind) ? 0 : 1 });
   }
 
   async reconnect(): Promise<void> {

@@ -27,6 +27,11 @@ export function hasNvidia({ gpus = [] }: Pick<Hardware, "gpus">): boolean {
   return gpus.some(({ name }) => name.includes("NVIDIA"));
 }
 
+/** Whether a provider builds engines that are worth keeping; TensorRT takes minutes for one. */
+export function keepsEngines(provider: string): boolean {
+  return provider === "tensorrt";
+}
+
 /** Whether `to` promises less than `from`; a provider that is not known promises least. */
 export function isStepDown(from: string, to: string): boolean {
   const rank = (provider: string) => (promise.includes(provider) ? promise.indexOf(provider) : promise.length);

@@ -38,7 +38,13 @@ export async function newDevice(
   const uplink = new Uplink({
     open: (handlers) => openMqttLink({ device, credentials, bootId: "b", handlers, clock: systemClock, log: quiet }),
     ...{ events: spool(), windows: spool(), clock: systemClock, log: quiet },
-    say: { hello: async () => ({}) as never, reported: async () => ({}) as never, desired: nothing, renewal: nothing },
+    say: {
+      hello: async () => ({}) as never,
+      reported: async () => ({}) as never,
+      desired: nothing,
+      upload: nothing,
+      renewal: nothing,
+    },
   });
   uplink.start();
   while (!uplink.connected) await systemClock.sleep(5);

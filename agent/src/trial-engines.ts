@@ -1,0 +1,49 @@
+import type { DeviceErrorCode, Log } from "@muster/shared";
+import { keepsEngines } from "./core/provider-plan.js";
+import { emptyEngineFolder, isTaken } from "./engine-cache.js";
+import type { RunTrial } from "./ports.js";
+import type { TrialRequest, TrialResult } from "./runner/protocol.js";
+
+export interface TrialEnginesDeps {
+  readonly trial: RunTrial;
+  readonly tell: (kind: string, fields: Record<string, unknown>) => Promise<void>;
+  readonly log: Log;
+}
+
+/** What may be the engine's doing; being slow, or taking too much memory, is the model's. */
+const doubtful: readonly DeviceErrorCode[] = ["E_PROVIDER", "E_CRASH", "E_SELFTEST", "E_TIMEOUT"];
+
+/**
+ * A trial that throws away an engine which was built elsewhere when its provider fails with it, and then goes again, once,
+ * with one built here.
+ */
+export function trialWithEngines({ trial, tell, log }: TrialEnginesDeps): RunTrial {
+  return async (request, options) => {
+    const result = await trial(request, options);
+    if (options.signal.aborted) return result;
+    const spoilt = await spoiltBy(request, result);
+    if (spoilt.length === 0) return result;
+    for (const { cacheDir, artifact, reason } of spoilt) {
+      await emptyEngineFolder(cacheDir);
+      const { model, version } = request.manifest;
+      const fields = { model, version, artifact, reason };
+      log.warn("engine.refused", fields);
+      await tell("engine.refused", fields);
+    }
+    return trial(request, options);
+  };
+}
+
+/** The engines that were built elsewhere and with which a provider failed. */
+async function spoiltBy({ variants }: TrialRequest, { tried }: TrialResult) {
+  const spoilt: { cacheDir: string; artifact: string; reason: string }[] = [];
+  for (const { name, artifact, cacheDir } of variants) {
+    const failed = tried.find(
+      ({ variant, provider, rejected }) =>
+        variant === name && keepsEngines(provider) && rejected !== undefined && doubtful.includes(rejected.code),
+    );
+    if (failed?.rejected === undefined || cacheDir === undefined || !(await isTaken(cacheDir))) continue;
+    spoilt.push({ cacheDir, artifact, reason: `${failed.provider} fails with it: ${failed.rejected.detail}` });
+  }
+  return spoilt;
+}
