@@ -1,14 +1,18 @@
 import assert from "node:assert/strict";
-import { mkdtemp, readdir, rm, utimes, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, rm, symlink, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
-import { test } from "node:test";
-import { EngineCache } from "./engine-cache.js";
+import { type TestContext, test } from "node:test";
+import { EngineCache, emptyEngineFolder, isTaken } from "./engine-cache.js";
 
-test("an artifact has one folder per machine, and those unused for the longest go when all are too large", async (t) => {
+async function bench(t: TestContext, maxBytes = 1_000_000) {
   const root = await mkdtemp(join(tmpdir(), "muster-engines-"));
   t.after(() => rm(root, { recursive: true, force: true }));
-  const cache = new EngineCache(root, 1500);
+  return { root, cache: new EngineCache(root, maxBytes) };
+}
+
+test("an artifact has one folder per machine, and those unused for the longest go when all are too large", async (t) => {
+  const { root, cache } = await bench(t, 1500);
   const fill = async (folder: string, usedMs: number) => {
     await writeFile(join(folder, "model.engine"), Buffer.alloc(600));
     await utimes(folder, new Date(usedMs), new Date(usedMs));
@@ -28,11 +32,47 @@ test("an artifact has one folder per machine, and those unused for the longest g
 });
 
 test("the folder that is asked for stays, however large it is", async (t) => {
-  const root = await mkdtemp(join(tmpdir(), "muster-engines-"));
-  t.after(() => rm(root, { recursive: true, force: true }));
-  const cache = new EngineCache(root, 100);
+  const { cache } = await bench(t, 100);
   const folder = await cache.folder("a", "jetson");
   await writeFile(join(folder, "model.engine"), Buffer.alloc(600));
   await cache.folder("a", "jetson");
   assert.deepEqual(await readdir(folder), ["model.engine"]);
+});
+
+test("what a killed agent was filling goes, and what else lies there is left alone", async (t) => {
+  const { root, cache } = await bench(t, 0);
+  const folder = await cache.folder("a", "jetson");
+  await mkdir(`${folder}.filling`);
+  await writeFile(join(`${folder}.filling`, "half.engine"), "half");
+  await writeFile(join(root, "README"), "not ours");
+  await mkdir(join(root, "notes", "deep"), { recursive: true });
+  await mkdir(join(folder, "deeper"));
+  await symlink("/nowhere", join(folder, "dangling"));
+  assert.equal(await cache.folder("a", "jetson"), folder);
+  assert.deepEqual((await readdir(root)).sort(), ["README", "notes", basename(folder)].sort());
+  assert.deepEqual(await cache.files("a", "jetson"), []);
+});
+
+test("an engine from elsewhere is put in place whole or not at all, and does not replace one that is there", async (t) => {
+  const { root, cache } = await bench(t);
+  const put = (text: string) =>
+    cache.put("a", "jetson", async (folder) => {
+      await writeFile(join(folder, "model.engine"), text);
+      // Another model has its folder meanwhile.
+      await cache.folder("b", "jetson");
+      if (text === "") throw new Error("no room");
+    });
+  const folder = await cache.folder("a", "jetson");
+  await assert.rejects(put(""), /no room/);
+  assert.deepEqual([await cache.files("a", "jetson"), (await readdir(root)).length], [[], 2]);
+  await put("first");
+  await put("second, larger");
+  const files = await cache.files("a", "jetson");
+  assert.deepEqual(
+    files.map(({ name, sizeBytes }) => [name, sizeBytes]),
+    [["model.engine", 5]],
+  );
+  assert.deepEqual([await isTaken(folder), await cache.folder("a", "jetson")], [true, folder]);
+  await emptyEngineFolder(folder);
+  assert.deepEqual([await isTaken(folder), await readdir(folder)], [false, []]);
 });

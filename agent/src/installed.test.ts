@@ -1,7 +1,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { generateSigningKey, Manifest, manifestType, seal, sha256 } from "@muster/shared";
-import { neededBlobs, variantsOf } from "./installed.js";
+import {
+  generateSigningKey,
+  Manifest,
+  manifestType,
+  type PrebuiltEngine,
+  prebuiltEngineType,
+  seal,
+  sha256,
+} from "@muster/shared";
+import { neededBlobs, offered, variantsOf } from "./installed.js";
 import type { BlobShelf } from "./ports.js";
 import { makeManifest, picture } from "./runner/testing.js";
 import { Candidate, type Installed, type ModelState } from "./state.js";
@@ -52,6 +60,21 @@ test("of a committed version only the variant in service stays, of a candidate t
   assert.deepEqual(await needed({ candidate: candidateOf(name, { phase: "offered" }) }), [...always, ...all].sort());
   const proven = candidateOf(name, { phase: "proven", variants: ["int8"], variant: "int8" });
   assert.deepEqual(await needed({ candidate: proven }), [...always, digest("a"), digest("b")].sort());
+});
+
+test("the engines that are offered stay with the candidate, and their blobs while it is one", async () => {
+  const { shelf, name } = await shelfOf();
+  const engine: PrebuiltEngine = {
+    ...{ artifact: digest("a"), engineClass: digest("d"), builtBy: "jetson-1", createdMs: 0 },
+    files: [{ name: "graph.engine", artifact: { ...blob("f"), index: blob("1") } }],
+  };
+  const engines = [seal(prebuiltEngineType, Buffer.from(JSON.stringify(engine)), [generateSigningKey()])];
+  const wanted = { model: "m", version: "1", attempt: "r.0", manifest: { sha256: name, sizeBytes: 1 }, probationMs: 1 };
+  const candidate = Candidate.parse(JSON.parse(JSON.stringify(offered({ ...wanted, engines }, 0))));
+  assert.deepEqual(candidate.engines, engines);
+  const needed = await neededBlobs({ releaseFloor: 0, finished: [], candidate }, shelf);
+  assert.ok(needed.has(digest("f")) && needed.has(digest("1")));
+  assert.equal("engines" in offered(wanted, 0), false);
 });
 
 test("a candidate that an older agent wrote, with the one variant it had chosen, goes on with that", async () => {

@@ -92,6 +92,7 @@ export class PrebuiltEngines {
     signal: AbortSignal,
     onProgress: (progress: Progress) => void,
   ): Promise<void> {
+    signal.throwIfAborted();
     const { cache, device, log } = this.#deps;
     const hardware = await device.hardware();
     const ownClass = engineClass(hardware);

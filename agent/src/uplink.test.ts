@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type ChunkFrame, type ChunkReply, encode, encodeFrame, type Log } from "@muster/shared";
+import { type ChunkFrame, type ChunkReply, encode, encodeFrame, type Log, type UploadCommand } from "@muster/shared";
 import { FakeClock } from "@muster/shared/testing";
 import type { LinkHandlers } from "./ports.js";
 import { MemorySpool } from "./testing/memory-spool.js";
@@ -10,6 +10,7 @@ import { Uplink } from "./uplink.js";
 function bench() {
   const told: string[] = [];
   const sent: string[] = [];
+  const uploads: UploadCommand[] = [];
   const nothing = () => undefined;
   const log: Log = { debug: nothing, info: nothing, warn: (event) => told.push(event), error: nothing };
   let handlers: LinkHandlers | undefined;
@@ -31,7 +32,7 @@ function bench() {
       hello: async () => ({}) as never,
       reported: async () => ({}) as never,
       desired: nothing,
-      upload: nothing,
+      upload: (command) => uploads.push(command),
       renewal: nothing,
     },
   });
@@ -44,7 +45,7 @@ function bench() {
     ...{ onConnection: nothing, onLaneLost: nothing, leftBytes: () => 0 },
   });
   const arrive = (kind: "chunk" | "reply" | "command", payload: Buffer) => handlers?.onMessage(kind, payload);
-  return { arrive, frames, replies, told, sent, stop };
+  return { uplink, arrive, frames, replies, told, sent, uploads, stop };
 }
 
 const frame = (transfer: number) => encodeFrame({ transfer, request: 1, offset: 5, bytes: Buffer.from("bytes") });
@@ -85,4 +86,19 @@ test("asked for a hello by a hub that may have missed it, the device says it aga
   arrive("command", encode({ type: "hello" }));
   while (sent.length === 0) await new Promise((resolve) => setImmediate(resolve));
   assert.deepEqual([sent, told], [["hello"], []]);
+});
+
+test("a command for parts of an engine is handed on, unless it asks for what none may; parts go by a topic of their own", async () => {
+  const { uplink, arrive, sent, uploads, told } = bench();
+  const command: UploadCommand = {
+    ...{ type: "upload", transfer: 1, request: 2, artifact: "a".repeat(64), file: "graph.engine" },
+    ranges: [[0, 1000]],
+  };
+  arrive("command", encode(command));
+  assert.deepEqual(uploads, [command]);
+  for (const bad of [{ file: "../state.json" }, { ranges: [] }, { ranges: [[0, 300_000]] }, { artifact: "a" }])
+    arrive("command", encode({ ...command, ...bad }));
+  assert.deepEqual([uploads.length, told.length], [1, 4]);
+  await uplink.upload(Buffer.from("part"));
+  assert.deepEqual(sent, ["upload"]);
 });

@@ -1,0 +1,65 @@
+import assert from "node:assert/strict";
+import { readdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { test } from "node:test";
+import type { Envelope, Hardware, Manifest } from "@muster/shared";
+import { machineKey } from "./core/machine.js";
+import { EngineCache } from "./engine-cache.js";
+import type { EngineOffer } from "./prebuilt-engines.js";
+import { engineFolder, takeEngines } from "./prove-version.js";
+import { temporaryFolder } from "./runner/testing.js";
+import type { Candidate } from "./state.js";
+import type { StepContext, StepDeps } from "./steps.js";
+
+const hardware: Hardware = {
+  ...{ platform: "linux", arch: "arm64", board: "Jetson Orin", cpu: "A78AE", cores: 6, memoryBytes: 8e9 },
+  ...{ freeDiskBytes: 1e9, providers: ["cpu", "tensorrt"], gpus: [{ name: "NVIDIA Orin", shared: true }] },
+};
+const digest = (letter: string) => letter.repeat(64);
+const variant = (name: string, letter: string, encryption?: { plainSha256: string }) => ({
+  ...{ name, artifact: { sha256: digest(letter), ...(encryption === undefined ? {} : { encryption }) } },
+});
+const manifest = {
+  variants: [variant("plain", "a"), variant("sealed", "b", { plainSha256: digest("c") })],
+} as unknown as Manifest;
+
+/** A device with TensorRT, unless it is another. */
+async function bench(machine = hardware) {
+  const root = await temporaryFolder();
+  const offers: EngineOffer[] = [];
+  const device = {
+    ...{ engines: new EngineCache(root, 1_000_000), hardware: async () => machine },
+    prebuilt: { take: async (offer: EngineOffer) => void offers.push(offer) },
+  } as unknown as StepDeps["device"];
+  const take = (engines: Envelope[] | undefined) =>
+    takeEngines({ device } as StepDeps, manifest, { version: "1", engines } as Candidate, ["plain", "sealed"], {
+      model: "m",
+      signal: new AbortController().signal,
+    } as StepContext);
+  return { root, device, offers, take };
+}
+
+test("TensorRT keeps its engine of a plain model, and of an encrypted one none, not even from before", async () => {
+  const { root, device } = await bench();
+  const plain = await engineFolder(device, manifest, digest("a"), ["tensorrt", "cpu"]);
+  assert.equal(plain.cacheDir, await device.engines.folder(digest("a"), machineKey(hardware)));
+  await writeFile(join(plain.cacheDir ?? "", "graph.engine"), "weights");
+  const before = await device.engines.folder(digest("b"), machineKey(hardware));
+  await writeFile(join(before, "graph.engine"), "weights in the clear");
+  assert.deepEqual(await engineFolder(device, manifest, digest("b"), ["tensorrt", "cpu"]), {});
+  assert.deepEqual(await readdir(root), [plain.cacheDir?.slice(root.length + 1)]);
+  assert.deepEqual(await engineFolder(device, manifest, digest("a"), ["cuda", "cpu"]), {});
+});
+
+test("engines are taken for plain variants, where TensorRT is tried, when the hub offers some", async () => {
+  const engines = [{ payloadType: "", payload: "", signatures: [] }];
+  const jetson = await bench();
+  await jetson.take(engines);
+  assert.deepEqual(jetson.offers, [{ model: "m", version: "1", engines, artifacts: [digest("a")] }]);
+  await jetson.take(undefined);
+  assert.equal(jetson.offers.length, 1);
+  const { gpus: _, ...other } = hardware;
+  const board = await bench({ ...other, providers: ["cpu"] });
+  await board.take(engines);
+  assert.deepEqual(board.offers[0]?.artifacts ?? [], []);
+});
