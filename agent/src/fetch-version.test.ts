@@ -34,7 +34,7 @@ function bench(freeDiskBytes: number, failing: Readonly<Record<string, Error>> =
     },
   } as unknown as StepDeps;
   const context: StepContext = {
-    ...{ model: "m", state: emptyModel, signal: new AbortController().signal },
+    ...{ model: "m", state: emptyModel, engines: () => [], signal: new AbortController().signal },
     onProgress: (one) => progress.push(one),
   };
   return { deps, context, fetched, progress };

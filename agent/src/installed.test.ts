@@ -9,10 +9,10 @@ import {
   seal,
   sha256,
 } from "@muster/shared";
-import { neededBlobs, offered, variantsOf } from "./installed.js";
+import { keepNeeded, neededBlobs, offered, variantsOf } from "./installed.js";
 import type { BlobShelf } from "./ports.js";
 import { makeManifest, picture } from "./runner/testing.js";
-import { Candidate, type Installed, type ModelState } from "./state.js";
+import { Candidate, emptyModel, type Installed, initialState, type ModelState } from "./state.js";
 
 const digest = (letter: string) => letter.repeat(64);
 const blob = (letter: string) => ({ sha256: digest(letter), sizeBytes: 1 });
@@ -62,7 +62,7 @@ test("of a committed version only the variant in service stays, of a candidate t
   assert.deepEqual(await needed({ candidate: proven }), [...always, digest("a"), digest("b")].sort());
 });
 
-test("the engines that are offered stay with the candidate, and their blobs while it is one", async () => {
+test("the blobs of engines that are offered stay while there is a candidate", async () => {
   const { shelf, name } = await shelfOf();
   const engine: PrebuiltEngine = {
     ...{ artifact: digest("a"), engineClass: digest("d"), builtBy: "jetson-1", createdMs: 0 },
@@ -70,11 +70,21 @@ test("the engines that are offered stay with the candidate, and their blobs whil
   };
   const engines = [seal(prebuiltEngineType, Buffer.from(JSON.stringify(engine)), [generateSigningKey()])];
   const wanted = { model: "m", version: "1", attempt: "r.0", manifest: { sha256: name, sizeBytes: 1 }, probationMs: 1 };
-  const candidate = Candidate.parse(JSON.parse(JSON.stringify(offered({ ...wanted, engines }, 0))));
-  assert.deepEqual(candidate.engines, engines);
-  const needed = await neededBlobs({ releaseFloor: 0, finished: [], candidate }, shelf);
-  assert.ok(needed.has(digest("f")) && needed.has(digest("1")));
-  assert.equal("engines" in offered(wanted, 0), false);
+  const desired = { device: "d", revision: 1, issuedMs: 0, expiresMs: 1, models: [{ ...wanted, engines }] };
+  const kept = async (state: Partial<ModelState>) => {
+    const needed: string[] = [];
+    const keepOnly = async (digests: ReadonlySet<string>) => void needed.push(...digests);
+    const models = { m: { ...emptyModel, ...state } };
+    await keepNeeded({ ...initialState, desired, models }, { ...shelf, keepOnly } as BlobShelf);
+    return needed;
+  };
+  const blobs = [name, digest("a"), digest("f"), digest("1")];
+  const needed = await kept({ candidate: offered(wanted, 0) });
+  assert.deepEqual(
+    blobs.filter((one) => needed.includes(one)),
+    blobs,
+  );
+  assert.deepEqual(await kept({}), []);
 });
 
 test("a candidate that an older agent wrote, with the one variant it had chosen, goes on with that", async () => {

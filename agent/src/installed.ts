@@ -2,7 +2,19 @@ import { type BlobRef, type Manifest, type ManifestVariant, MusterError, type Wa
 import type { BlobShelf } from "./ports.js";
 import { engineBlobs } from "./prebuilt-engines.js";
 import { shelvedManifest } from "./shelved.js";
-import { type Candidate, type Installed, type ModelState, withFinished } from "./state.js";
+import { type AgentState, type Candidate, type Installed, type ModelState, withFinished } from "./state.js";
+
+/** Deletes every blob that no model needs now. */
+export async function keepNeeded({ models, desired }: AgentState, shelf: BlobShelf): Promise<void> {
+  const needed = new Set<string>();
+  for (const [model, state] of Object.entries(models)) {
+    for (const digest of await neededBlobs(state, shelf)) needed.add(digest);
+    // What is offered now may be on its way.
+    const wanted = state.candidate === undefined ? undefined : desired?.models.find((entry) => entry.model === model);
+    for (const digest of engineBlobs(wanted?.engines ?? [])) needed.add(digest);
+  }
+  await shelf.keepOnly(needed);
+}
 
 /** Every blob that the model's state still needs, besides the blobs its manifests name. */
 export async function neededBlobs(state: ModelState, shelf: BlobShelf): Promise<Set<string>> {
@@ -10,7 +22,6 @@ export async function neededBlobs(state: ModelState, shelf: BlobShelf): Promise<
   for (const { deltas = [] } of state.candidate?.hints ?? []) {
     for (const { delta } of deltas) needed.add(delta.sha256).add(delta.index.sha256);
   }
-  for (const blob of engineBlobs(state.candidate?.engines ?? [])) needed.add(blob);
   for (const [digest, names] of versionsOf(state)) {
     needed.add(digest);
     if (!(await shelf.has(digest))) continue;
@@ -55,7 +66,7 @@ function variantNames({ variants, variant }: Candidate): readonly string[] | und
 
 /** What is wanted, as a candidate nothing was done for yet. */
 export function offered(
-  { attempt, version, manifest, probationMs, shadow, keys, hints, engines }: Wanted,
+  { attempt, version, manifest, probationMs, shadow, keys, hints }: Wanted,
   nowMs: number,
 ): Candidate {
   return {
@@ -64,7 +75,6 @@ export function offered(
     ...(shadow === undefined ? {} : { shadow }),
     ...(keys === undefined ? {} : { wrappedKeys: keys }),
     ...(hints === undefined ? {} : { hints }),
-    ...(engines === undefined ? {} : { engines }),
   };
 }
 

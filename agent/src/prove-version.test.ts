@@ -8,8 +8,8 @@ import { EngineCache } from "./engine-cache.js";
 import type { EngineOffer } from "./prebuilt-engines.js";
 import { engineFolder, takeEngines } from "./prove-version.js";
 import { temporaryFolder } from "./runner/testing.js";
-import type { Candidate } from "./state.js";
 import type { StepContext, StepDeps } from "./steps.js";
+import { never } from "./testing/bad-line.js";
 
 const hardware: Hardware = {
   ...{ platform: "linux", arch: "arm64", board: "Jetson Orin", cpu: "A78AE", cores: 6, memoryBytes: 8e9 },
@@ -31,11 +31,10 @@ async function bench(machine = hardware) {
     ...{ engines: new EngineCache(root, 1_000_000), hardware: async () => machine },
     prebuilt: { take: async (offer: EngineOffer) => void offers.push(offer) },
   } as unknown as StepDeps["device"];
-  const take = (engines: Envelope[] | undefined) =>
-    takeEngines({ device } as StepDeps, manifest, { version: "1", engines } as Candidate, ["plain", "sealed"], {
-      model: "m",
-      signal: new AbortController().signal,
-    } as StepContext);
+  const take = (engines: Envelope[]) => {
+    const context = { model: "m", engines: () => engines, state: { candidate: { version: "1" } }, signal: never };
+    return takeEngines({ device } as StepDeps, manifest, ["plain", "sealed"], context as unknown as StepContext);
+  };
   return { root, device, offers, take };
 }
 
@@ -56,7 +55,7 @@ test("engines are taken for plain variants, where TensorRT is tried, when the hu
   const jetson = await bench();
   await jetson.take(engines);
   assert.deepEqual(jetson.offers, [{ model: "m", version: "1", engines, artifacts: [digest("a")] }]);
-  await jetson.take(undefined);
+  await jetson.take([]);
   assert.equal(jetson.offers.length, 1);
   const { gpus: _, ...other } = hardware;
   const board = await bench({ ...other, providers: ["cpu"] });

@@ -1,7 +1,7 @@
 import { type Hardware, type Manifest, MusterError, unwrapKey } from "@muster/shared";
 import { machineKey } from "./core/machine.js";
 import { keepsEngines, planTrial } from "./core/provider-plan.js";
-import { variantOf, variantsOf, wrappedKeyOf } from "./installed.js";
+import { candidateOf, variantOf, variantsOf, wrappedKeyOf } from "./installed.js";
 import type { TrialResult } from "./runner/protocol.js";
 import type { Candidate } from "./state.js";
 import type { StepContext, StepDeps } from "./steps.js";
@@ -75,15 +75,17 @@ export function artifactKey(
   return { key: unwrapKey(wrapped, sealingKey, digest).toString("base64") };
 }
 
-/** Takes the engines that the hub offers for those of a candidate's variants for which one would be built here. */
+/** Takes the engines that the hub offers for those of a version's variants for which one would be built here. */
 export async function takeEngines(
   { device }: StepDeps,
   manifest: Manifest,
-  { version, engines = [] }: Candidate,
   fetched: readonly string[],
-  { model, signal, onProgress }: StepContext,
+  context: StepContext,
 ): Promise<void> {
+  const engines = context.engines();
   if (engines.length === 0) return;
+  const { model, state, signal, onProgress } = context;
+  const { version } = candidateOf(state);
   const wanted = planTrial(fetched, await device.hardware()).filter(({ provider }) => keepsEngines(provider));
   const artifacts = wanted.map(({ variant }) => variantOf(manifest, variant).artifact.sha256);
   const plain = artifacts.filter((artifact) => !isEncrypted(manifest, artifact));

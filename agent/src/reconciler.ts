@@ -8,11 +8,12 @@ import {
   type ReportedModel,
   type Root,
   Turns,
+  type Wanted,
 } from "@muster/shared";
 import { blamed, faultOf } from "./core/blame.js";
 import { type Facts, nextStep } from "./core/next-step.js";
 import { DesiredInbox } from "./desired-inbox.js";
-import { neededBlobs } from "./installed.js";
+import { keepNeeded } from "./installed.js";
 import { Outage } from "./outage.js";
 import type { BlobShelf, RunnerEnding } from "./ports.js";
 import { reportModel } from "./report-model.js";
@@ -106,7 +107,7 @@ export class Reconciler {
   #act(): void {
     for (const model of this.#models()) {
       const watch = this.#watch(model);
-      const wanted = this.#state.desired?.models.find((entry) => entry.model === model);
+      const wanted = this.#wanted(model);
       if (watch.attempt !== undefined && watch.attempt !== wanted?.attempt)
         watch.abort.abort(new Error("no longer wanted"));
       this.#kick(model);
@@ -168,6 +169,10 @@ export class Reconciler {
     return [...new Set([...Object.keys(this.#state.models), ...wanted])].sort();
   }
 
+  #wanted(model: string): Wanted | undefined {
+    return this.#state.desired?.models.find((entry) => entry.model === model);
+  }
+
   #kick(model: string): void {
     const watch = this.#watch(model);
     if (watch.loop !== undefined) {
@@ -203,7 +208,7 @@ export class Reconciler {
       this.#stop.signal.throwIfAborted();
       watch.again = false;
       const state = this.#state.models[model] ?? emptyModel;
-      const wanted = this.#state.desired?.models.find((entry) => entry.model === model);
+      const wanted = this.#wanted(model);
       const step = nextStep(wanted, state, this.#facts(model, watch));
       if (step === undefined) {
         if (state.candidate === undefined) return;
@@ -213,12 +218,13 @@ export class Reconciler {
       watch.abort = new AbortController();
       watch.attempt = step.do === "repair" ? wanted?.attempt : state.candidate?.attempt;
       const signal = AbortSignal.any([watch.abort.signal, this.#stop.signal]);
+      const engines = () => this.#wanted(model)?.engines ?? [];
       const onProgress = (progress: Progress) => {
         watch.progress = progress;
         this.#deps.device.onChange();
       };
       try {
-        const after = await steps.run(step, { model, state, signal, onProgress });
+        const after = await steps.run(step, { model, state, engines, signal, onProgress });
         if (after === state && step.do !== "repair") {
           await clock.sleep(lookMs, this.#stop.signal);
           continue;
@@ -265,13 +271,7 @@ export class Reconciler {
 
   /** Exactly what current, last good and candidate need stays on disk. No state changes meanwhile, so none is missed. */
   #clean(): Promise<void> {
-    return this.#writing.take(async () => {
-      const needed = new Set<string>();
-      for (const state of Object.values(this.#state.models)) {
-        for (const digest of await neededBlobs(state, this.#deps.shelf)) needed.add(digest);
-      }
-      await this.#deps.shelf.keepOnly(needed);
-    });
+    return this.#writing.take(() => keepNeeded(this.#state, this.#deps.shelf));
   }
 
   #facts(model: string, watch: Watch): Facts {

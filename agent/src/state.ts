@@ -54,7 +54,6 @@ export const Candidate = z.object({
   shadow: Wanted.shape.shadow,
   wrappedKeys: Wanted.shape.keys,
   hints: Wanted.shape.hints,
-  engines: Wanted.shape.engines,
 });
 export type Candidate = z.infer<typeof Candidate>;
 

@@ -1,4 +1,4 @@
-import { type Hardware, type Manifest, type Root, verifyManifest, type Wanted } from "@muster/shared";
+import { type Envelope, type Hardware, type Manifest, type Root, verifyManifest, type Wanted } from "@muster/shared";
 import { incompatibility } from "./core/compatibility.js";
 import { machineKey } from "./core/machine.js";
 import type { Step } from "./core/next-step.js";
@@ -57,6 +57,8 @@ export interface StepDeps {
 export interface StepContext {
   readonly model: string;
   readonly state: ModelState;
+  /** What the hub offers of engines now: it may have come to know of one since the attempt began. */
+  readonly engines: () => readonly Envelope[];
   readonly signal: AbortSignal;
   readonly onProgress: (progress: Progress) => void;
 }
@@ -177,7 +179,7 @@ export class Steps {
     const manifest = await this.#manifest(model, candidate.version, candidate.manifest.sha256, context);
     const variants = variantsOf(manifest, candidate);
     const fetched = await fetchVersion(this.#deps, { manifest, variants, hints: candidate.hints }, context);
-    await takeEngines(this.#deps, manifest, candidate, fetched, context);
+    await takeEngines(this.#deps, manifest, fetched, context);
     return withCandidate(state, (before) => ({
       ...before,
       phase: "verified",
