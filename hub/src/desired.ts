@@ -7,7 +7,6 @@ import {
   type Hello,
   type Log,
   maxRootSteps,
-  type SealingKey,
   type SigningKey,
   seal,
   TurnsOf,
@@ -15,8 +14,10 @@ import {
 } from "@muster/shared";
 import type { ArtifactKeys } from "./artifact-keys.js";
 import type { Catalog } from "./catalog.js";
+import { enginesOf } from "./core/engine-match.js";
 import type { Encodings } from "./encodings.js";
 import type { DeviceLink } from "./ports.js";
+import type { EngineStore } from "./store/engine-store.js";
 import type { Database } from "./store/sql.js";
 
 /** Who signs what devices are to run, and the roots that say so. */
@@ -31,8 +32,13 @@ export interface DesiredDeps {
   readonly clock: Clock;
   readonly link: DeviceLink;
   readonly trust: Director;
-  /** What a device is told beside: keys of encrypted artifacts, and shorter ways to them. */
-  readonly keys: { readonly artifactKeys: ArtifactKeys; readonly catalog: Catalog; readonly encodings: Encodings };
+  /** What a device is told beside: keys of encrypted artifacts, shorter ways to them, and engines that others built of them. */
+  readonly keys: {
+    readonly artifactKeys: ArtifactKeys;
+    readonly catalog: Catalog;
+    readonly encodings: Encodings;
+    readonly engines: Pick<EngineStore, "signedFor">;
+  };
   /** How long a document is valid. */
   readonly validMs: number;
   readonly log: Log;
@@ -66,7 +72,10 @@ export class DesiredDocuments {
     await this.#issue(device, row.desired_revision + 1, models);
   }
 
-  /** Gives the device its document again; signed anew when half of its life is over or its key was replaced. */
+  /**
+   * Gives the device its document again; signed anew when half of its life is over, its key was replaced, or there are other
+   * engines for it now. That is no new attempt: to a device which is past its trial it says nothing new.
+   */
   resend(device: string): Promise<void> {
     return this.#turns.take(device, () => this.#resend(device));
   }
@@ -77,10 +86,12 @@ export class DesiredDocuments {
     const { clock, validMs, trust } = this.#deps;
     const envelope = row.desired_envelope === null ? undefined : Envelope.parse(JSON.parse(row.desired_envelope));
     const signed = envelope?.signatures.some(({ keyid }) => keyid === trust.director.public.keyid) ?? false;
-    const stale =
-      row.desired_expires_ms - clock.now() < validMs / 2 || (helloOf(row).sealingKey ?? null) !== row.sealed_for;
+    const models = JSON.parse(row.desired_models) as Wanted[];
+    const hello = helloOf(row);
+    const old = row.desired_expires_ms - clock.now() < validMs / 2;
+    const stale = old || (hello.sealingKey ?? null) !== row.sealed_for || (await this.#otherEngines(row, models));
     if (envelope === undefined || !signed || stale) {
-      await this.#issue(device, row.desired_revision + 1, JSON.parse(row.desired_models) as Wanted[]);
+      await this.#issue(device, row.desired_revision + 1, models);
     } else {
       await this.#send(device, row, envelope);
     }
@@ -115,16 +126,17 @@ export class DesiredDocuments {
     const { db, clock, trust, validMs, log } = this.#deps;
     const issuedMs = clock.now();
     const before = await this.#row(device);
-    const { sealingKey } = before === undefined ? {} : helloOf(before);
-    const keyed = await this.#withKeys(models, sealingKey);
-    const document: Desired = { device, revision, issuedMs, expiresMs: issuedMs + validMs, models: keyed };
+    const hello: Told = before === undefined ? {} : helloOf(before);
+    const { told, engines } = await this.#told(models, hello);
+    const document: Desired = { device, revision, issuedMs, expiresMs: issuedMs + validMs, models: told };
     const envelope = seal(desiredType, Buffer.from(JSON.stringify(document)), [trust.director]);
     const set = {
       desired_revision: revision,
       desired_models: JSON.stringify(models),
       desired_envelope: JSON.stringify(envelope),
       desired_expires_ms: document.expiresMs,
-      sealed_for: sealingKey ?? null,
+      sealed_for: hello.sealingKey ?? null,
+      told_engines: engines,
     };
     await db.updateTable("devices").set(set).where("id", "=", device).execute();
     if (before !== undefined) await this.#send(device, before, envelope);
@@ -144,34 +156,67 @@ export class DesiredDocuments {
     await link.retain(device, "desired", Buffer.from(JSON.stringify(message)));
   }
 
-  /** What a device is to run, with all it needs to get it. Only what is sent has that, not what is stored. */
-  async #withKeys(models: readonly Wanted[], sealingKey: SealingKey | undefined): Promise<Wanted[]> {
-    const { artifactKeys, catalog, encodings } = this.#deps.keys;
-    return Promise.all(
-      models.map(async (wanted) => {
-        const version = await catalog.byManifest(wanted.manifest.sha256);
-        if (version === undefined) return wanted;
-        const hints = await encodings.hints(version.manifest);
-        const keys = sealingKey === undefined ? undefined : await artifactKeys.wrap(version.manifest, sealingKey);
-        return {
-          ...wanted,
-          ...(hints.length === 0 ? {} : { hints }),
-          ...(keys === undefined ? {} : { keys }),
-        };
-      }),
-    );
+  /** What a device is to run, with all it needs to get it, and the ids of the engines in that. Only what is sent has it, not what is stored. */
+  async #told(
+    models: readonly Wanted[],
+    { sealingKey, hardware }: Told,
+  ): Promise<{ told: Wanted[]; engines: string | null }> {
+    const { artifactKeys, catalog, encodings, engines } = this.#deps.keys;
+    const shared = await engines.signedFor(hardware);
+    const ids: string[] = [];
+    const told: Wanted[] = [];
+    for (const wanted of models) {
+      const version = await catalog.byManifest(wanted.manifest.sha256);
+      if (version === undefined) {
+        told.push(wanted);
+        continue;
+      }
+      const hints = await encodings.hints(version.manifest);
+      const keys = sealingKey === undefined ? undefined : await artifactKeys.wrap(version.manifest, sealingKey);
+      const own = enginesOf(version.manifest, shared);
+      ids.push(...own.map(({ id }) => id));
+      told.push({
+        ...wanted,
+        ...(hints.length === 0 ? {} : { hints }),
+        ...(keys === undefined ? {} : { keys }),
+        ...(own.length === 0 ? {} : { engines: own.flatMap(({ signed }) => signed?.envelope ?? []) }),
+      });
+    }
+    return { told, engines: ids.length === 0 ? null : ids.join(" ") };
+  }
+
+  /** Whether the document that the device has names other engines than there are for it. */
+  async #otherEngines(row: { hello: string | null; told_engines: string | null }, models: readonly Wanted[]) {
+    const { catalog, engines } = this.#deps.keys;
+    const shared = await engines.signedFor(helloOf(row).hardware);
+    const ids: string[] = [];
+    for (const { manifest } of shared.length === 0 ? [] : models) {
+      const version = await catalog.byManifest(manifest.sha256);
+      if (version !== undefined) ids.push(...enginesOf(version.manifest, shared).map(({ id }) => id));
+    }
+    return ids.join(" ") !== (row.told_engines ?? "");
   }
 
   async #row(device: string) {
     return this.#deps.db
       .selectFrom("devices")
-      .select(["desired_revision", "desired_models", "desired_envelope", "desired_expires_ms", "hello", "sealed_for"])
+      .select([
+        "desired_revision",
+        "desired_models",
+        "desired_envelope",
+        "desired_expires_ms",
+        "hello",
+        "sealed_for",
+        "told_engines",
+      ])
       .where("id", "=", device)
       .executeTakeFirst();
   }
 }
 
 /** What a device said of itself last that matters here. */
-function helloOf({ hello }: { readonly hello: string | null }): Pick<Hello, "rootVersion" | "sealingKey"> {
+type Told = Partial<Pick<Hello, "sealingKey" | "hardware">>;
+
+function helloOf({ hello }: { readonly hello: string | null }): Told & Pick<Hello, "rootVersion"> {
   return hello === null ? { rootVersion: 0 } : (JSON.parse(hello) as Hello);
 }

@@ -1,17 +1,20 @@
-import { blobsOf, type VersionView } from "@muster/shared";
+import { blobsOf, engineClass, type VersionView } from "@muster/shared";
 import type { Catalog } from "./catalog.js";
+import { enginesOf } from "./core/engine-match.js";
 import type { DeviceRecord } from "./devices.js";
 import type { Encodings } from "./encodings.js";
+import type { EngineStore } from "./store/engine-store.js";
 import type { RolloutStore } from "./store/rollout-store.js";
 
 export interface EntitlementDeps {
   readonly catalog: Pick<Catalog, "byManifest">;
   readonly encodings: Pick<Encodings, "hints">;
+  readonly engines: Pick<EngineStore, "signedFor" | "changes">;
   readonly rollouts: Pick<RolloutStore, "wasOffered">;
 }
 
 /**
- * What a device may fetch: what its desired document names, and what it says it has installed, to make that whole again
+ * What a device may fetch: what its desired document names, engines of it that run on its hardware, and what it says it has installed, to make that whole again
  * after its disk has damaged it. What a device says is believed only where a rollout once brought that version to it.
  */
 export class Entitlement {
@@ -22,13 +25,15 @@ export class Entitlement {
   }
 
   /** Changes whenever what the device may fetch does. */
-  stateOf(device: Pick<DeviceRecord, "desired" | "reported">): string {
-    return [device.desired.revision, ...installedOn(device)].join(" ");
+  stateOf(device: Pick<DeviceRecord, "desired" | "reported" | "hardware">): string {
+    const own = device.hardware === undefined ? undefined : engineClass(device.hardware);
+    return [device.desired.revision, this.#deps.engines.changes, own, ...installedOn(device)].join(" ");
   }
 
   /** Digests of all blobs that the device may fetch. */
-  async of(device: Pick<DeviceRecord, "id" | "wanted" | "reported">): Promise<Set<string>> {
-    const { catalog, encodings, rollouts } = this.#deps;
+  async of(device: Pick<DeviceRecord, "id" | "wanted" | "reported" | "hardware">): Promise<Set<string>> {
+    const { catalog, encodings, engines, rollouts } = this.#deps;
+    const shared = await engines.signedFor(device.hardware);
     const digests = new Set<string>();
     const allow = ({ manifestDigest, manifest }: VersionView) => {
       digests.add(manifestDigest);
@@ -39,6 +44,8 @@ export class Entitlement {
       const version = await catalog.byManifest(manifest.sha256);
       if (version === undefined) continue;
       allow(version);
+      for (const { engine } of enginesOf(version.manifest, shared))
+        for (const { artifact } of engine.files) digests.add(artifact.sha256).add(artifact.index.sha256);
       for (const { deltas = [] } of await encodings.hints(version.manifest))
         for (const { delta } of deltas) digests.add(delta.sha256).add(delta.index.sha256);
     }

@@ -26,8 +26,12 @@ async function bench({ disk = new Killed(), round = new MemoryDoc({ round: 0 }),
   const stored = await StoredBlobs.open(db, round);
   const artifacts = await CountedBlobs.open(disk, { note: (digest) => stored.note(digest) });
   const storing = new Storing(() => stored.named());
-  const { catalog, encodings } = encodingsOf(db, clock, devices, artifacts, storing);
-  const garbage = new Garbage({ ...{ db, artifacts, stored, catalog, encodings, storing }, clock, log: silent });
+  const { catalog, encodings, engines } = encodingsOf(db, clock, devices, artifacts, storing);
+  const garbage = new Garbage({
+    ...{ db, artifacts, stored, catalog, encodings, engines, storing },
+    clock,
+    log: silent,
+  });
   const store = (text: string): Promise<BlobRef> => storeBytes(artifacts, Buffer.from(text));
   /** A manifest whose blobs are in the store; nothing names it yet. */
   const laid = async (release: number): Promise<Manifest> => {

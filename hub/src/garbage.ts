@@ -1,6 +1,7 @@
 import { type BlobStore, blobsOf, type Clock, type Log, type Manifest } from "@muster/shared";
 import type { Catalog } from "./catalog.js";
 import type { Encodings } from "./encodings.js";
+import type { EngineStore } from "./store/engine-store.js";
 import type { Database } from "./store/sql.js";
 import type { StoredBlobs } from "./stored-blobs.js";
 import type { Storing } from "./storing.js";
@@ -11,16 +12,19 @@ export interface GarbageDeps {
   readonly stored: StoredBlobs;
   readonly catalog: Catalog;
   readonly encodings: Pick<Encodings, "forget">;
+  readonly engines: Pick<EngineStore, "list" | "prune">;
   readonly storing: Storing;
   readonly clock: Clock;
   readonly log: Log;
 }
 
 const everyMs = 3_600_000;
+/** An engine that waits for its signature goes after so long. */
+const unsignedMs = 86_400_000;
 
 /**
  * Removes what was stored under this database and nothing names: blobs that a push stored before it was killed, shorter forms
- * that are not worth their room any more, and all that a removed version left. What was stored under another one, such as the
+ * that are not worth their room any more, and all that a removed version left, engines of it among that. What was stored under another one, such as the
  * one that a backup took the place of, stays and is told. What to keep follows from the store alone, so that a sweep that is
  * cut off anywhere is made good by the next.
  */
@@ -92,9 +96,9 @@ export class Garbage {
     if (unknown.blobs > 0 && unknown.blobs !== before.blobs) log.warn("garbage.unknown", unknown);
   }
 
-  /** Forgets the shorter forms of versions that do not keep them, and keys of artifacts that are not named any more. */
+  /** Forgets the shorter forms of versions that do not keep them, and keys and engines of artifacts that are not named any more. */
   async #dropForms(): Promise<void> {
-    const { db, catalog, encodings } = this.#deps;
+    const { db, catalog, encodings, engines, clock } = this.#deps;
     const kept = await catalog.keptForms();
     const [here, worth] = [new Set<string>(), new Set<string>()];
     for (const { digest, manifest } of await this.#manifests()) {
@@ -115,9 +119,10 @@ export class Garbage {
     }
     for (const { artifact } of await db.selectFrom("artifact_keys").select("artifact").execute())
       if (!here.has(artifact)) await db.deleteFrom("artifact_keys").where("artifact", "=", artifact).execute();
+    await engines.prune(here, clock.now() - unsignedMs);
   }
 
-  /** Every blob that a version, a draft or a shorter form names. */
+  /** Every blob that a version, a draft, a shorter form or an engine names. */
   async #named(): Promise<Set<string>> {
     const named = new Set<string>();
     for (const { digest, manifest } of await this.#manifests()) {
@@ -126,6 +131,8 @@ export class Garbage {
     }
     const forms = await this.#deps.db.selectFrom("encodings").select(["data_digest", "index_digest"]).execute();
     for (const form of forms) named.add(form.data_digest).add(form.index_digest);
+    for (const { engine } of await this.#deps.engines.list())
+      for (const { artifact } of engine.files) named.add(artifact.sha256).add(artifact.index.sha256);
     return named;
   }
 

@@ -1,17 +1,7 @@
-import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { type HubStatus, type Log, parseWith } from "@muster/shared";
-import {
-  clearTemporary,
-  emptyFolder,
-  FolderBlobs,
-  LowdbDoc,
-  lockFolder,
-  readIfThere,
-  systemClock,
-  writeDurably,
-} from "@muster/shared/node";
-import { Access, firstAdmin } from "./access.js";
+import { clearTemporary, emptyFolder, FolderBlobs, LowdbDoc, lockFolder, systemClock } from "@muster/shared/node";
+import { Access } from "./access.js";
 import { openDeviceLink } from "./adapters/device-link.js";
 import { inspectProcess } from "./adapters/inspect-process.js";
 import { openPki } from "./adapters/pki.js";
@@ -27,14 +17,20 @@ import { DesiredDocuments } from "./desired.js";
 import { Devices } from "./devices.js";
 import { DriftWatch } from "./drift.js";
 import { Encodings } from "./encodings.js";
+import { EngineIntake } from "./engine-intake.js";
+import { EngineNews } from "./engine-news.js";
+import { EnginePulls } from "./engine-pulls.js";
+import { EngineSharing } from "./engine-sharing.js";
 import { Enrolment } from "./enrolment.js";
 import { Entitlement } from "./entitlement.js";
 import { EventLog } from "./events.js";
 import { every } from "./every.js";
+import { admitAdmin } from "./first-admin.js";
 import { Garbage } from "./garbage.js";
 import { Gate } from "./http/gate.js";
 import { accessRoutes } from "./http/routes/access.js";
 import { deviceRoutes } from "./http/routes/devices.js";
+import { engineRoutes } from "./http/routes/engines.js";
 import { enrolmentRoutes } from "./http/routes/enrolment.js";
 import { modelRoutes } from "./http/routes/models.js";
 import { rolloutRoutes } from "./http/routes/rollouts.js";
@@ -51,6 +47,7 @@ import { RevocationList } from "./revocation-list.js";
 import { RollCall } from "./roll-call.js";
 import { Rollouts } from "./rollouts.js";
 import { CertificateStore } from "./store/certificate-store.js";
+import { EngineStore } from "./store/engine-store.js";
 import { RolloutStore } from "./store/rollout-store.js";
 import { StoredBlobs, StoredRound } from "./stored-blobs.js";
 import { Storing } from "./storing.js";
@@ -140,7 +137,8 @@ export async function startHub(options: Partial<HubConfig>, log: Log): Promise<H
       ...{ db, catalog, devices, telemetry, events },
       settings: { clock, log, horizonMs: config.driftHorizonMs },
     });
-    const garbage = new Garbage({ db, artifacts, stored, catalog, encodings, storing, clock, log });
+    const engines = new EngineStore(db);
+    const garbage = new Garbage({ db, artifacts, stored, catalog, encodings, engines, storing, clock, log });
     await publishing.forgetUnused();
     await garbage.sweep().catch((error) => log.error("garbage.sweep.failed", { error }));
 
@@ -169,14 +167,14 @@ export async function startHub(options: Partial<HubConfig>, log: Log): Promise<H
     await revocations?.refresh();
     const desired = new DesiredDocuments({
       ...{ db, clock, link, trust },
-      keys: { artifactKeys, catalog, encodings },
+      keys: { artifactKeys, catalog, encodings, engines },
       validMs: config.desiredValidMs,
       log,
     });
     const rolloutStore = new RolloutStore(db);
     const transfers = new Transfers({
       ...{ artifacts, encodings, devices, link, clock },
-      entitlement: new Entitlement({ catalog, encodings, rollouts: rolloutStore }),
+      entitlement: new Entitlement({ catalog, encodings, engines, rollouts: rolloutStore }),
       settings: { ...config, log },
     });
     const rollouts = new Rollouts({
@@ -184,12 +182,20 @@ export async function startHub(options: Partial<HubConfig>, log: Log): Promise<H
       ...{ catalog, devices, desired, events, encodings },
       settings: { clock, log },
     });
+    const pulls = new EnginePulls({ link, clock });
+    const sharing = new EngineSharing({
+      ...{ engines, trust, blobs: { storing, garbage } },
+      intake: new EngineIntake({ pulls, artifacts, uploads, maxArtifactBytes }),
+      fleet: { catalog, devices, news: new EngineNews({ catalog, devices, desired, log }) },
+      settings: { clock, log },
+    });
     ingest = new Ingest({
-      ...{ link, devices, certificates, desired, transfers, log },
+      ...{ link, devices, certificates, desired, transfers, pulls, log },
       evidence: { events, telemetry, drift, rollouts },
     });
     const taken = ingest;
     closers.push(() => taken.close());
+    closers.push(() => sharing.close());
 
     const enrolmentApp = await newServer({
       title: "Muster enrolment",
@@ -243,6 +249,7 @@ export async function startHub(options: Partial<HubConfig>, log: Log): Promise<H
           ...taken.counters(),
           ...certificates.counters(),
           ...garbage.counters(),
+          ...pulls.counters(),
           "upload-refused": uploads.refused,
           "transfer-refused": transfers.refused,
           "artifact-bytes-sent": transfers.sentBytes,
@@ -255,6 +262,7 @@ export async function startHub(options: Partial<HubConfig>, log: Log): Promise<H
     deviceRoutes(app, devices, enrolment, audit);
     const removal = new Removal({ catalog, devices, garbage, publishing, rollouts, log });
     modelRoutes(app, { catalog, publishing, encodings, removal, audit }, maxArtifactBytes);
+    engineRoutes(app, sharing, devices, audit);
     rolloutRoutes(app, rollouts, audit);
     telemetryRoutes(app, { telemetry, events, drift, devices });
     const apiUrl = await listenHttp(app, config.httpHost, config.httpPort, "the HTTP API");
@@ -283,16 +291,4 @@ export async function startHub(options: Partial<HubConfig>, log: Log): Promise<H
     await close();
     throw error;
   }
-}
-
-/** Lets the first admin in, with a token in a file of mode 0600; again when the operator asks for a new one. Returns one that was made. */
-async function admitAdmin(access: Access, audit: Audit, path: string, again: boolean): Promise<string | undefined> {
-  const first = await access.isNew();
-  if (!first && !again) return undefined;
-  const known = first ? await readIfThere(path) : undefined;
-  const secret = known?.trim() ?? `muster_${randomBytes(24).toString("hex")}`;
-  // The file first: a token that nobody can read would lock everybody out.
-  await writeDurably(path, `${secret}\n`);
-  await audit.change({ user: "hub" }, { action: "user.admit", subject: firstAdmin }, () => access.admit(secret));
-  return secret;
 }

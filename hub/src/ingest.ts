@@ -17,6 +17,7 @@ import type { Certificates } from "./certificates.js";
 import type { DesiredDocuments } from "./desired.js";
 import type { Devices } from "./devices.js";
 import type { DriftWatch } from "./drift.js";
+import type { EnginePulls } from "./engine-pulls.js";
 import type { EventLog } from "./events.js";
 import type { DeviceLink, LinkListener } from "./ports.js";
 import type { Rollouts } from "./rollouts.js";
@@ -30,6 +31,7 @@ export interface IngestDeps {
   readonly certificates: Certificates;
   readonly desired: DesiredDocuments;
   readonly transfers: Transfers;
+  readonly pulls: Pick<EnginePulls, "take">;
   readonly evidence: {
     readonly events: EventLog;
     readonly telemetry: Telemetry;
@@ -73,6 +75,11 @@ export class Ingest implements LinkListener {
       this.#guard(device, kind, () =>
         this.#deps.transfers.answer(device, decode(ChunkRequest, payload, "chunk request")),
       );
+      return;
+    }
+    if (kind === "upload") {
+      // Only what was asked for is kept, and no order matters, so it need not wait for reports to be stored.
+      this.#guard(device, kind, async () => this.#deps.pulls.take(device, payload));
       return;
     }
     this.#enqueue(device, () => this.#guarded(device, kind, () => this.#take(device, kind, payload)));
@@ -163,7 +170,7 @@ export class Ingest implements LinkListener {
     } catch (error) {
       const { code, message } = asMusterError(error);
       if (code === "link/closed") return;
-      if (code === "message/invalid") {
+      if (code === "message/invalid" || code === "frame/invalid") {
         this.#counters["message-invalid"] += 1;
         this.#deps.log.warn("ingest.message.invalid", { device, kind, reason: message });
       } else {

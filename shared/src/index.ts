@@ -33,6 +33,7 @@ export * from "./protocol/frames.js";
 export * from "./protocol/hardware.js";
 export * from "./protocol/http.js";
 export * from "./protocol/http-access.js";
+export * from "./protocol/http-engines.js";
 export * from "./protocol/http-explain.js";
 export * from "./protocol/http-rollouts.js";
 export * from "./protocol/http-telemetry.js";

@@ -1,4 +1,4 @@
-import { ApiError, type ErrorCode, errorCodes, MusterError } from "@muster/shared";
+import { ApiError, type ErrorCode, errorCodes, MusterError, type Problem } from "@muster/shared";
 import { printable } from "./answer.js";
 
 const giveToken =
@@ -22,6 +22,11 @@ export function refusedRequest(status: number, body: string, what: string, hadTo
     return new MusterError(code, `${what}; is this the address of a Muster hub?`);
   }
   const { code, message, problems } = printable(parsed.data.error);
+  return hubError(code, message, problems);
+}
+
+/** An error that the hub tells of, as its own; a code that is not known here becomes `internal`. */
+export function hubError(code: string, message: string, problems: readonly Problem[] = []): MusterError {
   if (isErrorCode(code)) return new MusterError(code, message, { problems });
   return new MusterError("internal", `${message} (the hub calls it ${code}; it may be newer than this program)`, {
     problems,

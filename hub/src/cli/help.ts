@@ -7,3 +7,8 @@ export const examplesTitle = "Examples:";
 export function withExamples(command: Command, ...lines: readonly string[]): Command {
   return command.addHelpText("after", `\n${examplesTitle}\n${lines.map((line) => `  $ ${line}`).join("\n")}`);
 }
+
+/** Collects an option that may be given several times. */
+export function collected(value: string, before: string[] = []): string[] {
+  return [...before, value];
+}

@@ -4,6 +4,7 @@ import { auditCommands } from "./commands/audit.js";
 import { brokerConfigCommand } from "./commands/broker-config.js";
 import { deviceCommands } from "./commands/device.js";
 import { driftCommand } from "./commands/drift.js";
+import { engineCommands } from "./commands/engine.js";
 import { hubCommand } from "./commands/hub.js";
 import { keyCommands } from "./commands/key.js";
 import { modelCommands } from "./commands/model.js";
@@ -48,6 +49,7 @@ export function cliProgram(io: Io): Command {
   statusCommand(root, session);
   deviceCommands(root, session);
   modelCommands(root, session);
+  engineCommands(root, session);
   rolloutCommands(root, session);
   telemetryCommands(root, session);
   driftCommand(root, session);

@@ -10,6 +10,7 @@ import { rooms, silent } from "../testing/hub-rooms.js";
 import { Gate } from "./gate.js";
 import { accessRoutes } from "./routes/access.js";
 import { deviceRoutes } from "./routes/devices.js";
+import { engineRoutes } from "./routes/engines.js";
 import { modelRoutes } from "./routes/models.js";
 import { rolloutRoutes } from "./routes/rollouts.js";
 import { statusRoutes } from "./routes/status.js";
@@ -36,6 +37,7 @@ async function served(t: TestContext, more: (app: App) => void = () => undefined
   statusRoutes(app, none);
   deviceRoutes(app, devices, none, audit);
   modelRoutes(app, { catalog: none, publishing: none, encodings: none, removal: none, audit }, 1000);
+  engineRoutes(app, none, devices, audit);
   rolloutRoutes(app, none, audit);
   trustRoutes(app, none, none, audit);
   telemetryRoutes(app, { telemetry: none, events: none, drift: none, devices });
@@ -94,6 +96,11 @@ test("every route says what it does", async (t) => {
     "GET /v1/models/:model/versions/:version/manifest": "read",
     "GET /v1/models/:model/versions/:version": "read",
     "DELETE /v1/models/:model/versions/:version": "model.write",
+    "GET /v1/engines": "read",
+    "POST /v1/engines": "model.write",
+    "GET /v1/engines/shares/:id": "model.write",
+    "POST /v1/engines/sign": "model.write",
+    "DELETE /v1/engines/:id": "model.write",
     "POST /v1/rollouts/plan": "read",
     "POST /v1/rollouts": "rollout.write",
     "GET /v1/rollouts": "read",

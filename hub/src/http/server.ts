@@ -128,7 +128,14 @@ function statusOf(code: ErrorCode): number {
   if (code.endsWith("/unknown") || code === "request/not-found" || code === "artifact/missing") return 404;
   if (
     code.endsWith("/exists") ||
-    ["rollout/conflict", "model/in-use", "user/last-admin", "trust/refused", "signature/key-needed"].includes(code)
+    [
+      "rollout/conflict",
+      "model/in-use",
+      "user/last-admin",
+      "trust/refused",
+      "signature/key-needed",
+      "engine/busy",
+    ].includes(code)
   )
     return 409;
   if (code === "artifact/too-large") return 413;

@@ -10,6 +10,7 @@ export const migrations: Record<string, Migration> = {
   "0004-drafts": { up: drafts },
   "0005-encodings": { up: encodings },
   "0006-stored-blobs": { up: storedBlobs },
+  "0007-engines": { up: engines },
 };
 
 async function begin(db: Kysely<unknown>): Promise<void> {
@@ -170,5 +171,22 @@ async function storedBlobs({ schema }: Kysely<unknown>): Promise<void> {
   await schema
     .createTable("stored_blobs")
     .addColumn("digest", "text", (c) => c.primaryKey())
+    .execute();
+}
+
+async function engines({ schema }: Kysely<unknown>): Promise<void> {
+  await schema.alterTable("devices").addColumn("told_engines", "text").execute();
+  await schema
+    .createTable("engines")
+    .addColumn("id", "text", (c) => c.primaryKey())
+    .addColumn("artifact", "text", (c) => c.notNull())
+    .addColumn("engine_class", "text", (c) => c.notNull())
+    .addColumn("payload", "text", (c) => c.notNull())
+    .addColumn("payload_digest", "text", (c) => c.notNull())
+    .addColumn("envelope", "text")
+    .addColumn("hardware", "text", (c) => c.notNull())
+    .addColumn("created_ms", "bigint", (c) => c.notNull())
+    .addColumn("signed_ms", "bigint")
+    .addUniqueConstraint("engines_once", ["artifact", "engine_class"])
     .execute();
 }

@@ -40,6 +40,8 @@ export interface Tables {
     desired_expires_ms: number;
     /** The device's key that the keys in the signed document are wrapped for. */
     sealed_for: string | null;
+    /** Ids of the shared engines in the signed document, in order; null for none. */
+    told_engines: string | null;
   };
   versions: {
     model: string;
@@ -108,6 +110,21 @@ export interface Tables {
   prepared: { manifest: string; at_ms: number };
   /** Keys of encrypted artifacts, encrypted under the hub's own key. */
   artifact_keys: { artifact: string; sealed: string };
+  /** Engines that a device built, for others of its class; at most one per model file and class. */
+  engines: {
+    id: string;
+    artifact: string;
+    engine_class: string;
+    /** The bytes to sign, base64, and their SHA-256. */
+    payload: string;
+    payload_digest: string;
+    /** JSON of the signed document; null until it is signed. */
+    envelope: string | null;
+    /** JSON of what the device that built it said of its hardware. */
+    hardware: string;
+    created_ms: number;
+    signed_ms: number | null;
+  };
   rollouts: {
     id: string;
     model: string;

@@ -19,6 +19,7 @@ import { Devices } from "../devices.js";
 import { Encodings } from "../encodings.js";
 import { Entitlement } from "../entitlement.js";
 import { type DeviceLink, linkRoomBytes } from "../ports.js";
+import { EngineStore } from "../store/engine-store.js";
 import { RolloutStore } from "../store/rollout-store.js";
 import type { Database } from "../store/sql.js";
 import { Storing } from "../storing.js";
@@ -168,8 +169,9 @@ export function encodingsOf(
 ) {
   const catalog = catalogOf(db, clock, devices, artifacts);
   const encodings = new Encodings({ db, artifacts, catalog, storing, clock, log: silent });
-  const entitlement = new Entitlement({ catalog, encodings, rollouts: new RolloutStore(db) });
-  return { catalog, storing, encodings, entitlement };
+  const engines = new EngineStore(db);
+  const entitlement = new Entitlement({ catalog, encodings, engines, rollouts: new RolloutStore(db) });
+  return { catalog, storing, encodings, engines, entitlement };
 }
 
 /** Desired documents signed by keys made for the test, and the root that names these. */

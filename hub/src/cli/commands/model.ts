@@ -9,7 +9,7 @@ import {
 } from "@muster/shared";
 import type { Command } from "@muster/shared/node";
 import { readBundle } from "../bundle-files.js";
-import { withExamples } from "../help.js";
+import { collected, withExamples } from "../help.js";
 import { versionTable, versionText } from "../model-view.js";
 import { untilPrepared } from "../preparing.js";
 import { route } from "../route.js";
@@ -87,11 +87,6 @@ function republishCommand(group: Command, session: Session): void {
       session.show(pushed, (made) => pushedText(made, session));
     });
   withExamples(command, "muster model republish defects 1.4.0 --as 1.4.0-again");
-}
-
-/** Collects an option that may be given several times. */
-function collected(value: string, before: string[] = []): string[] {
-  return [...before, value];
 }
 
 function listCommand(group: Command, session: Session): void {

@@ -1,0 +1,98 @@
+import {
+  type BlobStore,
+  type BuiltEngine,
+  encodeChunkIndex,
+  formatBytes,
+  MusterError,
+  type PrebuiltEngine,
+} from "@muster/shared";
+import { blobBytes, chunkUp, storeBytes } from "./chunking.js";
+import type { EnginePulls } from "./engine-pulls.js";
+
+export interface EngineIntakeDeps {
+  readonly pulls: Pick<EnginePulls, "read">;
+  /** What devices may fetch. */
+  readonly artifacts: BlobStore;
+  /** What has been sent and nothing uses yet. */
+  readonly uploads: BlobStore;
+  readonly maxArtifactBytes: number;
+}
+
+/** Brings the files of an engine from a device into the store, each by the digest that the device reported. */
+export class EngineIntake {
+  readonly #deps: EngineIntakeDeps;
+
+  constructor(deps: EngineIntakeDeps) {
+    this.#deps = deps;
+  }
+
+  /** Throws `artifact/too-large` when the engine has more bytes than a model file may have. */
+  requireSize({ files }: BuiltEngine): void {
+    const { maxArtifactBytes } = this.#deps;
+    const bytes = sizeOf(files);
+    if (bytes <= maxArtifactBytes) return;
+    const limit = `at most ${formatBytes(maxArtifactBytes)} are taken (maxArtifactBytes)`;
+    throw new MusterError("artifact/too-large", `the engine has ${formatBytes(bytes)}; ${limit}`);
+  }
+
+  /**
+   * Fetches what is not here yet and lays it among the uploads, where it stays for a day: fetching again begins with the file
+   * that was cut off. `onBytes` is told how much of the engine is here. Throws what {@link EnginePulls.read} does, and
+   * `artifact/digest-mismatch`, `artifact/too-large`, `store/full`.
+   */
+  async fetch(
+    device: string,
+    { artifact, files }: BuiltEngine,
+    onBytes: (doneBytes: number) => void,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { pulls, artifacts, uploads } = this.#deps;
+    let doneBytes = 0;
+    for (const { name, sha256, sizeBytes } of files) {
+      const known = (await uploads.size(sha256)) ?? (await artifacts.size(sha256));
+      if (known === undefined) {
+        const file = pulls.read(device, { artifact, name, sizeBytes }, signal);
+        const source = counted(file, (bytes) => onBytes(doneBytes + bytes));
+        await uploads.write(sha256, source, sizeBytes).catch((error) => {
+          if (!(error instanceof MusterError && error.code === "artifact/digest-mismatch")) throw error;
+          const message = `${device} sent other bytes of '${name}' than it reported; has it built the engine anew? Share it again`;
+          throw new MusterError(error.code, message, { cause: error });
+        });
+      }
+      doneBytes += sizeBytes;
+      onBytes(doneBytes);
+    }
+  }
+
+  /** Makes artifacts of what {@link fetch} has brought; in a time of storing, as nothing names them yet. */
+  async keep({ files }: BuiltEngine): Promise<PrebuiltEngine["files"]> {
+    const { artifacts, uploads } = this.#deps;
+    const kept: PrebuiltEngine["files"] = [];
+    for (const { name, sha256, sizeBytes } of files) {
+      if ((await uploads.size(sha256)) !== undefined)
+        await artifacts.write(sha256, blobBytes(uploads, sha256), sizeBytes);
+      const index = await storeBytes(artifacts, encodeChunkIndex(await chunkUp(blobBytes(artifacts, sha256))));
+      kept.push({ name, artifact: { sha256, sizeBytes, index } });
+    }
+    return kept;
+  }
+
+  /** Forgets the uploads that an engine was made of. */
+  async forget({ files }: BuiltEngine): Promise<void> {
+    for (const { sha256 } of files) await this.#deps.uploads.delete(sha256);
+  }
+}
+
+/** Bytes of all files together. */
+export function sizeOf(files: readonly { readonly sizeBytes: number }[]): number {
+  return files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+}
+
+async function* counted(source: AsyncIterable<Buffer>, onBytes: (bytes: number) => void): AsyncGenerator<Buffer> {
+  let bytes = 0;
+  for await (const part of source) {
+    bytes += part.length;
+    onBytes(bytes);
+    yield part;
+  }
+}
