@@ -244,8 +244,9 @@ export async function startAgent(options: Partial<AgentConfig>, log: Log): Promi
       newKeyAndRequest: async (device) => (await import("./adapters/x509-csr.js")).newKeyAndRequest(device),
       ...{ link: uplink, clock, log, tell },
     });
-    closers.push(() => uplink.close());
+    // What it sends ends with the connection, so that goes first.
     closers.push(() => upload.close());
+    closers.push(() => uplink.close());
     closers.push(() => renewal.close());
     closers.push(() => runner.close());
     await runner.start();

@@ -49,10 +49,15 @@ export class BuiltEngines {
     return { artifact, files: told.map(({ name, sizeBytes, sha256 = "" }) => ({ name, sizeBytes, sha256 })) };
   }
 
-  /** Where a file lies that the hub was told of, by its name in the listing; undefined when it is not told of, or no longer. */
+  /**
+   * Where a file lies that the hub is told of, by its name in the listing; undefined when it is not told of, or no longer.
+   * Whoever asks just after a start waits for what is being hashed.
+   */
   async find(artifact: string, name: string): Promise<EngineFile | undefined> {
     const installed = this.#deps.committed().find((one) => one.artifact === artifact);
-    if (installed === undefined || (await this.of(installed)) === undefined) return undefined;
+    if (installed === undefined) return undefined;
+    if ((await this.of(installed)) === undefined) await this.#turns.over();
+    if ((await this.of(installed)) === undefined) return undefined;
     return (await this.#files(installed)).find((file) => file.name === name);
   }
 

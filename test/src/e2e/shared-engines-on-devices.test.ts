@@ -59,11 +59,14 @@ async function enginesOn({ dataDir }: AgentMachine): Promise<Record<string, stri
   );
 }
 
-/** What a device has told of engines: kinds and reasons, oldest first. */
-async function toldBy(hub: HubMachine, name: string): Promise<[string, unknown][]> {
-  const { events } = await hub.operator.json<EventList>("telemetry", "events", "--limit", "1000", "--device", name);
-  const own = events.filter(({ kind }) => kind.startsWith("engine."));
-  return own.sort((a, b) => a.id - b.id).map(({ kind, fields }) => [kind, fields.reason]);
+/** What a device has told of engines, once all that it told before it committed has come: kinds and reasons, oldest first. */
+function toldBy(hub: HubMachine, name: string): Promise<[string, unknown][]> {
+  return eventually("the events arrive", async () => {
+    const { events } = await hub.operator.json<EventList>("telemetry", "events", "--limit", "1000", "--device", name);
+    if (!events.some(({ kind }) => kind === "model.committed")) return undefined;
+    const own = events.filter(({ kind }) => kind.startsWith("engine."));
+    return own.sort((a, b) => a.id - b.id).map(({ kind, fields }) => [kind, fields.reason]);
+  });
 }
 
 async function labelSaidBy(machine: AgentMachine): Promise<string> {
@@ -110,7 +113,7 @@ test("an engine that one device built serves on others of its kind, which do not
     async (t) => {
       const link = await WeakLink.open(hub.mqttPort);
       t.after(() => link.close());
-      link.bytesPerSecondEach = 1_000_000;
+      link.bytesPerSecondEach = 400_000;
       const second = await deviceWithTensorrt(t, place, { name: "d2", rack: 2, link });
       const rolled = rollOutTo(hub, 2);
       await eventually("a part of the engine is there", async () =>
