@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { acceptDesired, lanesIn, type Wanted } from "@muster/shared";
-import { desiredOf, openDevices, RecordedLink, rooms } from "./testing/hub-rooms.js";
+import { acceptDesired, type Hardware, lanesIn, type Wanted } from "@muster/shared";
+import { jetson, prebuilt } from "./testing/engine-rooms.js";
+import { desiredOf, manifestOf, openDevices, RecordedLink, rooms, storeVersion } from "./testing/hub-rooms.js";
 
 const validMs = 600_000;
 const wanted = (version: string): Wanted => ({
@@ -12,7 +13,7 @@ const wanted = (version: string): Wanted => ({
 async function bench() {
   const { db, clock, devices } = await rooms();
   const link = new RecordedLink();
-  const { desired, root } = await desiredOf({ db, clock, devices }, link, validMs);
+  const { desired, root, engines } = await desiredOf({ db, clock, devices }, link, validMs);
   const last = () => {
     const { device = "", payload } = link.sent.at(-1) ?? {};
     const before = { root, revision: 0, desired: undefined, trustedMs: 0 };
@@ -20,7 +21,7 @@ async function bench() {
     if (document === undefined) throw new Error("nothing was sent");
     return document;
   };
-  return { db, clock, devices, link, desired, last };
+  return { db, clock, devices, link, desired, engines, last };
 }
 
 test("each change is one signed document for that device, with a rising revision and all of its models", async () => {
@@ -82,4 +83,36 @@ test("what is wanted, and who belongs to the fleet, survive a restart", async ()
   await again.remove("a");
   assert.equal(again.has("a"), false);
   await assert.rejects(again.get("a"), { code: "device/unknown" });
+});
+
+test("a shared engine comes with the document of a device of its class, by a higher revision and no new attempt", async () => {
+  const { desired, devices, db, engines, last } = await bench();
+  await storeVersion(db, 1);
+  const stored = prebuilt(manifestOf(1).variants[0]?.artifact.sha256 ?? "");
+  const hello = (id: string, hardware: Hardware) => {
+    const said = { agentVersion: "1", bootId: "", revision: 0, rootVersion: 0, clockMs: 0 };
+    return devices.hello(id, { ...said, hardware });
+  };
+  await hello("a", jetson);
+  await hello("b", { ...jetson, arch: "x64" });
+  for (const id of ["a", "b"]) await desired.want(id, "m", wanted("1"));
+  const before = (await devices.get("a")).wanted;
+  await engines.put(stored);
+  await desired.resend("b");
+  assert.deepEqual([last().revision, last().models[0]?.engines], [1, undefined], "it is of another class");
+  await desired.resend("a");
+  const [model] = last().models;
+  assert.deepEqual([last().revision, model?.attempt], [2, "r.1"]);
+  assert.deepEqual(model?.engines, [stored.signed?.envelope]);
+  assert.deepEqual((await devices.get("a")).wanted, before, "what is wanted is stored without it");
+  await desired.resend("a");
+  assert.equal(last().revision, 2, "it is told once");
+  await hello("a", { ...jetson, onnxruntime: { version: "1.31.0", build: "two" } });
+  await desired.resend("a");
+  assert.deepEqual([last().revision, last().models[0]?.engines], [3, undefined], "its runtime was replaced");
+  await hello("a", jetson);
+  await desired.resend("a");
+  await engines.remove(stored.id);
+  await desired.resend("a");
+  assert.deepEqual([last().revision, last().models[0]?.engines], [5, undefined], "it was taken back");
 });

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Reported, ReportedModel, Wanted } from "@muster/shared";
+import type { Hardware, Reported, ReportedModel, Wanted } from "@muster/shared";
 import { MemoryBlobs } from "@muster/shared/testing";
 import { RolloutStore, type StoredProgress, type StoredRollout } from "./store/rollout-store.js";
+import { engineRooms, jetson, prebuilt } from "./testing/engine-rooms.js";
 import { encodingsOf, rooms, storeVersion } from "./testing/hub-rooms.js";
 
 const manifest = (release: number) => `${release}`.repeat(64);
@@ -81,4 +82,39 @@ test("the state of a device changes with what it may fetch", async () => {
   const one = entitlement.stateOf({ desired });
   assert.notEqual(one, entitlement.stateOf({ desired: { ...desired, revision: 2 } }));
   assert.notEqual(one, entitlement.stateOf({ desired, reported: { models } as unknown as Reported }));
+});
+
+test("the files of a shared engine are for devices of its class that are to run the model file, while it is shared", async () => {
+  const { entitlement, engines, wanted, artifact: model } = await engineRooms();
+  const stored = prebuilt(model);
+  const may = async (hardware: Hardware | undefined, want: Wanted[]) => {
+    const digests = await entitlement.of({ id: "b", wanted: want, ...(hardware === undefined ? {} : { hardware }) });
+    const files = stored.engine.files.flatMap((file) => [file.artifact.sha256, file.artifact.index.sha256]);
+    const allowed = files.filter((digest) => digests.has(digest)).length;
+    assert.ok(allowed === 0 || allowed === files.length);
+    return allowed > 0;
+  };
+  await engines.put({ ...stored, signed: undefined });
+  assert.equal(await may(jetson, [wanted]), false, "not signed yet");
+  await engines.put(stored);
+  assert.equal(await may(jetson, [wanted]), true);
+  assert.equal(await may(jetson, []), false, "it is not to run the model");
+  assert.equal(await may({ ...jetson, onnxruntime: { version: "1.30.0", build: "two" } }, [wanted]), false);
+  const { onnxruntime: _, ...unknown } = jetson;
+  assert.equal(await may(unknown, [wanted]), false, "it does not say what it runs with");
+  assert.equal(await may(undefined, [wanted]), false);
+  await engines.remove(stored.id);
+  assert.equal(await may(jetson, [wanted]), false);
+});
+
+test("the state of a device changes when an engine comes or goes, and when it becomes one of another class", async () => {
+  const { entitlement, engines, artifact: model } = await engineRooms();
+  const device = { desired: { revision: 1, models: [] }, hardware: jetson };
+  const states = [entitlement.stateOf(device)];
+  await engines.put(prebuilt(model));
+  states.push(entitlement.stateOf(device));
+  await engines.remove(prebuilt(model).id);
+  states.push(entitlement.stateOf(device));
+  states.push(entitlement.stateOf({ ...device, hardware: { ...jetson, arch: "x64" } }));
+  assert.equal(new Set(states).size, 4);
 });

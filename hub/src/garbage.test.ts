@@ -5,8 +5,10 @@ import { MemoryBlobs, MemoryDoc } from "@muster/shared/testing";
 import { storeBytes } from "./chunking.js";
 import { CountedBlobs } from "./counted-blobs.js";
 import { Garbage } from "./garbage.js";
+import type { StoredEngine } from "./store/engine-store.js";
 import { StoredBlobs } from "./stored-blobs.js";
 import { Storing } from "./storing.js";
+import { prebuilt } from "./testing/engine-rooms.js";
 import { encodingsOf, manifestOf, rooms, silent } from "./testing/hub-rooms.js";
 
 /** A store that may be made to fail, as a process that is killed would: from the nth delete on. */
@@ -76,8 +78,10 @@ async function bench({ disk = new Killed(), round = new MemoryDoc({ round: 0 }),
     stored,
     catalog,
     encodings,
+    engines,
     storing,
     garbage,
+    store,
     laid,
     push,
     left,
@@ -220,6 +224,37 @@ test("shorter forms go with releases that are neither new nor wanted, and deltas
   );
   assert.equal(await encodings.packing(digest(1)), undefined, "it is sent as it is now");
   assert.equal((await left()).length, before.length - 4);
+});
+
+test("an engine stays while a version names its model file, and one that nobody signs for a day", async () => {
+  const { garbage, engines, catalog, clock, push, left, storing, store } = await bench();
+  await push(1);
+  const model = sha256("artifact 1");
+  const laid = async (id: string, artifact: string, over: Partial<StoredEngine> = {}) => {
+    const index = await store(`index of ${id}`);
+    const files = [{ name: "graph.engine", artifact: { ...(await store(`engine ${id}`)), index } }];
+    const engine = { ...prebuilt(artifact, clock.now()).engine, files, engineClass: sha256(id) };
+    const payload = Buffer.from(JSON.stringify(engine)).toString("base64");
+    await engines.put({ ...prebuilt(artifact), id, engine, payload, ...over });
+  };
+  await storing.during(async () => {
+    await laid("e-0000000000000001", model);
+    await laid("e-0000000000000002", model, { signed: undefined });
+    await laid("e-0000000000000003", sha256("artifact of no version"));
+  });
+  const ids = async () => (await engines.list()).map(({ id }) => id.at(-1)).sort();
+  await garbage.sweep();
+  assert.deepEqual(await ids(), ["1", "2"]);
+  assert.equal((await left()).length, 4 + 2 * 2);
+  clock.advance(86_400_001);
+  await garbage.sweep();
+  assert.deepEqual(await ids(), ["1"]);
+  assert.equal((await left()).length, 4 + 2);
+  const { changes } = engines;
+  await catalog.remove("m", "1");
+  await garbage.sweep();
+  assert.deepEqual([await ids(), await left()], [[], []]);
+  assert.ok(engines.changes > changes, "what devices may fetch is looked up anew");
 });
 
 test("a sweep that is killed anywhere takes nothing that is named, and the next one ends it", async () => {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { encode, type Hello, type LogFields } from "@muster/shared";
+import { encode, type Hello, type LogFields, MusterError } from "@muster/shared";
 import { Certificates } from "./certificates.js";
 import { EventLog } from "./events.js";
 import { Ingest, type IngestDeps } from "./ingest.js";
@@ -42,4 +42,21 @@ test("an agent that cannot prove its certificate yet is told why it gets no othe
   const reason = "the agent is too old to prove its certificate; update it";
   assert.deepEqual(answers, [{ type: "renewal-refused", request: "request-1", reason }]);
   assert.equal(certificates.counters()["renewal-refused"], 1);
+});
+
+test("frames go past the line of reports to who asked for them, and what is no frame is counted", async () => {
+  const { devices } = await rooms();
+  const taken: string[] = [];
+  const pulls = {
+    take: (device: string, payload: Buffer) => {
+      if (payload.length === 0) throw new MusterError("frame/invalid", "no frame");
+      taken.push(`${device} ${String(payload)}`);
+    },
+  };
+  const ingest = new Ingest({ devices, pulls, link: new RecordedLink(), log: silent } as unknown as IngestDeps);
+  ingest.onMessage("a", "upload", Buffer.from("frame"));
+  assert.deepEqual(taken, ["a frame"], "at once");
+  ingest.onMessage("a", "upload", Buffer.alloc(0));
+  await new Promise(setImmediate);
+  assert.deepEqual(ingest.counters(), { "message-invalid": 1, "message-dropped": 0, "message-failed": 0 });
 });

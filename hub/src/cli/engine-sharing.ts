@@ -25,6 +25,8 @@ import type { Session } from "./session.js";
 
 const pollMs = 500;
 
+type Fetched = Exclude<EngineShare, { state: "fetching" | "failed" }>;
+
 /** What a device says that it built of a version, and for which devices. */
 interface Expected {
   readonly device: string;
@@ -39,9 +41,7 @@ export async function shareByHub(
   session: Session,
   signal: AbortSignal,
 ): Promise<Answer<SharedEngine>> {
-  const share = await untilFetched(api, body, session, signal);
-  if (share.state === "shared") return { value: share.engine, raw: share.engine };
-  throw new MusterError("internal", `the hub left the engine ${share.state} instead of sharing it`);
+  return engineOf(await untilFetched(api, body, session, signal));
 }
 
 /**
@@ -56,12 +56,18 @@ export async function shareSigned(
   signal: AbortSignal,
 ): Promise<Answer<SharedEngine>> {
   const expected = await expectedOf(api, body);
-  const share = await untilFetched(api, { ...body, draft: true }, session, signal);
-  if (share.state === "shared") return { value: share.engine, raw: share.engine };
-  const payload = Buffer.from(share.payload, "base64");
+  const fetched = await untilFetched(api, { ...body, draft: true }, session, signal);
+  if (fetched.value.state === "shared") return engineOf(fetched);
+  const payload = Buffer.from(fetched.value.payload, "base64");
   requireSame(parsed(payload), expected);
   for (const { name, sha256 } of expected.built.files) session.note(`signing ${name}: SHA-256 ${sha256}`);
   return api.post("/v1/engines/sign", SharedEngine, { envelope: seal(prebuiltEngineType, payload, keys) });
+}
+
+function engineOf({ value, raw }: Answer<Fetched>): Answer<SharedEngine> {
+  if (value.state !== "shared")
+    throw new MusterError("internal", `the hub left the engine ${value.state} and did not share it`);
+  return { value: value.engine, raw: (raw as { engine: unknown }).engine };
 }
 
 /** What the prepared document has to be, from what the hub tells of device and version. Throws `engine/unknown`. */
@@ -114,7 +120,7 @@ async function untilFetched(
   body: ShareEngine,
   session: Session,
   signal: AbortSignal,
-): Promise<Exclude<EngineShare, { state: "fetching" | "failed" }>> {
+): Promise<Answer<Fetched>> {
   const bar = new ProgressBar(session.io.err, session.io.clock);
   const lines = session.json || session.io.err.isTerminal ? undefined : new QuarterLines(session.io.err);
   const patience = new Patience(session, (text) => {
@@ -122,7 +128,7 @@ async function untilFetched(
     session.note(text);
   });
   try {
-    let { value: share } = await patience.ask(() => api.post("/v1/engines", EngineShare, body), signal);
+    let { value: share, raw } = await patience.ask(() => api.post("/v1/engines", EngineShare, body), signal);
     while (share.state === "fetching") {
       const { id, doneBytes, totalBytes } = share;
       const text = `${formatBytes(doneBytes)} of ${formatBytes(totalBytes)} from ${body.device}`;
@@ -130,10 +136,10 @@ async function untilFetched(
       lines?.report(doneBytes / totalBytes, text);
       await session.io.clock.sleep(pollMs, signal);
       const path = route`/v1/engines/shares/${id}`;
-      share = (await patience.ask(() => api.get(path, EngineShare, {}, signal), signal)).value;
+      ({ value: share, raw } = await patience.ask(() => api.get(path, EngineShare, {}, signal), signal));
     }
     if (share.state === "failed") throw hubError(share.error.code, share.error.message);
-    return share;
+    return { value: share, raw };
   } finally {
     bar.clear();
   }

@@ -200,6 +200,17 @@ test("whoami tells user, role, scope and expiry", async (t) => {
   assert.deepEqual(me, { user: "operator-1", roles: ["operator"], scope: "site=lyon", expiresMs });
 });
 
+test("an engine is shared from a device of one's own scope only, and of no other is told whether it is there", async (t) => {
+  const { ask, tokenOf } = await served(t);
+  const token = await tokenOf("publisher", "site=lyon");
+  const share = (device: string) => ask("POST", "/v1/engines", token, { model: "m", version: "1", device });
+  for (const device of ["b", "nobody"]) {
+    const { status, answer } = await share(device);
+    assert.deepEqual([status, ApiError.parse(answer).error.code], [403, "access/denied"], device);
+  }
+  assert.equal((await share("a")).status, 500, "which no room is there to do in this test");
+});
+
 test("users and tokens over the API: made, changed, closed, and each change in the audit log", async (t) => {
   const { ask, audit } = await served(t);
   const admin = (method: string, path: string, body?: unknown) => ask(method, path, "first-token", body);

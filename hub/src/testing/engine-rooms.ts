@@ -1,8 +1,11 @@
 import {
   type BuiltEngine,
+  engineClass,
+  generateSigningKey,
   type Hardware,
   type Hello,
   Manifest,
+  prebuiltEngineType,
   type Reported,
   type Root,
   type SigningKey,
@@ -14,6 +17,7 @@ import { MemoryBlobs, newSigners, rootOf } from "@muster/shared/testing";
 import { EngineIntake } from "../engine-intake.js";
 import { EngineNews } from "../engine-news.js";
 import { EngineSharing } from "../engine-sharing.js";
+import type { StoredEngine } from "../store/engine-store.js";
 import { encodingsOf, manifestOf, rooms, silent } from "./hub-rooms.js";
 
 /** What a Jetson says of itself. */
@@ -37,6 +41,19 @@ export function builtEngine(artifact: string, files: Readonly<Record<string, Buf
     return { name, sha256: sha256(bytes), sizeBytes: bytes.length };
   });
   return { artifact, files: listed };
+}
+
+/** A shared engine of a model file for Jetsons, with a signature that is worth nothing. */
+export function prebuilt(artifact: string, createdMs = 0): StoredEngine {
+  const files = Object.entries(engineFiles).map(([name, bytes]) => {
+    const blob = (text: string) => ({ sha256: sha256(text), sizeBytes: bytes.length });
+    return { name, artifact: { ...blob(name), index: blob(`index of ${name}`) } };
+  });
+  const own = engineClass(jetson) ?? "";
+  const engine = { artifact, engineClass: own, builtBy: "a", createdMs, files };
+  const envelope = seal(prebuiltEngineType, Buffer.from(JSON.stringify(engine)), [generateSigningKey()]);
+  const { payload } = envelope;
+  return { id: "e-0000000000000001", engine, payload, signed: { envelope, atMs: createdMs }, hardware: jetson };
 }
 
 /** A hub whose devices `a` and `b` are Jetsons of one class that are to run version 1 of `m`, which `a` runs and has built an engine of. */

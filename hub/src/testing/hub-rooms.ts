@@ -179,17 +179,18 @@ export async function desiredOf(
   { db, clock, devices }: { db: Database; clock: Clock; devices: Devices },
   link: DeviceLink,
   validMs: number,
-): Promise<{ desired: DesiredDocuments; root: Root }> {
+): Promise<{ desired: DesiredDocuments; root: Root; engines: EngineStore }> {
   const signers = newSigners();
   const root = rootOf(signers, { issuedMs: clock.now() });
   const [director] = signers.director as [SigningKey];
   const chain = [sealRoot(root, signers.root)];
   const folder = await mkdtemp(join(tmpdir(), "muster-hub-"));
   const artifactKeys = await ArtifactKeys.open(db, join(folder, "artifacts.key"));
+  const { catalog, encodings, engines } = encodingsOf(db, clock, devices, new MemoryBlobs());
   const desired = new DesiredDocuments({
     ...{ db, clock, link, validMs, log: silent },
     trust: { director, chain: (after) => chain.slice(after) },
-    keys: { artifactKeys, ...encodingsOf(db, clock, devices, new MemoryBlobs()) },
+    keys: { artifactKeys, catalog, encodings, engines },
   });
-  return { desired, root };
+  return { desired, root, engines };
 }
