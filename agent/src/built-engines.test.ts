@@ -61,6 +61,7 @@ test("nothing is told of an encrypted model, of a provider that builds nothing, 
   assert.equal(await engines.of({ ...installed, wrappedKey: "key" }), undefined);
   assert.equal(await engines.of({ ...installed, provider: "cuda" }), undefined);
   for (let at = 0; at < maxEngineFiles; at += 1) await write(`part-${at}.engine`, "part");
+  assert.equal(await engines.find(artifact, "graph.engine"), undefined, "not even once all would be hashed");
   assert.equal(await engines.of(installed), undefined);
 });
 

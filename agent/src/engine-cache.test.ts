@@ -46,6 +46,7 @@ test("what a killed agent was filling goes, and what else lies there is left alo
   await writeFile(join(`${folder}.filling`, "half.engine"), "half");
   await writeFile(join(root, "README"), "not ours");
   await mkdir(join(root, "notes", "deep"), { recursive: true });
+  await writeFile(join(root, "notes", "large"), Buffer.alloc(600));
   await mkdir(join(folder, "deeper"));
   await symlink("/nowhere", join(folder, "dangling"));
   assert.equal(await cache.folder("a", "jetson"), folder);
