@@ -82,3 +82,19 @@ test("outputs in which nothing is counted are not read, and every row counts as 
   assert.deepEqual(rows, [{ features: {} }, { features: {} }]);
   assert.deepEqual(outputs[0]?.shape, [2, 1, 64, 96]);
 });
+
+test("a reconstruction of a client's own tensors is held against the row it is of", async (t) => {
+  const manifest = {
+    ...(await detector(await picture(1), [])),
+    ...{ task: "anomaly-detection", postprocess: { score: "reconstruction", threshold: 1 }, baseline: {} },
+  } as Manifest;
+  const engine = await Engine.open({ modelPath: detectorFile, provider: "cpu", threads: 1, manifest });
+  t.after(() => engine.close());
+  const length = 3 * 64 * 96;
+  const data = new Float32Array(2 * length).fill(3, length);
+  const { rows } = await engine.tensors([{ name: "x", dtype: "float32", shape: [2, 3, 64, 96], data }]);
+  assert.deepEqual(
+    rows.map(({ label }) => label),
+    ["normal", "anomaly"],
+  );
+});

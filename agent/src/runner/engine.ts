@@ -183,8 +183,8 @@ export class Engine {
     const count = hasFreeBatch(this.#manifest.tensors) ? (inputs[0]?.shape[0] ?? 1) : 1;
     if (!this.#countsOutputs) return Array.from({ length: count }, () => ({ features: {} }));
     return Array.from({ length: count }, (_, at) => {
-      const row = count === 1 ? outputs : outputs.map((output) => rowsOf(output, at, at + 1));
-      return this.#rowOf(this.#pipeline.read([row], { kind: "tensors", tensors: [] }));
+      const own = (all: readonly NamedTensor[]) => (count === 1 ? all : all.map((one) => rowsOf(one, at, at + 1)));
+      return this.#rowOf(this.#pipeline.read([own(outputs)], { kind: "tensors", tensors: own(inputs) }));
     });
   }
 

@@ -1,6 +1,6 @@
 import { availableParallelism } from "node:os";
 import { benchModels } from "./inference-models.js";
-import { type Asked, askedOf, type Party, withParty } from "./inference-party.js";
+import { type Asked, askedOf, type Party, withParty, workers } from "./inference-party.js";
 import type { Load, LoadResult } from "./load-process.js";
 import { type Comparisons, comparisonsText, median } from "./measure.js";
 
@@ -48,7 +48,7 @@ export async function benchSaturation(rounds = 9): Promise<string> {
       }
     });
   }
-  const title = `Inference at saturation, ${saturating} clients on the same ${cores} cores; all three take turns, each with ${cores} sessions`;
+  const title = `Inference at saturation, ${saturating} clients on the same ${cores} cores; all three take turns, Muster with ${workers} sessions`;
   return comparisonsText(title, [`${cores} processes of bare libraries`, `${cores} plain servers`], rows);
 }
 
