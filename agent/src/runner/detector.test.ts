@@ -60,14 +60,41 @@ test("a client's own tensor is answered as it is, and adds only what is known wi
   const x: NamedTensor = { name: "x", dtype: "float32", shape: [1, 3, 64, 96], data: new Float32Array(3 * 64 * 96) };
   const { rows, outputs } = await engine.tensors([x]);
   assert.deepEqual([outputs[0]?.name, outputs[0]?.shape], ["sigmoid_0.tmp_0", [1, 1, 64, 96]]);
-  assert.deepEqual(
-    rows.map(({ answer, label, features }) => [answer, label, features]),
-    [[{ boxes: [] }, undefined, { objects: 0, confidence: 0 }]],
-  );
+  assert.deepEqual(rows, [{ features: { objects: 0, confidence: 0 } }]);
 
   const { inputs } = await decodeInput(manifest, bytes);
   const { readings } = await engine.read(inputs);
   const fault = readings[0]?.fault({ boxes: [[0, 0, 5, 5]] }, { tolerance: 0.1, minIou: 0.8 } as SelfTestLimits);
   assert.match(fault ?? "", /expected box 1 at \[0, 0, 5, 5\]/);
   await engine.close();
+});
+
+test("outputs in which nothing is counted are not read, and every row counts as answered", async (t) => {
+  const manifest = await detector(await picture(1), []);
+  const spec = { modelPath: detectorFile, provider: "cpu", threads: 1 };
+  const counting = await Engine.open({ ...spec, manifest });
+  const plain = await Engine.open({ ...spec, manifest: { ...manifest, baseline: {} } });
+  t.after(() => Promise.all([counting.close(), plain.close()]));
+  const data = new Float32Array(2 * 3 * 64 * 96).fill(Number.NaN);
+  const x: NamedTensor = { name: "x", dtype: "float32", shape: [2, 3, 64, 96], data };
+  await assert.rejects(counting.tensors([x]), { code: "input/invalid", message: /holds NaN/ });
+  const { rows, outputs } = await plain.tensors([x]);
+  assert.deepEqual(rows, [{ features: {} }, { features: {} }]);
+  assert.deepEqual(outputs[0]?.shape, [2, 1, 64, 96]);
+});
+
+test("a reconstruction of a client's own tensors is held against the row it is of", async (t) => {
+  const manifest = {
+    ...(await detector(await picture(1), [])),
+    ...{ task: "anomaly-detection", postprocess: { score: "reconstruction", threshold: 1 }, baseline: {} },
+  } as Manifest;
+  const engine = await Engine.open({ modelPath: detectorFile, provider: "cpu", threads: 1, manifest });
+  t.after(() => engine.close());
+  const length = 3 * 64 * 96;
+  const data = new Float32Array(2 * length).fill(3, length);
+  const { rows } = await engine.tensors([{ name: "x", dtype: "float32", shape: [2, 3, 64, 96], data }]);
+  assert.deepEqual(
+    rows.map(({ label }) => label),
+    ["normal", "anomaly"],
+  );
 });

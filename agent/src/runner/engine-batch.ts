@@ -33,8 +33,8 @@ function runOne(engine: Engine, job: EngineJob): Promise<EngineResult> {
 }
 
 async function runInputJobs(engine: Engine, jobs: readonly InputsJob[]): Promise<EngineResult[]> {
-  const { rows, times } = await engine.inputs(jobs.flatMap(({ inputs }) => inputs));
-  return spansOf(jobs).map(([from, to]) => ({ rows: rows.slice(from, to), times }));
+  const { rows, answers, times } = await engine.inputs(jobs.flatMap(({ inputs }) => inputs));
+  return spansOf(jobs).map(([from, to]) => ({ rows: rows.slice(from, to), answers: answers.slice(from, to), times }));
 }
 
 async function runTensorJobs(engine: Engine, jobs: readonly TensorsJob[]): Promise<EngineResult[]> {

@@ -1,11 +1,12 @@
 import {
+  type Answer,
   bytesOfInput,
   bytesOfTensors,
   type DecodedInput,
   type NamedTensor,
   type NodePlacement,
 } from "@muster/shared/inference";
-import type { EngineAnswer, EngineSpec } from "./engine.js";
+import type { EngineCounts, EngineSpec } from "./engine.js";
 import type { WireError } from "./wire-error.js";
 
 /** One run, as the main thread asks it of an engine thread. */
@@ -23,10 +24,11 @@ export type EngineJob =
 export const scoresName = "scores of frames";
 
 /**
- * What came out; `outputs` are those of a tensor job, or scores and states of frames, and `list` says of a body whether it was
- * a list of inputs.
+ * What came out; `answers` are those of inputs or a body, of which `list` says whether it was a list of inputs, and `outputs`
+ * those of a tensor job, or scores and states of frames.
  */
-export interface EngineResult extends EngineAnswer {
+export interface EngineResult extends EngineCounts {
+  readonly answers?: readonly Answer[];
   readonly list?: boolean;
   readonly outputs?: readonly NamedTensor[];
 }

@@ -38,19 +38,23 @@ export interface EngineSpec {
   readonly manifest: Manifest;
 }
 
-/** The answer to one input. */
+/** What windows count of one input. */
 export interface EngineRow {
-  readonly answer: Answer;
-  /** The class that counts in the windows; absent for tasks without classes. */
+  /** Absent for tasks without classes. */
   readonly label?: string;
   /** Empty when the version has no baseline. */
   readonly features: FeatureValues;
 }
 
-/** The answers to one job, in the order of its inputs. */
-export interface EngineAnswer {
+/** What came of one job, in the order of its inputs. */
+export interface EngineCounts {
   readonly rows: readonly EngineRow[];
   readonly times: StageTimes;
+}
+
+/** The same with the answer to each input. */
+export interface EngineAnswers extends EngineCounts {
+  readonly answers: readonly Answer[];
 }
 
 /** One loaded model with its pipeline. Every call blocks its thread; see {@link OnnxSession}. */
@@ -59,6 +63,8 @@ export class Engine {
   readonly #manifest: Manifest;
   readonly #pipeline: Pipeline;
   readonly #memory = new KeptMemory();
+  /** Whether windows count what stands in the outputs: a label, or a feature that the baseline has. */
+  readonly #countsOutputs: boolean;
   #placement: NodePlacement | undefined;
   /** What the provider took of this process by itself; 0 for the processor, and where it had run before. */
   readonly providerBytes: number;
@@ -68,6 +74,8 @@ export class Engine {
     this.#session = session;
     this.#manifest = manifest;
     this.#pipeline = pipelineOf(manifest);
+    const { outputFeatures } = this.#pipeline;
+    this.#countsOutputs = outputFeatures.some((name) => name === "class" || manifest.baseline[name] !== undefined);
   }
 
   /**
@@ -99,10 +107,10 @@ export class Engine {
    * Answers a batch of decoded inputs, in one run where the model allows it. Throws `engine/failed`, `tensor/invalid`, and
    * `input/invalid` when tensors that a client made are at fault.
    */
-  async inputs(inputs: readonly DecodedInput[]): Promise<EngineAnswer> {
+  async inputs(inputs: readonly DecodedInput[]): Promise<EngineAnswers> {
     try {
       const { readings, times } = await this.read(inputs);
-      return this.#counted(readings, times);
+      return { ...this.#counted(readings, times), answers: readings.map(({ answer }) => answer) };
     } catch (error) {
       const sent = inputs.flatMap((input) => (input.kind === "tensors" ? input.tensors : []));
       throw sent.length === 0 ? error : blame(error, sent, this.#manifest.tensors);
@@ -110,12 +118,12 @@ export class Engine {
   }
 
   /** Decodes a body and answers what it holds. Throws like {@link inputs}, and what decoding throws. */
-  async body(bytes: Uint8Array, contentType: string): Promise<EngineAnswer & { readonly list: boolean }> {
+  async body(bytes: Uint8Array, contentType: string): Promise<EngineAnswers & { readonly list: boolean }> {
     const startMs = performance.now();
     const { inputs, list } = await this.#pipeline.decode(bytes, contentType);
     const decodeMs = performance.now() - startMs;
-    const { rows, times } = await this.inputs(inputs);
-    return { rows, times: { ...times, preMs: times.preMs + decodeMs }, list };
+    const { times, ...answered } = await this.inputs(inputs);
+    return { ...answered, times: { ...times, preMs: times.preMs + decodeMs }, list };
   }
 
   /** What {@link inputs} makes its rows of. Throws like it. */
@@ -124,19 +132,19 @@ export class Engine {
   }
 
   /**
-   * Runs a client's own tensors once and returns the outputs of these names, or all, in memory of their own. There is a row
-   * for each row of the batch when the task can read the outputs, else none. Throws
-   * `engine/failed`, and `input/invalid` when what was sent is at fault.
+   * Runs a client's own tensors once and returns the outputs of these names, or all, in memory of their own, and a row for
+   * each row of the batch. The outputs are read only where that finds what windows count; then `engine/failed` and
+   * `tensor/invalid` are thrown as by {@link inputs}, and `input/invalid` when what was sent is at fault.
    */
   async tensors(
     inputs: readonly NamedTensor[],
     names?: readonly string[],
-  ): Promise<EngineAnswer & { readonly outputs: readonly NamedTensor[] }> {
+  ): Promise<EngineCounts & { readonly outputs: readonly NamedTensor[] }> {
     try {
       const startMs = performance.now();
       const all = await this.#session.run(inputs);
       const ranMs = performance.now();
-      const { rows } = this.#counted(this.#readRows(inputs, all), { preMs: 0, runMs: 0, postMs: 0 });
+      const rows = this.#rowsOf(inputs, all);
       const asked = names === undefined ? all : all.filter(({ name }) => names.includes(name));
       const outputs = asked.map(ownTensor);
       return { rows, outputs, times: { preMs: 0, runMs: ranMs - startMs, postMs: performance.now() - ranMs } };
@@ -152,13 +160,12 @@ export class Engine {
   async frames(
     samples: Float32Array,
     states: readonly NamedTensor[],
-  ): Promise<EngineAnswer & { readonly outputs: readonly NamedTensor[] }> {
+  ): Promise<EngineCounts & { readonly outputs: readonly NamedTensor[] }> {
     // Another task says so itself.
     const spec = this.#manifest as SpecOf<"audio-events">;
     const { scores, states: after, times } = await runFrames(this.#session, spec, samples, states);
-    const rows: EngineRow[] = [{ answer: { events: [] }, features: {} }];
     const made: NamedTensor = { name: scoresName, dtype: "float32", shape: [scores.length], data: scores };
-    return { rows, outputs: [made, ...after], times };
+    return { rows: [{ features: {} }], outputs: [made, ...after], times };
   }
 
   async close(): Promise<void> {
@@ -172,22 +179,25 @@ export class Engine {
     await runInputs(this.#session, { ...this.#pipeline, read }, tensors, [this.#pipeline.blank()]);
   }
 
-  #readRows(inputs: readonly NamedTensor[], outputs: readonly NamedTensor[]): Reading[] {
+  #rowsOf(inputs: readonly NamedTensor[], outputs: readonly NamedTensor[]): EngineRow[] {
     const count = hasFreeBatch(this.#manifest.tensors) ? (inputs[0]?.shape[0] ?? 1) : 1;
+    if (!this.#countsOutputs) return Array.from({ length: count }, () => ({ features: {} }));
     return Array.from({ length: count }, (_, at) => {
-      const row = count === 1 ? outputs : outputs.map((output) => rowsOf(output, at, at + 1));
-      return this.#pipeline.read([row], { kind: "tensors", tensors: [] });
+      const own = (all: readonly NamedTensor[]) => (count === 1 ? all : all.map((one) => rowsOf(one, at, at + 1)));
+      return this.#rowOf(this.#pipeline.read([own(outputs)], { kind: "tensors", tensors: own(inputs) }));
     });
   }
 
-  #counted(readings: readonly Reading[], times: StageTimes): EngineAnswer {
-    // Nobody counts features without a baseline, and on a large picture they cost milliseconds.
-    const counts = Object.keys(this.#manifest.baseline).length > 0;
+  #counted(readings: readonly Reading[], times: StageTimes): EngineCounts {
     const startMs = performance.now();
-    const rows = readings.map((reading): EngineRow => {
-      const { answer, label } = reading;
-      return { answer, ...(label === undefined ? {} : { label }), features: counts ? reading.features() : {} };
-    });
+    const rows = readings.map((reading) => this.#rowOf(reading));
     return { rows, times: { ...times, postMs: times.postMs + performance.now() - startMs } };
+  }
+
+  /** Nobody counts features without a baseline, and on a large picture they cost milliseconds. */
+  #rowOf(reading: Reading): EngineRow {
+    const counts = Object.keys(this.#manifest.baseline).length > 0;
+    const { label } = reading;
+    return { ...(label === undefined ? {} : { label }), features: counts ? reading.features() : {} };
   }
 }

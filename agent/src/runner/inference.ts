@@ -59,11 +59,11 @@ export class Inference {
     const { model, version } = to.slot;
     return this.#admitted(to, ticket, async () => {
       const compare = this.#deps.shadows.take(to, bytes, contentType);
-      let answers: Answer[] | undefined;
+      let answers: readonly Answer[] | undefined;
       try {
         const { result, list, decodedMs } = await to.answer(bytes, contentType, ticket);
         const latencyMs = this.#fold(to, result, startMs, decodedMs);
-        answers = result.rows.map(({ answer }) => answer);
+        answers = result.answers ?? [];
         return { model, version, answers, list, latencyMs };
       } finally {
         compare?.(answers);

@@ -95,10 +95,10 @@ export class Shadows {
       shadow.budget = { ...shadow.budget, leftMs: shadow.budget.leftMs - pre - runMs - postMs };
       const total = performance.now() - beganMs;
       const stages = { pre, queue: Math.max(0, total - pre - runMs - postMs), run: runMs, post: postMs, total };
-      for (const [at, { answer, label, features }] of result.rows.entries()) {
-        const other = input.answers[at];
+      for (const [at, { label, features }] of result.rows.entries()) {
+        const [other, answer] = [input.answers[at], result.answers?.[at]];
         windows.answered(candidate, { ...(label === undefined ? {} : { label }), features, stages });
-        const same = other !== undefined && agree(other, answer);
+        const same = other !== undefined && answer !== undefined && agree(other, answer);
         windows.shadowed(candidate, by.slot.version, same ? "agreed" : "differed");
       }
     } catch {

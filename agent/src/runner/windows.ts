@@ -1,3 +1,4 @@
+import { DurationHistogram } from "../core/duration-histogram.js";
 import { type AnsweredInput, type ShadowCount, WindowFold } from "../core/window.js";
 import type { LoadedSlot } from "./loaded-slot.js";
 import type { RunnerWindow } from "./protocol.js";
@@ -11,9 +12,14 @@ export interface Totals {
   inputs: number;
   errors: number;
   dropped: number;
-  /** From bytes to answer, summed over the inputs that were answered. */
-  totalMs: number;
+  /** From bytes to answer, of the inputs that were answered. */
+  readonly durations: DurationHistogram;
+  /** The parts of that, summed, milliseconds. */
+  readonly stagesMs: Record<(typeof partStages)[number], number>;
 }
+
+/** What the time from bytes to answer is made of. */
+export const partStages = ["pre", "queue", "run", "post"] as const;
 
 /** The totals of so many versions are kept; those that worked last. */
 const maxTotals = 100;
@@ -35,7 +41,8 @@ export class Windows {
     this.#of(owner).answered(input);
     const totals = this.#totalsOf(owner);
     totals.inputs += 1;
-    totals.totalMs += input.stages.total;
+    totals.durations.add(input.stages.total);
+    for (const stage of partStages) totals.stagesMs[stage] += input.stages[stage];
   }
 
   /** The version failed on an input that was in order. */
@@ -79,7 +86,8 @@ export class Windows {
   #totalsOf({ slot: { manifestDigest, model, version } }: Owner): Totals {
     const known = this.#totals.get(manifestDigest);
     if (known !== undefined) return known;
-    const totals = { labels: { model, version }, inputs: 0, errors: 0, dropped: 0, totalMs: 0 };
+    const times = { durations: new DurationHistogram(), stagesMs: { pre: 0, queue: 0, run: 0, post: 0 } };
+    const totals = { labels: { model, version }, inputs: 0, errors: 0, dropped: 0, ...times };
     this.#totals.set(manifestDigest, totals);
     const [oldest] = this.#totals.keys();
     if (this.#totals.size > maxTotals && oldest !== undefined) this.#totals.delete(oldest);

@@ -34,7 +34,8 @@ function adder() {
 /** Inputs hold their runs; an answer lists the first number of each run's output. */
 function pipeline(states: Pipeline["states"] = []): Pipeline {
   return {
-    ...{ accepts: [], decodesInPlace: false, states, blank: () => input([0, 0]), baselineOf: () => ({}) },
+    ...{ accepts: [], decodesInPlace: false, outputFeatures: [] },
+    ...{ states, blank: () => input([0, 0]), baselineOf: () => ({}) },
     decode: async () => ({ inputs: [], list: false }),
     toRuns: (given) => (given.kind === "tensors" ? given.tensors.map((tensor) => [tensor]) : []),
     read: (outputs) => ({

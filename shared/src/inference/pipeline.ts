@@ -54,6 +54,8 @@ export interface Pipeline {
   readonly states: readonly { readonly input: string; readonly output: string }[];
   /** Reads the outputs, one entry per run of `toRuns`. Throws `tensor/invalid`, `engine/failed`. */
   read(outputs: readonly (readonly NamedTensor[])[], input: DecodedInput): Reading;
+  /** Features that `read` finds in the outputs alone; a task with labels has `class` among them. */
+  readonly outputFeatures: readonly string[];
   /** An input of the usual size with nothing in it, to warm a session up with. */
   blank(): DecodedInput;
   /** The reference distributions of many readings' features. Throws RangeError without any. */

@@ -30,6 +30,7 @@ export function pipelineOf(spec: PipelineSpec): Pipeline {
     accepts,
     states,
     decodesInPlace,
+    outputFeatures: Object.keys(output.featureKinds),
     decode: (bytes, contentType) => side.decode(bytes, contentType),
     toRuns: (input, memory) => side.toRuns(input, memory),
     blank: () => side.blank(),

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { ImagePreprocess, Manifest, sha256 } from "@muster/shared";
 import { labelModelFile, labelPostprocess, labelPreprocess } from "../fixtures/label-model.js";
 import { textDetector, textDetectorFile, textReader, textReaderFile } from "../fixtures/ocr-models.js";
-import type { BareModel } from "./bare-process.js";
+import type { BareModel } from "./bare.js";
 
 /** A real model, and the same work for the bare libraries. */
 export interface BenchModel {

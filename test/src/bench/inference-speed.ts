@@ -1,158 +1,106 @@
 import { availableParallelism } from "node:os";
-import sharp from "sharp";
-import { labelText, renderLabel } from "../fixtures/labels.js";
-import { type ServedModel, serveModel } from "../fleet/served-model.js";
-import type { BareWork } from "./bare-process.js";
-import { Child } from "./child.js";
-import { type BenchModel, benchModels } from "./inference-models.js";
+import { benchModels } from "./inference-models.js";
+import { type Asked, askedOf, type Party, withParty, workers } from "./inference-party.js";
 import type { Load, LoadResult } from "./load-process.js";
-import { type Comparison, comparisonText, median } from "./measure.js";
-import { postBytes } from "./raw-client.js";
+import { type Comparisons, comparisonsText, median } from "./measure.js";
 
-const rounds = 9;
 const cores = availableParallelism();
-const workers = Math.min(2, cores);
 const saturating = 4 * cores;
 
-/** What is asked: by HTTP, and of the bare libraries. */
-interface Asked {
-  readonly what: string;
-  readonly request: (url: string) => Buffer[];
-  readonly work: Omit<BareWork, "count">;
-}
-
-/** One request after the other: what HTTP, queue and threads add to the bare libraries. */
-export async function benchLatency(): Promise<string> {
-  const rows: Comparison[] = [];
+/** One request after the other: what HTTP, queue and threads add to the bare libraries, and what they add in a plain server. */
+export async function benchLatency(rounds = 9): Promise<string> {
+  const rows: Comparisons[] = [];
   const added: string[] = [];
   for (const model of benchModels()) {
-    await beside(model, 1, async (served, load, [bare]) => {
-      for (const { what, request, work } of await askedOf(model)) {
-        const count = model.perRound;
-        const ours = () => load.ask<LoadResult>(loadOf(served, request(served.url), 1, count));
-        const plain = () => bare?.ask<LoadResult>({ ...work, count }) ?? Promise.reject(new Error("no bare process"));
-        const seen = await inTurn(ours, plain);
-        const [middle, quietest] = [median, least].map((pick) => pairOf(seen, pick, p50)) as [Pair, Pair];
-        rows.push({ what: `${model.name}, ${what}: p50`, ...middle, unit: "ms" });
+    await withParty(model, 1, async (party) => {
+      for (const asked of await askedOf(model)) {
+        const seen = await inTurn(rounds, waysOf(party, asked, { clients: 1, count: model.perRound }));
+        const [middle, quietest] = [median, least].map((pick) => figuresOf(seen, pick, p50)) as [Figures, Figures];
+        rows.push({ what: `${model.name}, ${asked.what}: p50`, ...middle, unit: "ms" });
         rows.push({ what: "  in the quietest round", ...quietest, unit: "ms" });
-        const more = [middle, quietest].map((one) => (one.ours - one.plain).toFixed(3));
-        if (work.tensor !== undefined) added.push(`${model.name} ${more[0]} ms (quietest round: ${more[1]} ms)`);
+        if (asked.work.tensor !== undefined) added.push(`${model.name} ${moreOf(middle)} ms (${moreOf(quietest)})`);
       }
     });
   }
-  const text = comparisonText("Inference by HTTP, one request at a time", "onnxruntime-node + sharp", rows);
-  return `${text}\n  more than session.run for a binary tensor: ${added.join(", ")}`;
+  const title = [
+    "Inference by HTTP, one request at a time; all three take turns. Bare libraries: sharp and onnxruntime-node called in a loop,",
+    "without HTTP. Plain server: the same calls behind node:http in one process, raw bytes where tensors are asked for.",
+  ].join("\n");
+  const more = `  more than session.run for a binary tensor (in the quietest round): ${added.join(", ")}`;
+  return `${comparisonsText(title, ["bare libraries", "plain server"], rows)}\n${more}`;
 }
 
 /**
  * Answers per second with more clients than the machine has cores. The clients work on the same cores, and the bare libraries
  * have none; so the same is given for the processor time that the clients left.
  */
-export async function benchSaturation(): Promise<string> {
-  const rows: Comparison[] = [];
+export async function benchSaturation(rounds = 9): Promise<string> {
+  const rows: Comparisons[] = [];
   for (const model of benchModels()) {
-    await beside(model, cores, async (served, load, bare) => {
-      for (const { what, request, work } of await askedOf(model)) {
-        const count = model.perRound;
-        const ours = () => load.ask<LoadResult>(loadOf(served, request(served.url), saturating, count * cores));
-        const plain = async () =>
-          together(await Promise.all(bare.map((one) => one.ask<LoadResult>({ ...work, count }))));
-        const seen = await inTurn(ours, plain);
-        rows.push({ what: `${model.name}, ${what}`, ...pairOf(seen, median, perSecond), unit: "1/s" });
-        rows.push({ what: "  in the quietest round", ...pairOf(seen, most, perSecond), unit: "1/s" });
-        const left = { ours: median(seen.ours.map(perSecondLeft)), plain: median(seen.plain.map(perSecond)) };
-        rows.push({ what: "  in the time that clients left", ...left, unit: "1/s" });
+    await withParty(model, cores, async (party) => {
+      for (const asked of await askedOf(model)) {
+        const seen = await inTurn(rounds, waysOf(party, asked, { clients: saturating, count: model.perRound * cores }));
+        rows.push({ what: `${model.name}, ${asked.what}`, ...figuresOf(seen, median, perSecond), unit: "1/s" });
+        rows.push({ what: "  in the quietest round", ...figuresOf(seen, most, perSecond), unit: "1/s" });
+        const { ours, others } = figuresOf(seen, median, perSecondLeft);
+        const bare = median(seen.bare.map(perSecond));
+        rows.push({ what: "  in the time that clients left", ours, others: [bare, ...others.slice(1)], unit: "1/s" });
       }
     });
   }
-  const title = `Inference at saturation, ${saturating} clients on the same ${cores} cores`;
-  return comparisonText(title, `${cores} processes of the bare libraries`, rows);
+  const title = `Inference at saturation, ${saturating} clients on the same ${cores} cores; all three take turns, Muster with ${workers} sessions`;
+  return comparisonsText(title, [`${cores} processes of bare libraries`, `${cores} plain servers`], rows);
 }
 
-/** Serves the model and loads it in bare processes, for as long as the measurement takes. */
-async function beside(
-  { manifest, bare: bareModel }: BenchModel,
-  processes: number,
-  measure: (served: ServedModel, load: Child, bare: readonly Child[]) => Promise<void>,
-): Promise<void> {
-  const served = await serveModel(manifest, bareModel.modelFile, workers);
-  const load = new Child("./load-process.js");
-  const bare = Array.from({ length: processes }, () => new Child("./bare-process.js"));
-  try {
-    await Promise.all(bare.map((one) => one.ask(bareModel)));
-    await measure(served, load, bare);
-  } finally {
-    for (const child of [load, ...bare]) child.close();
-    await served.close();
-  }
+/** What takes turns. */
+interface Ways<T> {
+  readonly ours: T;
+  readonly bare: T;
+  readonly plain: T;
 }
 
-/** Photos of labels as a small camera makes them and as large as a video's frames, and a tensor. */
-async function askedOf({ name, bare: { width, height } }: BenchModel): Promise<Asked[]> {
-  const path = `/v2/models/${name}/infer`;
-  const small = await Promise.all(
-    Array.from({ length: 8 }, (_, seed) => renderLabel({ text: labelText(seed), rotated: seed % 2 === 1, seed })),
-  );
-  const large = await Promise.all(
-    small.map((jpeg) => sharp(jpeg).resize(1280, 720, { fit: "fill" }).jpeg().toBuffer()),
-  );
-  const pictures = (what: string, jpegs: Buffer[]): Asked => ({
-    what,
-    request: (url) => jpegs.map((jpeg) => postBytes(url, path, { "content-type": "image/jpeg" }, jpeg)),
-    work: { pictures: jpegs },
-  });
-  const tensor = { data: new Float32Array(3 * width * height).fill(0.25), shape: [1, 3, height, width] };
-  return [
-    pictures("JPEG of 384×96", small),
-    pictures("JPEG of 1280×720", large),
-    { what: "binary tensor", request: (url) => [tensorRequest(url, path, tensor)], work: { tensor } },
-  ];
-}
-
-function tensorRequest(
-  url: string,
-  path: string,
-  { data, shape }: { data: Float32Array<ArrayBuffer>; shape: number[] },
-) {
-  const inputs = [{ name: "x", datatype: "FP32", shape, parameters: { binary_data_size: data.byteLength } }];
-  const json = Buffer.from(JSON.stringify({ inputs, parameters: { binary_data_output: true } }));
-  const headers = {
-    "content-type": "application/octet-stream",
-    "inference-header-content-length": String(json.length),
+/** The same work in three ways; the bare processes share it. */
+function waysOf(
+  { url, plainUrls, bare, load }: Party,
+  { request, plainRequest, work }: Asked,
+  { clients, count }: Pick<Load, "clients" | "count">,
+): Ways<() => Promise<LoadResult>> {
+  const ask = (urls: readonly string[], requests: readonly Buffer[]) =>
+    load.ask<LoadResult>({ urls, requests, clients, count } satisfies Load);
+  const each = { ...work, count: count / bare.length };
+  return {
+    ours: () => ask([url], request(url)),
+    bare: async () => together(await Promise.all(bare.map((one) => one.ask<LoadResult>(each)))),
+    plain: () => ask(plainUrls, plainRequest(plainUrls[0] ?? "")),
   };
-  return postBytes(url, path, headers, Buffer.concat([json, Buffer.from(data.buffer)]));
 }
 
-function loadOf({ url }: ServedModel, requests: readonly Buffer[], clients: number, count: number): Load {
-  return { url, requests, clients, count };
-}
-
-type Pair = { readonly ours: number; readonly plain: number };
-
-/** Rounds in which both took turns. */
-interface Rounds {
-  readonly ours: readonly LoadResult[];
-  readonly plain: readonly LoadResult[];
-}
-
-/** Lets both take turns; the first round does not count. */
-async function inTurn(ours: () => Promise<LoadResult>, plain: () => Promise<LoadResult>): Promise<Rounds> {
-  const seen = { ours: [] as LoadResult[], plain: [] as LoadResult[] };
+/** Lets all take turns; the first round does not count. */
+async function inTurn(rounds: number, ways: Ways<() => Promise<LoadResult>>): Promise<Ways<LoadResult[]>> {
+  const seen: Ways<LoadResult[]> = { ours: [], bare: [], plain: [] };
   for (let round = 0; round <= rounds; round += 1) {
-    for (const [name, work] of [["ours", ours] as const, ["plain", plain] as const]) {
-      const result = await work();
+    for (const name of ["ours", "bare", "plain"] as const) {
+      const result = await ways[name]();
       if (round > 0) seen[name].push(result);
     }
   }
   return seen;
 }
 
-function pairOf(
-  { ours, plain }: Rounds,
+type Figures = Pick<Comparisons, "ours" | "others">;
+
+function figuresOf(
+  { ours, bare, plain }: Ways<readonly LoadResult[]>,
   pick: (values: readonly number[]) => number,
   figure: (result: LoadResult) => number,
-): Pair {
-  return { ours: pick(ours.map(figure)), plain: pick(plain.map(figure)) };
+): Figures {
+  const of = (results: readonly LoadResult[]) => pick(results.map(figure));
+  return { ours: of(ours), others: [of(bare), of(plain)] };
+}
+
+/** What ours takes more than the bare libraries. */
+function moreOf({ ours, others: [bare = Number.NaN] }: Figures): string {
+  return (ours - bare).toFixed(3);
 }
 
 function least(values: readonly number[]): number {

@@ -4,7 +4,8 @@ import { RawClient } from "./raw-client.js";
 
 /** What it is asked to do; the answer is a {@link LoadResult}. */
 export interface Load {
-  readonly url: string;
+  /** Clients share them out among themselves. */
+  readonly urls: readonly string[];
   /** Whole requests, sent in turn. */
   readonly requests: readonly Buffer[];
   readonly clients: number;
@@ -29,9 +30,11 @@ process.on("message", (load: Load) => {
   );
 });
 
-async function run({ url, requests, clients, count }: Load): Promise<LoadResult> {
+async function run({ urls, requests, clients, count }: Load): Promise<LoadResult> {
   const timesMs: number[] = [];
-  const open = await Promise.all(Array.from({ length: clients }, () => RawClient.open(url)));
+  const open = await Promise.all(
+    Array.from({ length: clients }, (_, at) => RawClient.open(urls[at % urls.length] ?? "")),
+  );
   const bytes = requests.map((request) => Buffer.from(request));
   let asked = 0;
   const before = process.cpuUsage();

@@ -33,14 +33,25 @@ export interface Comparison {
 
 /** Lines with both figures and ours ÷ plain. */
 export function comparisonText(title: string, plainName: string, rows: readonly Comparison[]): string {
-  const cells = rows.map(({ what, ours, plain, unit }) => [
+  const all = rows.map(({ plain, ...row }) => ({ ...row, others: [plain] }));
+  return comparisonsText(title, [plainName], all);
+}
+
+/** A figure beside several that it is held against. */
+export interface Comparisons extends Omit<Comparison, "plain"> {
+  readonly others: readonly number[];
+}
+
+/** Lines with all figures, and behind each of the others ours ÷ it; `names` are those of the others. */
+export function comparisonsText(title: string, names: readonly string[], rows: readonly Comparisons[]): string {
+  const cells = rows.map(({ what, ours, others, unit }) => [
     what,
     `${figure(ours)} ${unit}`,
-    `${figure(plain)} ${unit}`,
-    `${figure(ours / plain)}×`,
+    ...others.flatMap((other) => [`${figure(other)} ${unit}`, `${figure(ours / other)}×`]),
   ]);
-  const table = [["", "Muster", plainName, "ratio"], ...cells];
-  const widths = [0, 1, 2, 3].map((at) => Math.max(...table.map((row) => row[at]?.length ?? 0)));
+  const heads = ["", "Muster", ...names.flatMap((name) => [name, "ratio"])];
+  const table = [heads, ...cells];
+  const widths = heads.map((_, at) => Math.max(...table.map((row) => row[at]?.length ?? 0)));
   const lines = table.map((row) =>
     row.map((cell, at) => (at === 0 ? cell.padEnd(widths[at] ?? 0) : cell.padStart(widths[at] ?? 0))).join("  "),
   );

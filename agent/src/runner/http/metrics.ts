@@ -1,5 +1,6 @@
+import { bucketEndsMs } from "../../core/duration-histogram.js";
 import type { Slots } from "../slots.js";
-import type { Windows } from "../windows.js";
+import { partStages, type Totals, type Windows } from "../windows.js";
 import type { Reply } from "./reply.js";
 import type { Route } from "./routes.js";
 import type { Traffic } from "./traffic.js";
@@ -11,6 +12,8 @@ export interface MetricsDeps {
 }
 
 type Labels = Readonly<Record<string, string | number>>;
+/** A value, and what the name of its series has behind that of the family. */
+type Sample = readonly [Labels, number, string?];
 
 /** What monitoring scrapes, in Prometheus' text format (https://prometheus.io/docs/instrumenting/exposition_formats/). */
 export function metricsRoute(deps: MetricsDeps): Route {
@@ -52,10 +55,18 @@ function metrics({ slots, windows, traffic }: MetricsDeps): Reply {
       totals.map((of) => [of.labels, of.dropped]),
     ),
     family(
-      "muster_input_seconds_total",
+      "muster_input_duration_seconds",
+      "histogram",
+      "Time from bytes to answer, of the inputs that were answered",
+      totals.flatMap(durations),
+    ),
+    family(
+      "muster_input_stage_seconds_total",
       "counter",
-      "Time from bytes to answer, summed",
-      totals.map((of) => [of.labels, of.totalMs / 1000]),
+      "The parts of that time, summed",
+      totals.flatMap(({ labels, stagesMs }) =>
+        partStages.map((stage): Sample => [{ ...labels, stage }, stagesMs[stage] / 1000]),
+      ),
     ),
     family(
       "muster_queue_length",
@@ -76,8 +87,19 @@ function metrics({ slots, windows, traffic }: MetricsDeps): Reply {
   return { status: 200, headers: { "content-type": "text/plain; version=0.0.4" }, body: [text] };
 }
 
-function family(name: string, type: string, help: string, samples: readonly (readonly [Labels, number])[]): string {
-  const lines = samples.map(([labels, value]) => `${name}${labelText(labels)} ${value}\n`);
+/** The series of a histogram: what took as long or less, for each bucket and for all, then sum and count. */
+function durations({ labels, durations: seen }: Totals): Sample[] {
+  const ends = [...bucketEndsMs.map((endMs) => endMs / 1000), "+Inf"];
+  const upTo = [...seen.upTo(), seen.count];
+  return [
+    ...ends.map((le, at): Sample => [{ ...labels, le }, upTo[at] ?? 0, "_bucket"]),
+    [labels, seen.sumMs / 1000, "_sum"],
+    [labels, seen.count, "_count"],
+  ];
+}
+
+function family(name: string, type: string, help: string, samples: readonly Sample[]): string {
+  const lines = samples.map(([labels, value, ending = ""]) => `${name}${ending}${labelText(labels)} ${value}\n`);
   return `# HELP ${name} ${help}.\n# TYPE ${name} ${type}\n${lines.join("")}`;
 }
 

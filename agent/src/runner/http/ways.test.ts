@@ -134,9 +134,23 @@ test("metrics count what happened, per model and version", async (t) => {
     'muster_requests_total{status="400"} 1',
     `muster_inputs_total${of} 3`,
     `muster_input_errors_total${of} 0`,
+    `muster_input_duration_seconds_count${of} 3`,
+    `muster_input_duration_seconds_bucket${of.slice(0, -1)},le="+Inf"} 3`,
     `muster_queue_length${of} 0`,
     `muster_model_serving${of} 1`,
   ]) {
     assert.ok(text.split("\n").includes(line), `${line} in:\n${text}`);
   }
+  const values = (series: RegExp) => [...text.matchAll(series)].map(([, value]) => Number(value));
+  const upTo = values(/^muster_input_duration_seconds_bucket\{.*\} (\S+)$/gm);
+  assert.ok(upTo.length > 10, text);
+  assert.deepEqual(
+    upTo,
+    upTo.toSorted((a, b) => a - b),
+    "each bucket holds those below it",
+  );
+  const [sum = 0] = values(/^muster_input_duration_seconds_sum\{.*\} (\S+)$/gm);
+  const parts = values(/^muster_input_stage_seconds_total\{.*,stage="(?:pre|queue|run|post)"\} (\S+)$/gm);
+  assert.equal(parts.length, 4);
+  assert.ok(sum > 0 && Math.abs(parts.reduce((a, b) => a + b) - sum) < 1e-3, `${parts} make up ${sum}`);
 });

@@ -44,7 +44,9 @@ function scoreOf(data: Float32Array, { score }: AnomalyPostprocess, given: () =>
 
 /** What the model was given. It is made again: to keep every input's tensors for the few models that need them costs more. */
 function givenTensor(side: Pick<InputSide, "toRuns">, input: DecodedInput, run: number): Float32Array | undefined {
-  const tensor: NamedTensor | undefined = side.toRuns(input)[run]?.[0];
+  const tensors: readonly NamedTensor[] | undefined =
+    input.kind === "tensors" ? input.tensors : side.toRuns(input)[run];
+  const tensor = tensors?.[0];
   return tensor === undefined ? undefined : floatsOf([tensor], tensor.name);
 }
 

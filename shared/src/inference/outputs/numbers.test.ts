@@ -35,13 +35,18 @@ test("numbers of a regression get names and units, and frames are averaged", () 
 
 test("an anomaly score is the maximum, the mean, or the error of a reconstruction", () => {
   const given: NamedTensor = { name: "x", dtype: "float32", shape: [1, 2], data: Float32Array.of(1, 2) };
-  const score = (how: string, ...numbers: number[]) => {
+  const picture: DecodedInput = { kind: "image", data: new Uint8Array(3), width: 1, height: 1 };
+  const sides = { toRuns: (input: DecodedInput) => (input === picture ? [[given], [given]] : []) };
+  const scoreOf = (input: DecodedInput, how: string, ...numbers: number[]) => {
     const spec = AnomalyPostprocess.parse({ score: how, threshold: 4 });
-    return anomalyOutput(spec, tensors, { toRuns: () => [[given], [given]] }).read([output(...numbers)], none);
+    return anomalyOutput(spec, tensors, sides).read([output(...numbers)], input);
   };
+  const score = (how: string, ...numbers: number[]) => scoreOf(picture, how, ...numbers);
   assert.deepEqual(score("max", 1, 5, 2).answer, { anomaly: true, score: 5, threshold: 4 });
   assert.deepEqual(score("mean", 1, 5, 3).answer, { anomaly: false, score: 3, threshold: 4 });
   assert.deepEqual(score("reconstruction", 4, 2).answer, { anomaly: true, score: 4.5, threshold: 4 });
+  const own: DecodedInput = { kind: "tensors", tensors: [given] };
+  assert.deepEqual(scoreOf(own, "reconstruction", 4, 2).answer, { anomaly: true, score: 4.5, threshold: 4 });
   const { label, features, fault } = score("max", 3.5);
   assert.deepEqual([label, features], ["normal", { score: 3.5, class: "normal" }]);
   assert.equal(fault({ anomaly: false, score: 3.505 }, limits), undefined);
