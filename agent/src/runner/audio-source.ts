@@ -3,7 +3,7 @@ import type { AudioSource as AudioSettings } from "./feed-settings.js";
 import { audioArguments, isFile } from "./ffmpeg.js";
 import { watchFfmpeg } from "./ffmpeg-watch.js";
 import type { Intake } from "./intake.js";
-import { type Environment, readSecret, withLogin } from "./secret.js";
+import { type Environment, inputWithLogin } from "./secret.js";
 import type { Source } from "./source.js";
 import { SourceLoop } from "./source-loop.js";
 
@@ -76,10 +76,10 @@ export class AudioSource implements Source {
 
   /** Runs ffmpeg to its end, and the recording with it. Throws `source/failed`, `config/invalid`, `input/invalid`. */
   async #listen(good: () => void): Promise<void> {
-    const { settings, stream, clock } = this.#deps;
+    const { settings, stream, env, clock } = this.#deps;
     const { rate } = stream.form();
     const { stallMs, pieceMs } = settings;
-    const input = await this.#input();
+    const input = await inputWithLogin(settings, env);
     const call = { settings, input, arguments: audioArguments(settings, input, rate) };
     const watch = { signal: this.#loop.signal, clock, what: "sound", stallMs: Math.max(stallMs, 3 * pieceMs) };
     await watchFfmpeg(call, { ...watch, live: !isFile(settings.input) }, async (output, saw) => {
@@ -94,12 +94,6 @@ export class AudioSource implements Source {
         await this.#show(piece, (maxBehindMs * rate) / 1000);
       }
     });
-  }
-
-  async #input(): Promise<string> {
-    const { settings, env } = this.#deps;
-    if (settings.auth === undefined) return settings.input;
-    return withLogin(settings.input, settings.auth.user, await readSecret(settings.auth.password, env));
   }
 
   /** The rate that is wanted now; undefined while nothing serves. */

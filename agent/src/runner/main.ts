@@ -17,6 +17,7 @@ import { openApiRoute } from "./http/openapi.js";
 import { type HttpServer, serveHttp } from "./http/server.js";
 import { Traffic } from "./http/traffic.js";
 import { Inference } from "./inference.js";
+import { JsonThread } from "./oip/json-thread.js";
 import { answerCalls, parentLog, tellHang } from "./parent-link.js";
 import type { RunnerCall, RunnerSettings, RunnerStatus } from "./protocol.js";
 import { Shadows } from "./shadow.js";
@@ -47,6 +48,7 @@ class Parts {
   feeds: Feeds | undefined;
   readonly #settings: RunnerSettings;
   readonly #buffers = new Buffers();
+  readonly #json = new JsonThread();
   readonly #inference: Inference;
 
   constructor(settings: RunnerSettings) {
@@ -79,7 +81,7 @@ class Parts {
     const version = ownVersion();
     const traffic = new Traffic();
     const streams = new AudioStreams({ slots, inference }, this.#settings.serving);
-    const models = modelRoutes({ slots, inference, streams, version });
+    const models = modelRoutes({ slots, inference, json: this.#json, streams, version });
     const routes = [...models, metricsRoute({ slots, windows, traffic }), openApiRoute(version)];
     const deps = { routes, traffic, buffers: this.#buffers, clock: systemClock, log };
     this.server = await serveHttp(deps, this.#settings.serving);
@@ -119,7 +121,7 @@ class Parts {
   /** Takes nothing more in, answers what there is, and makes it safe. */
   async close(): Promise<void> {
     await Promise.all([this.server?.close(), this.feeds?.close()]);
-    await this.slots.close();
+    await Promise.all([this.slots.close(), this.#json.close()]);
   }
 
   #status(): RunnerStatus {

@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { MusterError, messageOf } from "@muster/shared";
-import type { HttpAuth, SecretRef } from "./feed-settings.js";
+import type { AudioSource, HttpAuth, SecretRef, VideoSource } from "./feed-settings.js";
 
 /** The variables of the process. */
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -33,10 +33,14 @@ export async function authorization(auth: HttpAuth | undefined, env: Environment
   return { authorization: `Basic ${Buffer.from(login).toString("base64")}` };
 }
 
-/** An address with user and password in it. */
-export function withLogin(address: string, user: string, password: string): string {
-  const url = new URL(address);
-  url.username = encodeURIComponent(user);
-  url.password = encodeURIComponent(password);
+/** What a recording is read from, with the login in it where there is one. Throws `config/invalid`. */
+export async function inputWithLogin(
+  { input, auth }: Pick<VideoSource | AudioSource, "input" | "auth">,
+  env: Environment,
+): Promise<string> {
+  if (auth === undefined) return input;
+  const url = new URL(input);
+  url.username = encodeURIComponent(auth.user);
+  url.password = encodeURIComponent(await readSecret(auth.password, env));
   return url.href;
 }

@@ -4,7 +4,7 @@ import { isFile, videoArguments } from "./ffmpeg.js";
 import { watchFfmpeg } from "./ffmpeg-watch.js";
 import { type Intake, maxInputBytes } from "./intake.js";
 import { JpegFrames } from "./jpeg-frames.js";
-import { type Environment, readSecret, withLogin } from "./secret.js";
+import { type Environment, inputWithLogin } from "./secret.js";
 import type { Source } from "./source.js";
 import { SourceLoop } from "./source-loop.js";
 
@@ -59,9 +59,9 @@ export class VideoSource implements Source {
 
   /** Runs ffmpeg to its end. Throws `source/failed`, `config/invalid`. */
   async #watch(good: () => void): Promise<void> {
-    const { settings, intake, clock } = this.#deps;
+    const { settings, intake, env, clock } = this.#deps;
     const { whenSlow, stallMs, framesPerSecond } = settings;
-    const input = await this.#input();
+    const input = await inputWithLogin(settings, env);
     const call = { settings, input, arguments: videoArguments(settings, input) };
     const watch = {
       signal: this.#loop.signal,
@@ -106,11 +106,5 @@ export class VideoSource implements Source {
 
   async #take({ number, bytes }: Frame): Promise<void> {
     await this.#deps.intake.take({ name: `frame ${number}`, bytes }, this.#loop.signal);
-  }
-
-  async #input(): Promise<string> {
-    const { settings, env } = this.#deps;
-    if (settings.auth === undefined) return settings.input;
-    return withLogin(settings.input, settings.auth.user, await readSecret(settings.auth.password, env));
   }
 }

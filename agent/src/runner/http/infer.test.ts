@@ -195,3 +195,25 @@ test("a request whose body arrives while versions change is answered by the one 
   const body = JSON.parse(Buffer.concat(await response.toArray()).toString()) as { model_version?: string };
   assert.deepEqual([response.statusCode, body.model_version], [200, "3.0.0"]);
 });
+
+test("large JSON that is being read while versions change is answered by one that serves then", async (t) => {
+  const { host, url } = await startRunner(t, { workers: 1 });
+  const jpeg = await picture();
+  const versions = ["1.0.0", "2.0.0", "3.0.0", "4.0.0"];
+  const slots = await Promise.all(versions.map(async (version) => slotOf(await makeManifest([jpeg], { version }))));
+  const [first, ...others] = slots;
+  assert.ok(first !== undefined);
+  await serve(host, first);
+  const input = { name: "x", shape: [60, 3, 48, 192], datatype: "FP32", data: new Array(60 * 3 * 48 * 192).fill(0.5) };
+  const body = JSON.stringify({ inputs: [input] });
+  const asked: Promise<Response>[] = [];
+  for (const slot of others) {
+    asked.push(infer(url, body, "application/json"), infer(url, body, "application/json"));
+    await serve(host, slot);
+  }
+  for (const response of await Promise.all(asked)) {
+    const answer = (await response.json()) as Partial<TensorAnswer & Refusal>;
+    assert.equal(response.status, 200, answer.error);
+    assert.deepEqual(answer.outputs?.[0]?.shape, [60, 2]);
+  }
+});

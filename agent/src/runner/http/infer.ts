@@ -3,12 +3,18 @@ import { boundaryOf, type Part, readMultipart } from "../../core/multipart.js";
 import type { Inference, InputAnswers } from "../inference.js";
 import type { LoadedSlot } from "../loaded-slot.js";
 import { isInferRequest, maxRows, readInferRequest, type TensorRequest, withData } from "../oip/infer-request.js";
-import { inferResponse } from "../oip/infer-response.js";
+import { JsonThread } from "../oip/json-thread.js";
 import type { Body } from "./body.js";
 import type { Exchange } from "./exchange.js";
 import { parseJson } from "./json-body.js";
 import { maskReply, wantedMask } from "./mask-reply.js";
 import { errorBody, jsonReply, jsonTextReply, type Reply } from "./reply.js";
+
+/** What answers, and what reads and writes the protocol's JSON. */
+export interface InferDeps {
+  readonly inference: Inference;
+  readonly json: JsonThread;
+}
 
 /** Types that say nothing of what the bytes are; the bytes themselves do. */
 const untold = ["", "application/octet-stream"];
@@ -17,7 +23,8 @@ const untold = ["", "application/octet-stream"];
  * Answers what a client sends to a model: tensors by the Open Inference Protocol, an input as the model's pipeline takes it,
  * or several in a form. `inService` gives the version that is to answer now; it throws when there is none.
  */
-export async function infer(exchange: Exchange, inference: Inference, inService: () => LoadedSlot): Promise<Reply> {
+export async function infer(exchange: Exchange, deps: InferDeps, inService: () => LoadedSlot): Promise<Reply> {
+  const { inference } = deps;
   const { mediaType, request } = exchange;
   const { priority } = exchange.wishes();
   const before = inService();
@@ -29,15 +36,38 @@ export async function infer(exchange: Exchange, inference: Inference, inService:
   if (mediaType === "multipart/form-data") return answerForm(exchange, inference, to, body);
   const headerLength = request.headers["inference-header-content-length"];
   if (headerLength !== undefined) {
-    return answerTensors(exchange, inference, to, binaryRequest(to, body, lengthOf(headerLength)));
+    return answerTensors(exchange, deps, to, binaryRequest(to, body, lengthOf(headerLength)));
   }
   if (mediaType !== "application/json") return answerInput(exchange, inference, to, body);
   const takesJson = to.pipeline.accepts.includes("application/json");
   // A request of the protocol is no list, and a large list is not read here.
   if (takesJson && isList(body.whole())) return answerInput(exchange, inference, to, body);
+  if (JsonThread.takes(body.length)) return answerLarge(exchange, deps, inService, body);
+  const asked = readAtOnce(body, to, takesJson);
+  return asked === undefined ? answerInput(exchange, inference, to, body) : answerTensors(exchange, deps, to, asked);
+}
+
+/** While a large request is read, too, another version may come in service; what is asked has to fit the one that answers. */
+async function answerLarge(
+  exchange: Exchange,
+  deps: InferDeps,
+  inService: () => LoadedSlot,
+  body: Body,
+): Promise<Reply> {
+  for (;;) {
+    const to = inService();
+    const { pipeline, slot } = to;
+    const asked = await deps.json.read(body.whole(), slot.manifest, pipeline.accepts.includes("application/json"));
+    if (inService() !== to) continue;
+    if (asked === undefined) return answerInput(exchange, deps.inference, to, body);
+    return answerTensors(exchange, deps, to, asked);
+  }
+}
+
+/** A small request; undefined for JSON that is for the model's own pipeline. */
+function readAtOnce(body: Body, { slot: { manifest } }: LoadedSlot, orPlain: boolean): TensorRequest | undefined {
   const json = parseJson(body.whole());
-  if (takesJson && !isInferRequest(json)) return answerInput(exchange, inference, to, body);
-  return answerTensors(exchange, inference, to, readInferRequest(json, body.tail(body.length), to.slot.manifest));
+  return orPlain && !isInferRequest(json) ? undefined : readInferRequest(json, body.tail(body.length), manifest);
 }
 
 /** JSON of so many bytes, and behind it the numbers. */
@@ -79,7 +109,7 @@ function plainAnswer({ model, version, answers, list, latencyMs }: InputAnswers)
 
 async function answerTensors(
   exchange: Exchange,
-  inference: Inference,
+  { inference, json }: InferDeps,
   to: LoadedSlot,
   request: TensorRequest,
 ): Promise<Reply> {
@@ -87,7 +117,7 @@ async function answerTensors(
   const { priority = inHeaders.priority, timeoutMs = inHeaders.timeoutMs } = request.wishes;
   const names = request.outputs.map(({ name }) => name);
   const tensors = await inference.tensors(to, request.inputs, names, exchange.ticket({ priority, timeoutMs }));
-  const answer = inferResponse(to.slot, request, tensors);
+  const answer = await json.write(to.slot, request, tensors);
   if (answer.binary.length === 0) return jsonTextReply(200, answer.json);
   const headers = {
     "content-type": "application/octet-stream",

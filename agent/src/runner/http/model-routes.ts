@@ -2,6 +2,7 @@ import { MusterError } from "@muster/shared";
 import type { AudioStreams } from "../audio-streams.js";
 import type { Inference } from "../inference.js";
 import type { LoadedSlot } from "../loaded-slot.js";
+import type { JsonThread } from "../oip/json-thread.js";
 import { modelMetadata } from "../oip/model-metadata.js";
 import type { Slots } from "../slots.js";
 import type { Exchange } from "./exchange.js";
@@ -13,13 +14,14 @@ import type { Route } from "./routes.js";
 export interface ModelRoutesDeps {
   readonly slots: Slots;
   readonly inference: Inference;
+  readonly json: JsonThread;
   readonly streams: AudioStreams;
   /** The version of this program. */
   readonly version: string;
 }
 
 /** What the Open Inference Protocol asks of a server and its models, and the plain way beside it. */
-export function modelRoutes({ slots, inference, streams, version }: ModelRoutesDeps): Route[] {
+export function modelRoutes({ slots, inference, json, streams, version }: ModelRoutesDeps): Route[] {
   return [
     {
       method: "GET",
@@ -46,7 +48,7 @@ export function modelRoutes({ slots, inference, streams, version }: ModelRoutesD
           const serving = () => inService(slots, exchange);
           const stream = streamName(exchange);
           return stream === undefined
-            ? infer(exchange, inference, serving)
+            ? infer(exchange, { inference, json }, serving)
             : hearPiece(exchange, streams, stream, serving);
         },
       },

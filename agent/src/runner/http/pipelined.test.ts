@@ -42,8 +42,8 @@ async function asked(t: TestContext, writeLimitMs: number, paths: readonly strin
   socket.on("error", () => undefined);
   await once(socket, "connect");
   socket.write(paths.map((path) => `GET ${path} HTTP/1.1\r\nhost: x\r\n\r\n`).join(""));
-  await until("all but the held are answered", () => traffic.counts().answered[0]?.count === 1);
-  return { socket, release, peer: () => peer };
+  await until("one is answered", () => traffic.counts().answered[0]?.count === 1);
+  return { socket, release, close, peer: () => peer };
 }
 
 test("a client that reads nothing of an answer that was queued behind another is cut off", async (t) => {
@@ -62,4 +62,20 @@ test("the limit of a queued answer does not bound the work on the one behind it"
   release();
   await until("the queued answer is read", () => heard.endsWith("x".repeat(10)));
   await until("the connection has no limit any more", () => peer()?.timeout === 0);
+});
+
+test("an answer that is on its way when the server stops arrives whole, unless its client stops reading", async (t) => {
+  const reading = await asked(t, 60_000, ["/large"]);
+  let bytes = 0;
+  const ended = once(reading.socket, "end");
+  const closed = reading.close();
+  reading.socket.on("data", (part) => {
+    bytes += part.length;
+  });
+  await Promise.all([closed, ended]);
+  assert.ok(bytes > 30_000_000, `${bytes} bytes`);
+
+  const silent = await asked(t, 200, ["/large"]);
+  await silent.close();
+  assert.equal(silent.peer()?.destroyed, true);
 });

@@ -39,7 +39,7 @@ export function jsonReply(status: number, value: unknown, headers: Reply["header
 }
 
 /** For JSON that is text already. */
-export function jsonTextReply(status: number, text: string, headers: Reply["headers"] = {}): Reply {
+export function jsonTextReply(status: number, text: string | Uint8Array, headers: Reply["headers"] = {}): Reply {
   return { status, headers: { "content-type": "application/json", ...headers }, body: [text] };
 }
 

@@ -1,6 +1,6 @@
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { Server as SecureServer } from "node:https";
-import type { Socket } from "node:net";
+import { Server as NetServer, type Socket } from "node:net";
 import { asMusterError, type Clock, type Log, MusterError } from "@muster/shared";
 import type { Buffers } from "../buffers.js";
 import type { ServingSettings } from "../serving-settings.js";
@@ -85,6 +85,8 @@ class Desk {
   readonly #deps: HttpDeps;
   readonly #routes: RouteTable;
   readonly #limits: ExchangeLimits;
+  /** Answers that are made and not with their clients yet. */
+  readonly #leaving = new Set<Promise<unknown>>();
   #closing = false;
 
   constructor(deps: HttpDeps, settings: ServingSettings) {
@@ -103,14 +105,13 @@ class Desk {
 
   async close(servers: readonly Server[]): Promise<void> {
     this.#closing = true;
-    await Promise.all(
-      servers.map((server) => {
-        if (!server.listening) return undefined;
-        const closed = new Promise((resolve) => server.close(resolve));
-        server.closeIdleConnections();
-        return closed;
-      }),
-    );
+    const open = servers.filter(({ listening }) => listening);
+    // Only listening ends: an HTTP server that is closed cuts what is idle, and an answer that is made but not read yet counts
+    // as that. Each connection gets one more answer at most, for that one closes it.
+    const closed = open.map((server) => new Promise((resolve) => NetServer.prototype.close.call(server, resolve)));
+    while (this.#leaving.size > 0) await Promise.all(this.#leaving);
+    for (const server of open) server.closeIdleConnections();
+    await Promise.all(closed);
   }
 
   async #answer(request: IncomingMessage, response: ServerResponse, tokens: Tokens): Promise<void> {
@@ -152,7 +153,11 @@ class Desk {
     // Most answers are with the kernel by now; one that was asked for before its forerunner was read waits in itself.
     const waiting = response.writableLength > 0 || request.socket.writableLength > 0;
     const { writeLimitMs = defaultWriteLimitMs } = this.#deps;
-    if (waiting) response.setTimeout(writeLimitMs, () => response.destroy());
+    if (waiting) {
+      response.setTimeout(writeLimitMs, () => response.destroy());
+      const left: Promise<unknown> = gone(request, response).finally(() => this.#leaving.delete(left));
+      this.#leaving.add(left);
+    }
     // What still comes of a body that was refused is read and thrown away: a client that is busy sending would see a reset
     // instead of this answer. The time for a whole request bounds it.
     request.resume();
@@ -173,4 +178,17 @@ class Desk {
     );
     socket.destroySoon();
   }
+}
+
+/** Resolves when the answer is with its client, or will never be. */
+function gone({ socket }: IncomingMessage, response: ServerResponse): Promise<void> {
+  return new Promise((resolve) => {
+    const end = () => {
+      socket.removeListener("close", end);
+      resolve();
+    };
+    response.once("close", end);
+    // Of answers that wait behind another on their connection, Node tells no end when that is cut.
+    socket.once("close", end);
+  });
 }
