@@ -114,6 +114,12 @@ test("without a release key here it is prepared, and shared once a key that is t
   assert.equal(hub.reads.length, reads);
   const engine = await hub.sharing.sign(seal(prebuiltEngineType, payload, [hub.release]));
   assert.equal((await hub.engines.signedFor(jetson))[0]?.id, engine.id);
+  const again = await hub.sharing.sign(seal(prebuiltEngineType, payload, [hub.release, hub.other]));
+  assert.notEqual(again.id, engine.id, "devices are told of another signature");
+  assert.deepEqual(
+    (await hub.engines.list()).map(({ id }) => id),
+    [again.id],
+  );
 });
 
 test("bytes that are not those reported are refused by name, and nothing of it is shared", async () => {
@@ -234,6 +240,10 @@ test("one engine of a device and two in all are fetched at a time; asked for the
   }
   const first = await hub.sharing.begin(ask(), record);
   assert.equal((await hub.sharing.begin(ask(), record)).id, first.id);
+  await assert.rejects(hub.sharing.begin(ask({ draft: true }), record), {
+    code: "engine/busy",
+    message: /an engine of a is/,
+  });
   const second = await hub.sharing.begin(ask({ device: "b" }), record);
   await assert.rejects(hub.sharing.begin(ask({ device: "c" }), record), {
     code: "engine/busy",

@@ -60,7 +60,7 @@ interface Candidate {
 export class EngineSharing {
   readonly #deps: EngineSharingDeps;
   readonly #shares = new Map<string, EngineShare>();
-  readonly #running = new Map<string, Promise<void>>();
+  readonly #running = new Map<string, { readonly request: ShareEngine; readonly over: Promise<void> }>();
   readonly #closing = new AbortController();
 
   constructor(deps: EngineSharingDeps) {
@@ -87,16 +87,14 @@ export class EngineSharing {
     const { trust, intake, settings } = this.#deps;
     if (!request.draft && trust.release === undefined) throw keyNeeded();
     const candidate = await this.#candidate(request);
-    const [busy] = [...this.#shares.values()].filter(
-      ({ device, state }) => device === request.device && state === "fetching",
-    );
-    if (busy !== undefined && busy.model === request.model && busy.version === request.version) return busy;
+    const busy = [...this.#running].find(([, running]) => running.request.device === request.device);
+    if (busy !== undefined && JSON.stringify(busy[1].request) === JSON.stringify(request)) return this.share(busy[0]);
     if (busy !== undefined || this.#running.size >= maxFetching) throw busyNow(request.device, busy !== undefined);
     intake.requireSize(candidate.built);
     const id = newId("s", settings.clock.now());
     this.#set(id, candidate, { state: "fetching" }, 0);
-    const running = this.#run(id, candidate, record).finally(() => this.#running.delete(id));
-    this.#running.set(id, running);
+    const over = this.#run(id, candidate, record).finally(() => this.#running.delete(id));
+    this.#running.set(id, { request, over });
     return this.share(id);
   }
 
@@ -122,7 +120,10 @@ export class EngineSharing {
     const { engines, trust, fleet, settings } = this.#deps;
     const found = await this.prepared(envelope);
     verifyPrebuiltEngine(envelope, trust.root, found.engine);
-    const stored: StoredEngine = { ...found, signed: { envelope, atMs: settings.clock.now() } };
+    const nowMs = settings.clock.now();
+    // With another signature it is another one to those who have heard of it.
+    const id = found.signed === undefined ? found.id : newId("e", nowMs);
+    const stored: StoredEngine = { ...found, id, signed: { envelope, atMs: nowMs } };
     await engines.put(stored);
     const { artifact, builtBy } = stored.engine;
     settings.log.info("engine.shared", { engine: stored.id, artifact, builtBy });
@@ -151,7 +152,7 @@ export class EngineSharing {
   /** Ends what is being fetched; its bytes so far are lost, whole files are not. */
   async close(): Promise<void> {
     this.#closing.abort(new MusterError("link/closed", "the hub is being stopped"));
-    await Promise.all(this.#running.values());
+    await Promise.all([...this.#running.values()].map(({ over }) => over));
   }
 
   async #candidate(request: ShareEngine): Promise<Candidate> {
@@ -272,6 +273,6 @@ function keyNeeded(): MusterError {
 }
 
 function busyNow(device: string, thisOne: boolean): MusterError {
-  const what = thisOne ? `another engine of ${device} is` : `${maxFetching} engines are`;
+  const what = thisOne ? `an engine of ${device} is` : `${maxFetching} engines are`;
   return new MusterError("engine/busy", `${what} being fetched now; try again in a while`);
 }

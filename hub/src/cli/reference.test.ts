@@ -15,7 +15,7 @@ test("every command has a description and at least one example", () => {
     .slice(1);
   assert.ok(sections.length > 20);
   for (const section of sections) {
-    const isGroup = /^muster (audit|device|key|model|rollout|telemetry|token|user)\n/.test(section);
+    const isGroup = /^muster (audit|device|engine|key|model|rollout|telemetry|token|user)\n/.test(section);
     assert.ok(isGroup || section.includes("```sh\nmuster "), section);
   }
 });
