@@ -30,6 +30,8 @@ class Listener implements Answerer, Stream {
   takes = true;
   /** What came: samples, `skip N`, or `end`. */
   readonly heard: (Float32Array | string)[] = [];
+  /** How often it was asked what it takes, once for each piece at least. */
+  asked = 0;
   before: () => Promise<void> = async () => undefined;
 
   state(): ReturnType<Answerer["state"]> {
@@ -37,6 +39,7 @@ class Listener implements Answerer, Stream {
   }
 
   form(): { rate: number } {
+    this.asked += 1;
     if (!this.takes) throw new MusterError("input/invalid", "m 1.0.0 takes no stream");
     return { rate: this.rate };
   }
@@ -176,7 +179,7 @@ test("what was recorded for a version at another rate is not heard by the next",
     begun += 1;
     return held;
   };
-  await until("a piece is in hand", () => begun > 0);
+  await until("a piece is in hand, and others wait", () => begun > 0 && stream.asked >= 8);
   stream.rate = 16_000;
   letGo();
   await until("it listens anew", () => stream.heard.some((one) => typeof one !== "string" && one.length === 4000));

@@ -14,6 +14,7 @@ import {
   pipelineOf,
   providerBytes,
   type Reading,
+  refuseBroken,
   rowsOf,
   runFrames,
   runInputs,
@@ -181,7 +182,11 @@ export class Engine {
 
   #rowsOf(inputs: readonly NamedTensor[], outputs: readonly NamedTensor[]): EngineRow[] {
     const count = hasFreeBatch(this.#manifest.tensors) ? (inputs[0]?.shape[0] ?? 1) : 1;
-    if (!this.#countsOutputs) return Array.from({ length: count }, () => ({ features: {} }));
+    if (!this.#countsOutputs) {
+      // A model whose outputs mean something to us has to give some; what the numbers of others are is their client's to know.
+      if (this.#manifest.task !== "raw") refuseBroken(outputs);
+      return Array.from({ length: count }, () => ({ features: {} }));
+    }
     return Array.from({ length: count }, (_, at) => {
       const own = (all: readonly NamedTensor[]) => (count === 1 ? all : all.map((one) => rowsOf(one, at, at + 1)));
       return this.#rowOf(this.#pipeline.read([own(outputs)], { kind: "tensors", tensors: own(inputs) }));

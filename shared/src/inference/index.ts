@@ -11,6 +11,7 @@ export * from "./named-tensor.js";
 export * from "./node-placement.js";
 export * from "./onnx-engine.js";
 export { installedProviders, knownProviders, runtimeBuild, runtimeVersion } from "./onnxruntime.js";
+export { refuseBroken } from "./outputs/check-number.js";
 export * from "./outputs/classification.js";
 export { EventTracker } from "./outputs/event-tracker.js";
 export { classesFromRuns } from "./outputs/mask.js";

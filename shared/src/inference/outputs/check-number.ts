@@ -10,6 +10,11 @@ export function soundFloats(outputs: readonly NamedTensor[], name: string): Floa
   return Number.isNaN(data[0]) ? floatsAreBroken() : data;
 }
 
+/** Throws as {@link soundFloats} does, for outputs that nobody reads. Only 32-bit floats are looked at. */
+export function refuseBroken(outputs: readonly NamedTensor[]): void {
+  for (const { data } of outputs) if (data instanceof Float32Array && Number.isNaN(data[0])) floatsAreBroken();
+}
+
 /** The number, which a sound model gives. Throws `engine/failed` for NaN and infinities. */
 export function checkNumber(value: number): number {
   if (Number.isFinite(value)) return value;
