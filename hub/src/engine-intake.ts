@@ -8,14 +8,23 @@ import {
 } from "@muster/shared";
 import { blobBytes, chunkUp, storeBytes } from "./chunking.js";
 import type { EnginePulls } from "./engine-pulls.js";
+import type { EngineStore } from "./store/engine-store.js";
 
 export interface EngineIntakeDeps {
   readonly pulls: Pick<EnginePulls, "read">;
+  readonly engines: Pick<EngineStore, "find">;
   /** What devices may fetch. */
   readonly artifacts: BlobStore;
   /** What has been sent and nothing uses yet. */
   readonly uploads: BlobStore;
   readonly maxArtifactBytes: number;
+}
+
+/** What is to be fetched, from where. */
+export interface EngineSource {
+  readonly device: string;
+  readonly engineClass: string;
+  readonly built: BuiltEngine;
 }
 
 /** Brings the files of an engine from a device into the store, each by the digest that the device reported. */
@@ -41,16 +50,19 @@ export class EngineIntake {
    * `artifact/digest-mismatch`, `artifact/too-large`, `store/full`.
    */
   async fetch(
-    device: string,
-    { artifact, files }: BuiltEngine,
+    { device, engineClass, built: { artifact, files } }: EngineSource,
     onBytes: (doneBytes: number) => void,
     signal: AbortSignal,
   ): Promise<void> {
-    const { pulls, artifacts, uploads } = this.#deps;
+    const { pulls, artifacts, uploads, engines } = this.#deps;
+    // A device could name the digest of any blob, such as another model's, and so give it to its class: only those count as
+    // here that this class gets, or got, of this very model file.
+    const before = (await engines.find(artifact, engineClass))?.engine.files ?? [];
+    const shared = new Set(before.map((file) => file.artifact.sha256));
     let doneBytes = 0;
     for (const { name, sha256, sizeBytes } of files) {
-      const known = (await uploads.size(sha256)) ?? (await artifacts.size(sha256));
-      if (known === undefined) {
+      const stored = shared.has(sha256) ? await artifacts.size(sha256) : undefined;
+      if (stored === undefined && (await uploads.size(sha256)) === undefined) {
         const file = pulls.read(device, { artifact, name, sizeBytes }, signal);
         const source = counted(file, (bytes) => onBytes(doneBytes + bytes));
         await uploads.write(sha256, source, sizeBytes).catch((error) => {
@@ -64,13 +76,21 @@ export class EngineIntake {
     }
   }
 
-  /** Makes artifacts of what {@link fetch} has brought; in a time of storing, as nothing names them yet. */
+  /**
+   * Makes artifacts of what {@link fetch} has brought; in a time of storing, as nothing names them yet. Throws
+   * `artifact/missing` when a file that was here has been removed while others were fetched.
+   */
   async keep({ files }: BuiltEngine): Promise<PrebuiltEngine["files"]> {
     const { artifacts, uploads } = this.#deps;
     const kept: PrebuiltEngine["files"] = [];
     for (const { name, sha256, sizeBytes } of files) {
       if ((await uploads.size(sha256)) !== undefined)
         await artifacts.write(sha256, blobBytes(uploads, sha256), sizeBytes);
+      else if ((await artifacts.size(sha256)) === undefined)
+        throw new MusterError(
+          "artifact/missing",
+          `'${name}' was removed here while others came; share the engine again`,
+        );
       const index = await storeBytes(artifacts, encodeChunkIndex(await chunkUp(blobBytes(artifacts, sha256))));
       kept.push({ name, artifact: { sha256, sizeBytes, index } });
     }

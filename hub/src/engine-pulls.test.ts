@@ -21,12 +21,16 @@ const name = "graph_1.engine";
 const never = new AbortController().signal;
 
 /** A device that holds a file, and does with each frame of it as it is told. */
-function device(bytes: Buffer, onFrame: (frame: Buffer, take: (payload: Buffer) => void) => void) {
+function device(
+  bytes: Buffer,
+  onFrame: (frame: Buffer, take: (payload: Buffer) => void) => void,
+  brokerElsewhere = false,
+) {
   const clock = new FakeClock();
   const asked: UploadCommand[] = [];
   const state = { connected: true };
   const pulls = new EnginePulls({
-    clock,
+    ...{ clock, brokerElsewhere },
     link: {
       send: async (id, kind, payload) => {
         if (!state.connected) throw new MusterError("link/closed", `device ${id} is not connected`);
@@ -105,6 +109,43 @@ test("a device that falls silent is asked four times and then given up, wherever
   });
   await assert.rejects(read(), { code: "transfer/stalled", message: /d sent nothing of its engine for 40 s/ });
   assert.equal(asked.length, 1 + 1 + 4, "a window, what came of the next, and four times nothing");
+});
+
+test("a slow line on which only late and double frames come for a while is not given up", async () => {
+  const waiting: Buffer[] = [];
+  const bytes = randomBytes(3 * 65_536);
+  // Each request finds the answers to those before still on their way.
+  const { read, asked, pulls } = device(bytes, (frame, take) => {
+    waiting.push(frame);
+    const first = waiting[0] ?? frame;
+    take(first);
+    if (asked.length > 6) take(frame);
+  });
+  assert.ok((await read()).equals(bytes));
+  assert.ok(asked.length > 6, "six times nothing new came");
+  assert.ok((pulls.counters()["engine-frames-dropped"] ?? 0) > 4);
+});
+
+test("a device that sends a little now and then is given up when five minutes have not filled a window", async () => {
+  let first: Buffer | undefined;
+  const double = device(randomBytes(3 * 65_536), (frame, take) => {
+    first ??= frame;
+    take(first);
+  });
+  await assert.rejects(double.read(), {
+    code: "transfer/stalled",
+    message: /d sent only 65\.5 KB of 197 KB in 300 s; share it from a device with a faster line/,
+  });
+  assert.ok(double.asked.length <= 31, `${double.asked.length} times`);
+});
+
+test("where nothing at all comes through a broker elsewhere, its rules are named as what may be missing", async () => {
+  const mute = (elsewhere: boolean) => device(randomBytes(100), () => undefined, elsewhere).read();
+  await assert.rejects(mute(true), {
+    code: "transfer/stalled",
+    message: /lack the topic 'upload': muster broker-config/,
+  });
+  await assert.rejects(mute(false), (error: Error) => !error.message.includes("broker-config"));
 });
 
 test("a device that is not there is told at once; one that goes away and comes back is asked on", async () => {

@@ -5,6 +5,7 @@ import {
   decode,
   decodeFrame,
   encode,
+  formatBytes,
   MusterError,
   maxUploadBytes,
   maxUploadRanges,
@@ -15,6 +16,8 @@ import type { DeviceLink } from "./ports.js";
 export interface EnginePullsDeps {
   readonly link: Pick<DeviceLink, "send">;
   readonly clock: Clock;
+  /** Whether a broker that is not the hub's own lies between, with rules of its own. */
+  readonly brokerElsewhere?: boolean;
 }
 
 /** A file of an engine on a device. */
@@ -30,6 +33,8 @@ const rangeBytes = maxUploadBytes / maxUploadRanges;
 /** What has not come is asked for again when nothing came for so long, and given up when nothing came for so many times. */
 const reaskMs = 10_000;
 const maxSilences = 4;
+/** A window that takes longer is given up as well: who sends a little now and then must not hold up others for days. */
+const maxWindowMs = 300_000;
 
 /** A part of a file that is being asked for: all that is held of it in memory. */
 interface Window {
@@ -39,6 +44,9 @@ interface Window {
   readonly bytes: Buffer;
   /** Offset in the file and length of what has not come. */
   readonly missing: Map<number, number>;
+  readonly untilMs: number;
+  /** Whether anything of this pull came since it was last asked for, be it late or twice: a slow line is not a silent device. */
+  heard: boolean;
   refused: MusterError | undefined;
   /** Ends the wait for more. */
   wake: () => void;
@@ -66,9 +74,15 @@ export class EnginePulls {
   async *read(device: string, file: EngineFile, signal: AbortSignal): AsyncGenerator<Buffer> {
     if (this.#windows.has(device)) throw new MusterError("engine/busy", `${device} is being asked for a file already`);
     const transfer = randomInt(2 ** 32);
+    const { clock } = this.#deps;
     try {
       for (let startsAt = 0; startsAt < file.sizeBytes; startsAt += maxUploadBytes) {
-        const window = windowOf(transfer, startsAt, Math.min(maxUploadBytes, file.sizeBytes - startsAt));
+        const window = windowOf(
+          transfer,
+          startsAt,
+          Math.min(maxUploadBytes, file.sizeBytes - startsAt),
+          clock.steady(),
+        );
         this.#windows.set(device, window);
         await this.#fill(device, file, window, signal);
         yield window.bytes;
@@ -89,13 +103,16 @@ export class EnginePulls {
 
   #takeFrame(window: Window, payload: Buffer): void {
     const { transfer, offset, bytes, deflated } = decodeFrame(payload);
+    const own = transfer === window.transfer;
     // One that answers an earlier request of this pull is as good: on a slow line it may be what comes first.
-    if (transfer !== window.transfer || deflated === true || window.missing.get(offset) !== bytes.length) {
+    if (own && deflated !== true && window.missing.get(offset) === bytes.length) {
+      bytes.copy(window.bytes, offset - window.startsAt);
+      window.missing.delete(offset);
+    } else {
       this.#dropped += 1;
-      return;
     }
-    bytes.copy(window.bytes, offset - window.startsAt);
-    window.missing.delete(offset);
+    if (!own) return;
+    window.heard = true;
     window.wake();
   }
 
@@ -113,19 +130,23 @@ export class EnginePulls {
   async #fill(device: string, file: EngineFile, window: Window, signal: AbortSignal): Promise<void> {
     let silences = 0;
     for (let request = 0; window.missing.size > 0; request += 1) {
-      const before = window.missing.size;
+      window.heard = false;
       await this.#ask(device, file, window, request);
       await this.#untilQuiet(window, signal);
       if (window.refused !== undefined) throw window.refused;
-      silences = window.missing.size < before ? 0 : silences + 1;
-      if (silences < maxSilences) continue;
-      const quietMs = maxSilences * reaskMs;
-      const cure = `see: muster device show ${device}, and share it again`;
-      throw new MusterError(
-        "transfer/stalled",
-        `${device} sent nothing of its engine for ${quietMs / 1000} s; ${cure}`,
-      );
+      silences = window.heard ? 0 : silences + 1;
+      if (silences >= maxSilences) throw this.#silent(device, window);
+      if (window.missing.size > 0 && this.#deps.clock.steady() >= window.untilMs) throw tooSlow(device, window);
     }
+  }
+
+  #silent(device: string, { startsAt, bytes, missing }: Window): MusterError {
+    const message = `${device} sent nothing of its engine for ${(maxSilences * reaskMs) / 1000} s`;
+    const cure = `see: muster device show ${device}, and share it again`;
+    const none = startsAt === 0 && missing.size === Math.ceil(bytes.length / rangeBytes);
+    const rules = "the broker's 'acl' may be older than this hub and lack the topic 'upload': muster broker-config";
+    const also = none && this.#deps.brokerElsewhere === true ? `. If it is online, ${rules}` : "";
+    return new MusterError("transfer/stalled", `${message}; ${cure}${also}`);
   }
 
   async #ask(device: string, { artifact, name }: EngineFile, window: Window, request: number): Promise<void> {
@@ -140,15 +161,16 @@ export class EnginePulls {
     }
   }
 
-  /** Until all has come, the device has refused, or nothing has come for {@link reaskMs}. */
+  /** Until all has come, the device has refused, nothing has come for {@link reaskMs}, or the window's time is over. */
   async #untilQuiet(window: Window, signal: AbortSignal): Promise<void> {
-    while (window.missing.size > 0 && window.refused === undefined) {
+    const { clock } = this.#deps;
+    while (window.missing.size > 0 && window.refused === undefined && clock.steady() < window.untilMs) {
       signal.throwIfAborted();
       const over = new AbortController();
       const woken = new Promise<"woken">((resolve) => {
         window.wake = () => resolve("woken");
       });
-      const slept = this.#deps.clock
+      const slept = clock
         .sleep(reaskMs, AbortSignal.any([over.signal, signal]))
         .then(() => "quiet" as const)
         .catch(() => "ended" as const);
@@ -159,9 +181,17 @@ export class EnginePulls {
   }
 }
 
-function windowOf(transfer: number, startsAt: number, length: number): Window {
+function tooSlow(device: string, { bytes, missing }: Window): MusterError {
+  const left = [...missing.values()].reduce((sum, length) => sum + length, 0);
+  const came = `${formatBytes(bytes.length - left)} of ${formatBytes(bytes.length)}`;
+  const cure = "share it from a device with a faster line";
+  return new MusterError("transfer/stalled", `${device} sent only ${came} in ${maxWindowMs / 1000} s; ${cure}`);
+}
+
+function windowOf(transfer: number, startsAt: number, length: number, nowMs: number): Window {
   const offsets = Array.from({ length: Math.ceil(length / rangeBytes) }, (_, at) => at * rangeBytes);
   const missing = new Map(offsets.map((from) => [startsAt + from, Math.min(rangeBytes, length - from)]));
   const bytes = Buffer.allocUnsafe(length);
-  return { transfer, startsAt, bytes, missing, refused: undefined, wake: () => undefined };
+  const untilMs = nowMs + maxWindowMs;
+  return { transfer, startsAt, bytes, missing, untilMs, heard: false, refused: undefined, wake: () => undefined };
 }

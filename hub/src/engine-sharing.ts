@@ -2,11 +2,9 @@ import {
   asMusterError,
   type BuiltEngine,
   type Clock,
-  EngineHardware,
   type EngineList,
   type EngineShare,
   type Envelope,
-  engineClass,
   type Log,
   MusterError,
   newId,
@@ -20,9 +18,10 @@ import {
 import type { Catalog } from "./catalog.js";
 import { inScope } from "./core/permission.js";
 import type { Devices } from "./devices.js";
+import { type Candidate, candidateOf } from "./engine-candidate.js";
 import { type EngineIntake, sizeOf } from "./engine-intake.js";
 import type { EngineNews } from "./engine-news.js";
-import { builtOf, heldViews, isTrusted, listed, sharedView } from "./engine-view.js";
+import { heldViews, isTrusted, listed, sharedView } from "./engine-view.js";
 import type { Garbage } from "./garbage.js";
 import type { EngineStore, StoredEngine } from "./store/engine-store.js";
 import type { Storing } from "./storing.js";
@@ -48,20 +47,20 @@ export type Recorded = (subject: string, make: () => Promise<SharedEngine>) => P
 const maxFetching = 2;
 const maxRemembered = 64;
 
-/** An engine that may be shared: what, of which model file, and for which devices. */
-interface Candidate {
+/** A sharing that is under way. */
+interface Running {
   readonly request: ShareEngine;
-  readonly built: BuiltEngine;
-  readonly engineClass: string;
-  readonly hardware: EngineHardware;
+  readonly over: Promise<void>;
+  readonly stop: AbortController;
 }
 
 /** Shares what one device built with all of its class: fetched, stored, signed by the release role, told to who needs it. */
 export class EngineSharing {
   readonly #deps: EngineSharingDeps;
   readonly #shares = new Map<string, EngineShare>();
-  readonly #running = new Map<string, { readonly request: ShareEngine; readonly over: Promise<void> }>();
-  readonly #closing = new AbortController();
+  readonly #running = new Map<string, Running>();
+  /** What devices are told, one engine after the other. */
+  #telling: Promise<void> = Promise.resolve();
 
   constructor(deps: EngineSharingDeps) {
     this.#deps = deps;
@@ -86,15 +85,16 @@ export class EngineSharing {
   async begin(request: ShareEngine, record: Recorded): Promise<EngineShare> {
     const { trust, intake, settings } = this.#deps;
     if (!request.draft && trust.release === undefined) throw keyNeeded();
-    const candidate = await this.#candidate(request);
+    const candidate = await candidateOf(request, this.#deps.fleet);
     const busy = [...this.#running].find(([, running]) => running.request.device === request.device);
     if (busy !== undefined && JSON.stringify(busy[1].request) === JSON.stringify(request)) return this.share(busy[0]);
     if (busy !== undefined || this.#running.size >= maxFetching) throw busyNow(request.device, busy !== undefined);
     intake.requireSize(candidate.built);
     const id = newId("s", settings.clock.now());
     this.#set(id, candidate, { state: "fetching" }, 0);
-    const over = this.#run(id, candidate, record).finally(() => this.#running.delete(id));
-    this.#running.set(id, { request, over });
+    const stop = new AbortController();
+    const over = this.#run(id, candidate, record, stop.signal).finally(() => this.#running.delete(id));
+    this.#running.set(id, { request, over, stop });
     return this.share(id);
   }
 
@@ -103,6 +103,19 @@ export class EngineSharing {
     const share = this.#shares.get(id);
     if (share !== undefined) return share;
     throw new MusterError("engine/unknown", `no sharing ${id} is known here; the hub was restarted, so share it again`);
+  }
+
+  /**
+   * Ends a sharing and waits for that; whole files stay for a day. Throws `engine/unknown`, or `request/invalid` when it had
+   * ended already.
+   */
+  async cancel(id: string): Promise<void> {
+    const running = this.#running.get(id);
+    running?.stop.abort(new MusterError("engine/cancelled", "the sharing was cancelled; share it again to go on"));
+    await running?.over;
+    const { state } = this.share(id);
+    if (running === undefined || state !== "failed")
+      throw new MusterError("request/invalid", `the sharing ${id} had ended before: it is ${state}`);
   }
 
   /** The engine whose bytes an envelope holds. Throws `engine/unknown` when it was not prepared here. */
@@ -117,17 +130,20 @@ export class EngineSharing {
    * did not sign it, `engine/unknown` when it was not prepared here.
    */
   async sign(envelope: Envelope): Promise<SharedEngine> {
-    const { engines, trust, fleet, settings } = this.#deps;
-    const found = await this.prepared(envelope);
-    verifyPrebuiltEngine(envelope, trust.root, found.engine);
-    const nowMs = settings.clock.now();
-    // With another signature it is another one to those who have heard of it.
-    const id = found.signed === undefined ? found.id : newId("e", nowMs);
-    const stored: StoredEngine = { ...found, id, signed: { envelope, atMs: nowMs } };
-    await engines.put(stored);
+    const { engines, trust, blobs, settings } = this.#deps;
+    // While nothing is swept: the bytes of what is found here are here, too.
+    const stored = await blobs.storing.during(async () => {
+      const found = await this.prepared(envelope);
+      verifyPrebuiltEngine(envelope, trust.root, found.engine);
+      const signed = { envelope, atMs: settings.clock.now() };
+      // With another signature it is another one to those who have heard of it.
+      const id = found.signed === undefined ? found.id : newId("e", signed.atMs);
+      if (await engines.sign(found.id, id, signed)) return { ...found, id, signed };
+      throw new MusterError("engine/unknown", `${found.id} was taken back meanwhile; share it again`);
+    });
     const { artifact, builtBy } = stored.engine;
     settings.log.info("engine.shared", { engine: stored.id, artifact, builtBy });
-    await fleet.news.tell(stored.engine);
+    this.#tell(stored);
     return this.#view(stored);
   }
 
@@ -140,46 +156,37 @@ export class EngineSharing {
 
   /** Takes an engine back: no device gets it any more. Those that have it keep it. Throws `engine/unknown`. */
   async remove(id: string): Promise<void> {
-    const { engines, blobs, fleet, settings } = this.#deps;
+    const { engines, blobs, settings } = this.#deps;
     const stored = await this.get(id);
     await engines.remove(id);
     settings.log.info("engine.removed", { engine: id });
-    await fleet.news.tell(stored.engine);
+    this.#tell(stored);
     // The engine is gone, whether or not its bytes can be removed now; the next sweep tries again.
     await blobs.garbage.sweep().catch((error) => settings.log.error("garbage.sweep.failed", { error }));
   }
 
-  /** Ends what is being fetched; its bytes so far are lost, whole files are not. */
+  /** Ends what is being fetched, of which whole files stay, and waits until devices have been told. */
   async close(): Promise<void> {
-    this.#closing.abort(new MusterError("link/closed", "the hub is being stopped"));
+    for (const { stop } of this.#running.values())
+      stop.abort(new MusterError("link/closed", "the hub is being stopped"));
     await Promise.all([...this.#running.values()].map(({ over }) => over));
+    await this.#telling;
   }
 
-  async #candidate(request: ShareEngine): Promise<Candidate> {
-    const { catalog, devices } = this.#deps.fleet;
-    const { model, version: name, device } = request;
-    const { hardware, reported } = await devices.get(device);
-    const version = await catalog.get(model, name);
-    const said = reported?.models.find((entry) => entry.model === model);
-    const built = said && builtOf(said, version);
-    const what = `${model} ${name}`;
-    if (built === undefined)
-      throw new MusterError("engine/unknown", `${device} holds no engine of ${what}; see: muster engine ls`);
-    if (built.variant.artifact.encryption !== undefined) {
-      const why = "an engine of it holds its weights in the clear and is never shared";
-      throw new MusterError("request/invalid", `${what} is encrypted: ${why}`);
-    }
-    const own = hardware && engineClass(hardware);
-    if (hardware === undefined || own === undefined)
-      throw new MusterError("engine/unknown", `${device} does not say which ONNX Runtime it has; update its agent`);
-    return { request, built: built.engine, engineClass: own, hardware: EngineHardware.parse(hardware) };
+  /** Nobody waits for a fleet to be told: whoever is missed hears of it with the next document. */
+  #tell({ id, engine }: StoredEngine): void {
+    const { fleet, settings } = this.#deps;
+    this.#telling = this.#telling
+      .then(() => fleet.news.tell(engine))
+      .catch((error) => settings.log.error("engine.news.failed", { engine: id, error }));
   }
 
-  async #run(id: string, candidate: Candidate, record: Recorded): Promise<void> {
+  async #run(id: string, candidate: Candidate, record: Recorded, signal: AbortSignal): Promise<void> {
     const { log } = this.#deps.settings;
     const { device, model, version, draft } = candidate.request;
     try {
-      const stored = await this.#stored(id, candidate);
+      const stored = await this.#stored(id, candidate, signal);
+      signal.throwIfAborted();
       if (stored.signed !== undefined) {
         this.#set(id, candidate, { state: "shared", engine: await this.#view(stored) });
       } else if (draft) {
@@ -196,17 +203,17 @@ export class EngineSharing {
   }
 
   /** The engine in the store, fetched unless exactly it is there already. Throws `engine/exists` and what fetching does. */
-  async #stored(id: string, candidate: Candidate): Promise<StoredEngine> {
+  async #stored(id: string, candidate: Candidate, signal: AbortSignal): Promise<StoredEngine> {
     const { engines, intake, blobs, settings } = this.#deps;
-    const { built, hardware, engineClass: own, request } = candidate;
+    const { built, hardware, engineClass: own, device } = candidate;
     const there = await this.#there(candidate);
     if (there !== undefined) return there;
     const onBytes = (doneBytes: number) => this.#set(id, candidate, { state: "fetching" }, doneBytes);
-    await intake.fetch(request.device, built, onBytes, this.#closing.signal);
+    await intake.fetch(candidate, onBytes, signal);
     const stored = await blobs.storing.during(async () => {
       const createdMs = settings.clock.now();
       const files = await intake.keep(built);
-      const engine = { artifact: built.artifact, engineClass: own, builtBy: request.device, createdMs, files };
+      const engine = { artifact: built.artifact, engineClass: own, builtBy: device, createdMs, files };
       const payload = Buffer.from(JSON.stringify(PrebuiltEngine.parse(engine))).toString("base64");
       const kept: StoredEngine = { id: newId("e", createdMs), engine, payload, signed: undefined, hardware };
       // Another device's may have come first.

@@ -182,10 +182,10 @@ export async function startHub(options: Partial<HubConfig>, log: Log): Promise<H
       ...{ catalog, devices, desired, events, encodings },
       settings: { clock, log },
     });
-    const pulls = new EnginePulls({ link, clock });
+    const pulls = new EnginePulls({ link, clock, brokerElsewhere: config.broker !== undefined });
     const sharing = new EngineSharing({
       ...{ engines, trust, blobs: { storing, garbage } },
-      intake: new EngineIntake({ pulls, artifacts, uploads, maxArtifactBytes }),
+      intake: new EngineIntake({ pulls, engines, artifacts, uploads, maxArtifactBytes }),
       fleet: { catalog, devices, news: new EngineNews({ catalog, devices, desired, log }) },
       settings: { clock, log },
     });
@@ -262,7 +262,7 @@ export async function startHub(options: Partial<HubConfig>, log: Log): Promise<H
     deviceRoutes(app, devices, enrolment, audit);
     const removal = new Removal({ catalog, devices, garbage, publishing, rollouts, log });
     modelRoutes(app, { catalog, publishing, encodings, removal, audit }, maxArtifactBytes);
-    engineRoutes(app, sharing, devices, audit);
+    engineRoutes(app, sharing, audit);
     rolloutRoutes(app, rollouts, audit);
     telemetryRoutes(app, { telemetry, events, drift, devices });
     const apiUrl = await listenHttp(app, config.httpHost, config.httpPort, "the HTTP API");

@@ -69,6 +69,7 @@ export const errorCodes = {
   "engine/failed": { means: "ONNX Runtime failed to load or run a model", retryable: false },
   "engine/unknown": { means: "no such engine of a model, on a device or shared", retryable: false },
   "engine/exists": { means: "another engine of this model file is shared with these devices", retryable: false },
+  "engine/cancelled": { means: "the sharing of an engine was ended on request", retryable: true },
   "engine/busy": { means: "engines are being fetched from devices already", retryable: true },
   "store/in-use": { means: "another process works in the same data folder", retryable: true },
   "store/full": { means: "there is no room for more of what nobody has used yet", retryable: true },

@@ -34,6 +34,9 @@ interface Expected {
   readonly built: BuiltEngine;
 }
 
+/** The user ended a sharing, and so did the hub. */
+export class SharingStopped extends Error {}
+
 /** Has the hub fetch an engine and share it under its own release key. */
 export async function shareByHub(
   api: ApiClient,
@@ -114,7 +117,10 @@ export function requireSame(prepared: PrebuiltEngine, { device, engineClass: own
   });
 }
 
-/** Asks the hub to begin and waits until it has fetched the engine. Throws why it could not. */
+/**
+ * Asks the hub to begin and waits until it has fetched the engine. Throws why it could not; {@link SharingStopped} when it was
+ * ended by `signal` and the hub has stopped, too.
+ */
 async function untilFetched(
   api: ApiClient,
   body: ShareEngine,
@@ -127,10 +133,12 @@ async function untilFetched(
     bar.clear();
     session.note(text);
   });
+  let fetching: string | undefined;
   try {
     let { value: share, raw } = await patience.ask(() => api.post("/v1/engines", EngineShare, body), signal);
     while (share.state === "fetching") {
       const { id, doneBytes, totalBytes } = share;
+      fetching = id;
       const text = `${formatBytes(doneBytes)} of ${formatBytes(totalBytes)} from ${body.device}`;
       bar.draw(doneBytes / totalBytes, text);
       lines?.report(doneBytes / totalBytes, text);
@@ -140,6 +148,10 @@ async function untilFetched(
     }
     if (share.state === "failed") throw hubError(share.error.code, share.error.message);
     return { value: share, raw };
+  } catch (error) {
+    if (!signal.aborted || fetching === undefined) throw error;
+    const stopped = api.delete(route`/v1/engines/shares/${fetching}`).then(() => true);
+    throw (await stopped.catch(() => false)) ? new SharingStopped() : error;
   } finally {
     bar.clear();
   }

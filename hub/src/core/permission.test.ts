@@ -24,6 +24,7 @@ test("each role may do what its work takes, and no more", () => {
     "device.write",
     "rollout.write",
     "model.write",
+    "engine.write",
     "trust.write",
     "access.write",
     "audit.read",
@@ -31,7 +32,7 @@ test("each role may do what its work takes, and no more", () => {
   const allowed = (role: UserRole) => actions.filter((action) => may(actor([role]), action));
   assert.deepEqual(allowed("viewer"), ["read"]);
   assert.deepEqual(allowed("operator"), ["read", "device.write", "rollout.write"]);
-  assert.deepEqual(allowed("publisher"), ["read", "model.write"]);
+  assert.deepEqual(allowed("publisher"), ["read", "model.write", "engine.write"]);
   assert.deepEqual(allowed("admin"), actions);
   assert.equal(may(actor([]), "read"), false);
 });
@@ -48,7 +49,7 @@ test("who may not is told which role may", () => {
   requireAction(actor(["operator"]), "rollout.write");
   const refused = { code: "access/denied", message: /ines is publisher; rollout\.write needs operator or admin/ };
   assert.throws(() => requireAction(actor(["publisher"]), "rollout.write"), refused);
-  for (const action of ["trust.write", "access.write", "audit.read"] as const) {
+  for (const action of ["engine.write", "trust.write", "access.write", "audit.read"] as const) {
     assert.throws(() => requireAction(actor(["admin"], "site=lyon"), action), /whole fleet/);
   }
 });

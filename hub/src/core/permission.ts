@@ -7,6 +7,7 @@ export type Action =
   | "device.write"
   | "rollout.write"
   | "model.write"
+  | "engine.write"
   | "trust.write"
   | "access.write"
   | "audit.read";
@@ -15,12 +16,21 @@ export type Action =
 const granted: Readonly<Record<UserRole, readonly Action[]>> = {
   viewer: ["read"],
   operator: ["read", "device.write", "rollout.write"],
-  publisher: ["read", "model.write"],
-  admin: ["read", "device.write", "rollout.write", "model.write", "trust.write", "access.write", "audit.read"],
+  publisher: ["read", "model.write", "engine.write"],
+  admin: [
+    "read",
+    "device.write",
+    "rollout.write",
+    "model.write",
+    "engine.write",
+    "trust.write",
+    "access.write",
+    "audit.read",
+  ],
 };
 
-/** What cannot be cut down to a part of the fleet. */
-const ofWholeFleet: readonly Action[] = ["trust.write", "access.write", "audit.read"];
+/** What cannot be cut down to a part of the fleet: a shared engine reaches all devices of its class without a rollout. */
+const ofWholeFleet: readonly Action[] = ["engine.write", "trust.write", "access.write", "audit.read"];
 
 /** Who asks, as far as the hub has made sure. */
 export interface Actor {
@@ -41,11 +51,12 @@ export function may({ roles }: Pick<Actor, "roles">, action: Action): boolean {
 
 /** Throws `access/denied` with the roles that may. */
 export function requireAction(actor: Actor, action: Action): void {
+  const roles = (Object.keys(granted) as UserRole[]).filter((role) => granted[role].includes(action));
   if (may(actor, action)) {
     if (actor.scope === "" || !ofWholeFleet.includes(action)) return;
-    throw denied(`${action} is for the whole fleet; ${actor.user} asks with the scope '${actor.scope}'`);
+    const who = `it needs ${roles.join(" or ")} without a scope`;
+    throw denied(`${action} is for the whole fleet, and ${actor.user} asks with the scope '${actor.scope}'; ${who}`);
   }
-  const roles = (Object.keys(granted) as UserRole[]).filter((role) => granted[role].includes(action));
   const have = actor.roles.join(" narrowed to ");
   throw denied(`${actor.user} is ${have}; ${action} needs ${roles.join(" or ")}`);
 }

@@ -74,6 +74,16 @@ export class EngineStore {
     this.#changes += 1;
   }
 
+  /** Puts a signature to the one of an id, under the id it has from then on; false, and nothing is done, when it is gone. */
+  async sign(id: string, signedId: string, { envelope, atMs }: NonNullable<StoredEngine["signed"]>): Promise<boolean> {
+    const query = this.#db.updateTable("engines").where("id", "=", id);
+    const set = { id: signedId, envelope: JSON.stringify(envelope), signed_ms: atMs };
+    const { numUpdatedRows } = await query.set(set).executeTakeFirst();
+    if (numUpdatedRows === 0n) return false;
+    this.#changes += 1;
+    return true;
+  }
+
   async remove(id: string): Promise<void> {
     await this.#db.deleteFrom("engines").where("id", "=", id).execute();
     this.#changes += 1;

@@ -86,7 +86,14 @@ export async function engineRooms(onHub = true) {
   };
   await reports("a", builtEngine(artifact));
   const [resent, swept] = [[] as string[], { sweeps: 0 }];
-  const desired = { resend: async (id: string) => void resent.push(id) };
+  /** What happens before a device is told. */
+  const news: { before: () => Promise<void> } = { before: async () => undefined };
+  const desired = {
+    resend: async (id: string) => {
+      await news.before();
+      resent.push(id);
+    },
+  };
   const onDevice: Record<string, Buffer> = { ...engineFiles };
   /** Ends a read that waits, once it is there. */
   const hold: { until: Promise<void> | undefined } = { until: undefined };
@@ -104,7 +111,7 @@ export async function engineRooms(onHub = true) {
   };
   const sharing = new EngineSharing({
     engines,
-    intake: new EngineIntake({ pulls, artifacts, uploads, maxArtifactBytes: 1_000_000 }),
+    intake: new EngineIntake({ pulls, engines, artifacts, uploads, maxArtifactBytes: 1_000_000 }),
     blobs: { storing, garbage: { sweep: async () => ++swept.sweeps > 0 } },
     trust: { root, release: onHub ? release : undefined },
     fleet: { catalog, devices, news: new EngineNews({ catalog, devices, desired, log: silent }) },
@@ -112,7 +119,22 @@ export async function engineRooms(onHub = true) {
   });
   return {
     ...{ db, clock, devices, artifacts, uploads, catalog, encodings, storing, engines, entitlement, sharing },
-    ...{ root, release, other, manifest, version, artifact, wanted, reports, resent, swept, onDevice, hold, reads },
+    ...{
+      root,
+      release,
+      other,
+      manifest,
+      version,
+      artifact,
+      wanted,
+      reports,
+      resent,
+      news,
+      swept,
+      onDevice,
+      hold,
+      reads,
+    },
   };
 }
 

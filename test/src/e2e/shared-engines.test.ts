@@ -5,6 +5,7 @@ import { type TestContext, test } from "node:test";
 import {
   type AuditList,
   type EngineList,
+  EngineShare,
   engineClass,
   type Hardware,
   type HubStatus,
@@ -140,6 +141,31 @@ test("a hub that is killed while it fetches is asked again, and has lost nothing
   };
   const shared = await eventually("it is shared", async () => share(hub).catch(() => undefined), 30_000);
   assert.deepEqual([shared.files.length, [...again]], [2, ["timing.cache"]]);
+});
+
+test("a sharing that is cancelled ends at once, and its device can be asked again", async (t) => {
+  const { hub, builder } = await place(t);
+  const secret = (await hub.operator.json<{ secret: string }>("token", "create", "admin")).secret;
+  const ask = (method: string, path: string, body?: unknown) =>
+    fetch(`${hub.apiUrl}${path}`, {
+      method,
+      headers: {
+        authorization: `Bearer ${secret}`,
+        ...(body === undefined ? {} : { "content-type": "application/json" }),
+      },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    });
+  const asked = new Promise<void>((resolve) => {
+    builder.onUpload = () => resolve();
+  });
+  const begun = await ask("POST", "/v1/engines", { model, version: "1.0.0", device: "builder" });
+  const { id } = EngineShare.parse(await begun.json());
+  await asked;
+  assert.equal((await ask("DELETE", `/v1/engines/shares/${id}`)).status, 204);
+  const ended = EngineShare.parse(await (await ask("GET", `/v1/engines/shares/${id}`)).json());
+  assert.equal(ended.state === "failed" && ended.error.code, "engine/cancelled");
+  builder.onUpload = (command) => builder.upload(command, files[command.file] ?? Buffer.alloc(0));
+  assert.equal((await share(hub)).trusted, true);
 });
 
 test("a device that sends other bytes than it reported, or says that it has them no more, gets nothing shared", async (t) => {

@@ -134,19 +134,28 @@ test("why an engine could not be shared is the hub's own error", async (t) => {
   });
 });
 
-test("Ctrl-C leaves the hub at it and says how to go on", async (t) => {
-  const interrupt = new AbortController();
-  const hub = await startFakeHub(t, {
-    "POST /v1/engines": () => fetching(0),
-    "GET /v1/engines/shares/s-1": () => {
-      interrupt.abort();
-      return fetching(1);
-    },
-  });
-  const argv = ["engine", "share", "m", "1", "--from", "jetson-1", "--hub", hub.url];
-  const { code, err } = await runCliHere(argv, { interrupt: interrupt.signal });
-  assert.equal(code, 130);
-  assert.match(err, /The hub goes on fetching\. See how far it is: muster engine share m 1 --from jetson-1/);
+test("Ctrl-C stops the hub, too, and says how to go on; or that the hub may be at it still", async (t) => {
+  const stopped = /The hub has stopped fetching; files [^\n]+ a day\. Go on: muster engine share m 1 --from jetson-1/;
+  const notStopped = /The hub may go on fetching\. See how far it is: muster engine share m 1 --from jetson-1/;
+  for (const [answer, said] of [
+    [undefined, stopped],
+    [new Refusal(400, "request/invalid", "it had ended before"), notStopped],
+  ] as const) {
+    const interrupt = new AbortController();
+    const hub = await startFakeHub(t, {
+      "POST /v1/engines": () => fetching(0),
+      "GET /v1/engines/shares/s-1": () => {
+        interrupt.abort();
+        return fetching(1);
+      },
+      "DELETE /v1/engines/shares/s-1": () => answer,
+    });
+    const argv = ["engine", "share", "m", "1", "--from", "jetson-1", "--hub", hub.url];
+    const { code, err } = await runCliHere(argv, { interrupt: interrupt.signal });
+    assert.equal(code, 130);
+    assert.match(err, said);
+    assert.equal(hub.calls.at(-1), "DELETE /v1/engines/shares/s-1");
+  }
 });
 
 test("with a key of one's own the engine is signed here, once it is seen to be what the device reported", async (t) => {

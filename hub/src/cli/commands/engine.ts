@@ -1,6 +1,6 @@
 import { EngineList, formatBytes, parseWith, type SharedEngine, ShareEngine } from "@muster/shared";
 import { type Command, ExitWith } from "@muster/shared/node";
-import { shareByHub, shareSigned } from "../engine-sharing.js";
+import { SharingStopped, shareByHub, shareSigned } from "../engine-sharing.js";
 import { classText, engineLists } from "../engine-view.js";
 import { collected, withExamples } from "../help.js";
 import { route } from "../route.js";
@@ -63,7 +63,11 @@ function shareCommand(group: Command, session: Session): void {
       const shared = await sharing.catch((error) => {
         if (!signal.aborted) throw error;
         const again = `muster engine share ${model} ${version} --from ${from}`;
-        throw new ExitWith(130, `The hub goes on fetching. See how far it is: ${again}`);
+        const text =
+          error instanceof SharingStopped
+            ? `The hub has stopped fetching; files that came whole are kept for a day. Go on: ${again}`
+            : `The hub may go on fetching. See how far it is: ${again}`;
+        throw new ExitWith(130, text);
       });
       session.show(shared, (engine) => sharedText(engine, from, session));
     });
