@@ -1,6 +1,7 @@
 import {
   type BlobStore,
   type BuiltEngine,
+  type Clock,
   encodeChunkIndex,
   formatBytes,
   MusterError,
@@ -15,10 +16,16 @@ export interface EngineIntakeDeps {
   readonly engines: Pick<EngineStore, "find">;
   /** What devices may fetch. */
   readonly artifacts: BlobStore;
-  /** What has been sent and nothing uses yet. */
-  readonly uploads: BlobStore;
+  /**
+   * What devices have sent and nothing uses yet. It is none of what people upload: a device that names the digest of such a
+   * file, as of the plaintext of an encrypted model, must neither spread it nor delete it.
+   */
+  readonly pulled: BlobStore;
+  readonly clock: Pick<Clock, "now">;
   readonly maxArtifactBytes: number;
 }
+
+const unusedMs = 86_400_000;
 
 /** What is to be fetched, from where. */
 export interface EngineSource {
@@ -45,7 +52,7 @@ export class EngineIntake {
   }
 
   /**
-   * Fetches what is not here yet and lays it among the uploads, where it stays for a day: fetching again begins with the file
+   * Fetches what is not here yet and keeps it for a day: fetching again begins with the file
    * that was cut off. `onBytes` is told how much of the engine is here. Throws what {@link EnginePulls.read} does, and
    * `artifact/digest-mismatch`, `artifact/too-large`, `store/full`.
    */
@@ -54,7 +61,7 @@ export class EngineIntake {
     onBytes: (doneBytes: number) => void,
     signal: AbortSignal,
   ): Promise<void> {
-    const { pulls, artifacts, uploads, engines } = this.#deps;
+    const { pulls, artifacts, pulled, engines } = this.#deps;
     // A device could name the digest of any blob, such as another model's, and so give it to its class: only those count as
     // here that this class gets, or got, of this very model file.
     const before = (await engines.find(artifact, engineClass))?.engine.files ?? [];
@@ -62,10 +69,10 @@ export class EngineIntake {
     let doneBytes = 0;
     for (const { name, sha256, sizeBytes } of files) {
       const stored = shared.has(sha256) ? await artifacts.size(sha256) : undefined;
-      if (stored === undefined && (await uploads.size(sha256)) === undefined) {
+      if (stored === undefined && (await pulled.size(sha256)) === undefined) {
         const file = pulls.read(device, { artifact, name, sizeBytes }, signal);
         const source = counted(file, (bytes) => onBytes(doneBytes + bytes));
-        await uploads.write(sha256, source, sizeBytes).catch((error) => {
+        await pulled.write(sha256, source, sizeBytes).catch((error) => {
           if (!(error instanceof MusterError && error.code === "artifact/digest-mismatch")) throw error;
           const message = `${device} sent other bytes of '${name}' than it reported; has it built the engine anew? Share it again`;
           throw new MusterError(error.code, message, { cause: error });
@@ -81,11 +88,11 @@ export class EngineIntake {
    * `artifact/missing` when a file that was here has been removed while others were fetched.
    */
   async keep({ files }: BuiltEngine): Promise<PrebuiltEngine["files"]> {
-    const { artifacts, uploads } = this.#deps;
+    const { artifacts, pulled } = this.#deps;
     const kept: PrebuiltEngine["files"] = [];
     for (const { name, sha256, sizeBytes } of files) {
-      if ((await uploads.size(sha256)) !== undefined)
-        await artifacts.write(sha256, blobBytes(uploads, sha256), sizeBytes);
+      if ((await pulled.size(sha256)) !== undefined)
+        await artifacts.write(sha256, blobBytes(pulled, sha256), sizeBytes);
       else if ((await artifacts.size(sha256)) === undefined)
         throw new MusterError(
           "artifact/missing",
@@ -97,9 +104,16 @@ export class EngineIntake {
     return kept;
   }
 
-  /** Forgets the uploads that an engine was made of. */
+  /** Removes files that have become no engine for a day. */
+  async forgetUnused(): Promise<void> {
+    const { pulled, clock } = this.#deps;
+    const beforeMs = clock.now() - unusedMs;
+    for await (const { digest, modifiedMs } of pulled.list()) if (modifiedMs < beforeMs) await pulled.delete(digest);
+  }
+
+  /** Forgets the files that an engine was made of. */
   async forget({ files }: BuiltEngine): Promise<void> {
-    for (const { sha256 } of files) await this.#deps.uploads.delete(sha256);
+    for (const { sha256 } of files) await this.#deps.pulled.delete(sha256);
   }
 }
 

@@ -23,7 +23,7 @@ test("what a device built is fetched, stored as artifacts with an index, signed 
     assert.equal(first?.sha256, sha256(bytes.subarray(0, first?.length)));
   }
   assert.equal(stored?.engine.files.length, 2);
-  for (const { sha256: digest } of engine.files) assert.equal(await hub.uploads.size(digest), undefined);
+  for (const { sha256: digest } of engine.files) assert.equal(await hub.pulled.size(digest), undefined);
 });
 
 test("only devices of the class that are still on their way to the version are told at once", async () => {

@@ -103,9 +103,9 @@ export async function startHub(options: Partial<HubConfig>, log: Log): Promise<H
       note: (digest) => stored.note(digest),
     });
     const cure = "what no push uses goes after a day; or raise maxUploadBytes and maxUploads";
-    const uploads = await CountedBlobs.open(await FolderBlobs.open(join(config.dataDir, "uploads")), {
-      limits: { maxBytes: maxUploadBytes, maxBlobs: maxUploads, cure },
-    });
+    const limits = { maxBytes: maxUploadBytes, maxBlobs: maxUploads, cure };
+    const uploads = await CountedBlobs.open(await FolderBlobs.open(join(config.dataDir, "uploads")), { limits });
+    const pulled = await CountedBlobs.open(await FolderBlobs.open(join(config.dataDir, "pulled")), { limits });
     const workFolder = await emptyFolder(join(config.dataDir, "work"));
     const storing = new Storing(() => stored.named().catch((error) => log.error("store.round.uncounted", { error })));
 
@@ -183,9 +183,10 @@ export async function startHub(options: Partial<HubConfig>, log: Log): Promise<H
       settings: { clock, log },
     });
     const pulls = new EnginePulls({ link, clock, brokerElsewhere: config.broker !== undefined });
+    const engineIntake = new EngineIntake({ pulls, engines, artifacts, pulled, clock, maxArtifactBytes });
     const sharing = new EngineSharing({
       ...{ engines, trust, blobs: { storing, garbage } },
-      intake: new EngineIntake({ pulls, engines, artifacts, uploads, maxArtifactBytes }),
+      intake: engineIntake,
       fleet: { catalog, devices, news: new EngineNews({ catalog, devices, desired, log }) },
       settings: { clock, log },
     });
@@ -251,6 +252,7 @@ export async function startHub(options: Partial<HubConfig>, log: Log): Promise<H
           ...garbage.counters(),
           ...pulls.counters(),
           "upload-refused": uploads.refused,
+          "engine-files-refused": pulled.refused,
           "transfer-refused": transfers.refused,
           "artifact-bytes-sent": transfers.sentBytes,
         },
@@ -279,6 +281,7 @@ export async function startHub(options: Partial<HubConfig>, log: Log): Promise<H
       every(3_600_000, () => telemetry.prune(config.keepTelemetryMs, config.maxTelemetryRows), log, "telemetry.prune"),
     );
     closers.push(every(3_600_000, () => publishing.forgetUnused(), log, "uploads.forget"));
+    closers.push(every(3_600_000, () => engineIntake.forgetUnused(), log, "pulled.forget"));
     closers.push(every(60_000, () => garbage.sweepIfDue(), log, "garbage.sweep"));
     closers.push(every(3_600_000, () => access.forgetExpired(), log, "tokens.forget"));
     closers.push(every(3_600_000, () => trust.renewIfDue(), log, "trust.renew"));

@@ -59,7 +59,7 @@ export function prebuilt(artifact: string, createdMs = 0): StoredEngine {
 /** A hub whose devices `a` and `b` are Jetsons of one class that are to run version 1 of `m`, which `a` runs and has built an engine of. */
 export async function engineRooms(onHub = true) {
   const { db, clock, devices } = await rooms();
-  const [artifacts, uploads] = [new MemoryBlobs(), new MemoryBlobs()];
+  const [artifacts, pulled] = [new MemoryBlobs(), new MemoryBlobs()];
   const { catalog, storing, encodings, engines, entitlement } = encodingsOf(db, clock, devices, artifacts);
   const signers = newSigners({ release: 2 });
   const [release, other] = signers.release as [SigningKey, SigningKey];
@@ -111,14 +111,14 @@ export async function engineRooms(onHub = true) {
   };
   const sharing = new EngineSharing({
     engines,
-    intake: new EngineIntake({ pulls, engines, artifacts, uploads, maxArtifactBytes: 1_000_000 }),
+    intake: new EngineIntake({ pulls, engines, artifacts, pulled, clock, maxArtifactBytes: 1_000_000 }),
     blobs: { storing, garbage: { sweep: async () => ++swept.sweeps > 0 } },
     trust: { root, release: onHub ? release : undefined },
     fleet: { catalog, devices, news: new EngineNews({ catalog, devices, desired, log: silent }) },
     settings: { clock, log: silent },
   });
   return {
-    ...{ db, clock, devices, artifacts, uploads, catalog, encodings, storing, engines, entitlement, sharing },
+    ...{ db, clock, devices, artifacts, pulled, catalog, encodings, storing, engines, entitlement, sharing },
     ...{
       root,
       release,
