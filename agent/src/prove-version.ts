@@ -47,11 +47,12 @@ export async function engineFolder(
   known?: Hardware,
 ): Promise<{ cacheDir?: string }> {
   if (!providers.some(keepsEngines)) return {};
-  const machine = machineKey(known ?? (await hardware()));
-  if (!isEncrypted(manifest, artifact)) return { cacheDir: await engines.folder(artifact, machine) };
-  // What was kept while nobody looked whether the model is encrypted.
-  await engines.drop(artifact, machine);
-  return {};
+  if (isEncrypted(manifest, artifact)) {
+    // What was kept while nobody looked whether the model is encrypted.
+    await engines.drop(artifact);
+    return {};
+  }
+  return { cacheDir: await engines.folder(artifact, machineKey(known ?? (await hardware()))) };
 }
 
 function isEncrypted({ variants }: Manifest, digest: string): boolean {
