@@ -171,7 +171,7 @@ export async function startAgent(options: Partial<AgentConfig>, log: Log): Promi
       ...{ shelf, transfer, runner, trial: trials.run, favourite: trials.favourite },
       device: {
         ...{ hardware, agentVersion, trialTimeoutMs: config.trialTimeoutMs, sealingKey: credentials.sealingKey },
-        engines,
+        ...{ engines, tell: told },
         prebuilt: new PrebuiltEngines({
           ...{ shelf, transfer, cache: engines, clock, log },
           device: { root: () => reconciler.root, hardware, tell: told },
