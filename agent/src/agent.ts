@@ -164,7 +164,7 @@ export async function startAgent(options: Partial<AgentConfig>, log: Log): Promi
     const engines = new EngineCache(join(dataDir, "engines"), config.maxEngineCacheBytes);
     const told = (kind: string, fields: Record<string, unknown>) => tell(kind, fields).catch(unspooled);
     const apart = trialBy({ env, rank: { nice: getPriority(), log } });
-    const trial = trialWithEngines({ trial: apart, tell: told, log });
+    const trial = trialWithEngines({ trial: apart, tell: told, clock, log });
     const trials = await TrialMemory.open(join(dataDir, "trials.json"), { trial, log });
     const { maxVariantsTried: maxVariants, maxArtifactBytes, transferBytesPerDay } = config;
     const steps = new Steps({
