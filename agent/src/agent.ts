@@ -26,6 +26,7 @@ import { feedWatch } from "./feed-watch.js";
 import { readHardware } from "./hardware.js";
 import { watchHeat } from "./heat-watch.js";
 import { loadIdentity, readIdentity, replaceIdentity, sweepKeys } from "./identity-store.js";
+import { dropUnneeded, neededByModels } from "./installed.js";
 import { Lanes } from "./lanes.js";
 import { PrebuiltEngines } from "./prebuilt-engines.js";
 import { Reconciler } from "./reconciler.js";
@@ -173,7 +174,11 @@ export async function startAgent(options: Partial<AgentConfig>, log: Log): Promi
         ...{ hardware, agentVersion, trialTimeoutMs: config.trialTimeoutMs, sealingKey: credentials.sealingKey },
         ...{ engines, tell: told },
         prebuilt: new PrebuiltEngines({
-          ...{ shelf, transfer, cache: engines, clock, log },
+          ...{ shelf, transfer, link: lanes, allowance, cache: engines, clock, log },
+          blobs: {
+            needed: () => neededByModels(reconciler.state, shelf),
+            discard: (digests) => reconciler.whileStill((state) => dropUnneeded(state, digests, shelf)),
+          },
           device: { root: () => reconciler.root, hardware, tell: told },
         }),
         budget: { maxVariants, maxArtifactBytes, dataBytes: transferBytesPerDay || undefined },
