@@ -54,7 +54,7 @@ test("TensorRT keeps its engine of a plain model, and of an encrypted one none, 
   assert.deepEqual(await readdir(root), [plain.cacheDir?.slice(root.length + 1)]);
   const updated = await device.engines.folder(digest("b"), machineKey({ ...hardware, cores: 4 }));
   await writeFile(join(updated, "graph.engine"), "weights in the clear, from before an update");
-  await engineFolder(device, manifest, digest("b"), ["tensorrt", "cpu"]);
+  await engineFolder(device, manifest, digest("b"), ["cpu"]);
   assert.deepEqual(await readdir(root), [plain.cacheDir?.slice(root.length + 1)]);
   assert.deepEqual(await engineFolder(device, manifest, digest("a"), ["cuda", "cpu"]), {});
 });

@@ -64,12 +64,12 @@ export async function engineFolder(
   providers: readonly string[],
   known?: Hardware,
 ): Promise<{ cacheDir?: string }> {
-  if (!providers.some(keepsEngines)) return {};
   if (isEncrypted(manifest, artifact)) {
     // What was kept while nobody looked whether the model is encrypted.
     await engines.drop(artifact);
     return {};
   }
+  if (!providers.some(keepsEngines)) return {};
   return { cacheDir: await engines.folder(artifact, machineKey(known ?? (await hardware()))) };
 }
 
