@@ -37,3 +37,33 @@ test("a compressed form that is not worth keeping takes nothing from another tha
   assert.equal((await artifacts.read(packing.blob, chunk.offset, chunk.packed)).length, chunk.packed);
   await encodings.close();
 });
+
+test("a version counts as prepared once its forms are stored, and when they cannot be; the next kick tries again", async () => {
+  const { db, clock, devices } = await rooms();
+  const artifacts = new MemoryBlobs();
+  const { catalog, encodings } = encodingsOf(db, clock, devices, artifacts);
+  const index = await storeBytes(artifacts, encodeChunkIndex([{ length: chunkBytes, sha256: sha256(zeros) }]));
+  const artifact = { ...(await storeBytes(artifacts, zeros)), index };
+  const manifest = manifestOf(1);
+  const variants = manifest.variants.map((variant) => ({ ...variant, artifact }));
+  const signed = { payloadType: "", payload: "1", signatures: [{ keyid: "k", sig: "s" }] };
+  const version = await catalog.record(Manifest.parse({ ...manifest, variants }), signed, "1");
+  const settled = async () => {
+    while ((await encodings.prepared(version)) < 1) await new Promise(setImmediate);
+    return encodings.packing(artifact.sha256);
+  };
+  const add = artifacts.add.bind(artifacts);
+  let allRead: number | undefined;
+  artifacts.add = async (source, maxBytes) => {
+    await add(source, maxBytes);
+    allRead = await encodings.prepared(version);
+    throw new Error("the disk is full");
+  };
+  encodings.kick();
+  assert.equal(await settled(), undefined);
+  assert.equal(allRead, 0.99, "not all was stored");
+  artifacts.add = add;
+  encodings.kick();
+  while ((await settled()) === undefined) await new Promise(setImmediate);
+  await encodings.close();
+});

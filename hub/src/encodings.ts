@@ -41,12 +41,16 @@ const deltaBases = 2;
 /** So many chunks tell whether compressing the rest is worth it. */
 const sampledChunks = 32;
 const tablesKept = 16;
+/** How far what is made and not stored yet counts at most. */
+const almost = 0.99;
 
 /** Shorter forms of artifacts, made once after a push: compressed chunks, and deltas to the versions before. */
 export class Encodings {
   readonly #deps: EncodingsDeps;
   readonly #tables = new Map<string, Packing>();
   readonly #progress = new Map<string, number>();
+  /** Versions for which it could not be done; it is tried again with the next kick. */
+  readonly #failed = new Set<string>();
   #running: Promise<void> = Promise.resolve();
   #closed = false;
 
@@ -66,15 +70,16 @@ export class Encodings {
     await this.#running;
   }
 
-  /** How far a version is prepared, 0 to 1. */
+  /** How far a version is prepared, 0 to 1; 1 only once all of it is stored, or nothing more will come of it for now. */
   async prepared({ manifestDigest }: Pick<VersionView, "manifestDigest">): Promise<number> {
     const { db } = this.#deps;
+    if (this.#failed.has(manifestDigest)) return 1;
     const done = await db
       .selectFrom("prepared")
       .select("manifest")
       .where("manifest", "=", manifestDigest)
       .executeTakeFirst();
-    return done === undefined ? (this.#progress.get(manifestDigest) ?? 0) : 1;
+    return done === undefined ? Math.min(almost, this.#progress.get(manifestDigest) ?? 0) : 1;
   }
 
   /** Shorter ways to the artifacts of a version. */
@@ -135,16 +140,22 @@ export class Encodings {
     );
     for (const version of versions.reverse()) {
       if (this.#closed) return;
+      const { model, version: name, manifestDigest } = version;
       const beginMs = clock.steady();
-      await storing.during(async () => {
+      this.#failed.delete(manifestDigest);
+      const preparing = storing.during(async () => {
         // It may have been removed meanwhile.
-        if ((await catalog.byManifest(version.manifestDigest)) === undefined) return;
+        if ((await catalog.byManifest(manifestDigest)) === undefined) return;
         await this.#prepare(version);
         if (this.#closed) return;
-        await db.insertInto("prepared").values({ manifest: version.manifestDigest, at_ms: clock.now() }).execute();
-        log.info("model.prepared", { model: version.model, version: version.version, ms: clock.steady() - beginMs });
+        await db.insertInto("prepared").values({ manifest: manifestDigest, at_ms: clock.now() }).execute();
+        log.info("model.prepared", { model, version: name, ms: clock.steady() - beginMs });
       });
-      this.#progress.delete(version.manifestDigest);
+      await preparing.catch((error) => {
+        this.#failed.add(manifestDigest);
+        log.error("model.not-prepared", { model, version: name, error });
+      });
+      this.#progress.delete(manifestDigest);
     }
   }
 

@@ -12,7 +12,7 @@ import { startHub } from "./place.js";
 const kills = Number(process.env.MUSTER_KILLS ?? 4);
 const hubKills = Math.ceil(0.4 * kills);
 /** More than can be fetched between the kills. */
-const ballastBytes = 4_500_000 * (kills + hubKills);
+const ballastBytes = 8_000_000 * (kills + hubKills);
 /** What a connection costs besides the artifact: handshake, hello, desired document; and per byte: frames, records. */
 const connectBytes = 50_000;
 const framingShare = 0.01;

@@ -63,7 +63,7 @@ export class Exchange {
   ticket({ priority, timeoutMs = this.#limits.timeoutMs }: Wishes): Ticket {
     const leftMs = Math.max(1, timeoutMs - (performance.now() - this.#arrivedMs));
     const ticket = new Ticket({ priority, timeoutMs: leftMs });
-    if (this.#response.destroyed) ticket.end(clientGone());
+    if (this.#response.destroyed || this.request.socket.destroyed) ticket.end(clientGone());
     this.#tickets.push(ticket);
     return ticket;
   }

@@ -54,10 +54,11 @@ async function answerLarge(
   inService: () => LoadedSlot,
   body: Body,
 ): Promise<Reply> {
+  const ticket = exchange.ticket(exchange.wishes());
   for (;;) {
     const to = inService();
-    const { pipeline, slot } = to;
-    const asked = await deps.json.read(body.whole(), slot.manifest, pipeline.accepts.includes("application/json"));
+    const takesJson = to.pipeline.accepts.includes("application/json");
+    const asked = await deps.json.read(body.whole(), to.slot.manifest, takesJson, ticket);
     if (inService() !== to) continue;
     if (asked === undefined) return answerInput(exchange, deps.inference, to, body);
     return answerTensors(exchange, deps, to, asked);
@@ -116,8 +117,9 @@ async function answerTensors(
   const inHeaders = exchange.wishes();
   const { priority = inHeaders.priority, timeoutMs = inHeaders.timeoutMs } = request.wishes;
   const names = request.outputs.map(({ name }) => name);
-  const tensors = await inference.tensors(to, request.inputs, names, exchange.ticket({ priority, timeoutMs }));
-  const answer = await json.write(to.slot, request, tensors);
+  const ticket = exchange.ticket({ priority, timeoutMs });
+  const tensors = await inference.tensors(to, request.inputs, names, ticket);
+  const answer = await json.write(to.slot, request, tensors, ticket);
   if (answer.binary.length === 0) return jsonTextReply(200, answer.json);
   const headers = {
     "content-type": "application/octet-stream",

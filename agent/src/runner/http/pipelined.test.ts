@@ -79,3 +79,12 @@ test("an answer that is on its way when the server stops arrives whole, unless i
   await silent.close();
   assert.equal(silent.peer()?.destroyed, true);
 });
+
+test("an answer that was made after its connection was cut holds up no end", async (t) => {
+  const { socket, release, close, peer } = await asked(t, 60_000, ["/small", "/never", "/held"]);
+  socket.destroy();
+  await until("the connection is cut", () => peer()?.destroyed === true);
+  release();
+  await new Promise((resolve) => setImmediate(resolve));
+  await close();
+});

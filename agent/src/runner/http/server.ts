@@ -138,7 +138,8 @@ class Desk {
   }
 
   #send(request: IncomingMessage, response: ServerResponse, { status, headers, body }: Reply): void {
-    if (response.destroyed) return;
+    // An answer that waits behind another does not notice that its connection was cut.
+    if (response.destroyed || request.socket.destroyed) return;
     const length = body.reduce((sum, part) => sum + Buffer.byteLength(part), 0);
     response.writeHead(status, {
       ...headers,

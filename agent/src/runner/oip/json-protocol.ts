@@ -9,8 +9,8 @@ export interface Answering {
   readonly version: string;
 }
 
-/** What the thread is to do; the answer has the same number. */
-export type ToJson = { readonly id: number } & (
+/** What the thread is to do. */
+export type ToJson =
   | {
       readonly kind: "read";
       readonly bytes: Uint8Array<ArrayBuffer>;
@@ -23,12 +23,10 @@ export type ToJson = { readonly id: number } & (
       readonly of: Answering;
       readonly request: Pick<TensorRequest, "id" | "outputs">;
       readonly tensors: readonly NamedTensor[];
-    }
-);
+    };
 
 /** What it has done. */
-export type FromJson = { readonly id: number } & (
+export type FromJson =
   | { readonly kind: "read"; readonly request: TensorRequest | "plain" }
   | { readonly kind: "written"; readonly json: Uint8Array<ArrayBuffer>; readonly binary: readonly Uint8Array[] }
-  | { readonly kind: "failed"; readonly error: WireError }
-);
+  | { readonly kind: "failed"; readonly error: WireError };

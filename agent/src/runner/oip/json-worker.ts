@@ -18,22 +18,22 @@ port.on("message", (job: ToJson) => {
     if (job.kind === "read") read(job);
     else write(job);
   } catch (error) {
-    say({ id: job.id, kind: "failed", error: toWire(error) });
+    say({ kind: "failed", error: toWire(error) });
   }
 });
 
-function read({ id, bytes, tensors, orPlain }: Extract<ToJson, { kind: "read" }>): void {
+function read({ bytes, tensors, orPlain }: Extract<ToJson, { kind: "read" }>): void {
   const json = parseJson(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length));
-  if (orPlain && !isInferRequest(json)) say({ id, kind: "read", request: "plain" });
+  if (orPlain && !isInferRequest(json)) say({ kind: "read", request: "plain" });
   else {
     const request = readInferRequest(json, noTail, { tensors });
-    say({ id, kind: "read", request }, bytesOfTensors(request.inputs));
+    say({ kind: "read", request }, bytesOfTensors(request.inputs));
   }
 }
 
-function write({ id, of, request, tensors }: Extract<ToJson, { kind: "write" }>): void {
+function write({ of, request, tensors }: Extract<ToJson, { kind: "write" }>): void {
   const { json, binary } = inferResponse(of, request, tensors);
   const text = new TextEncoder().encode(json);
   const buffers = new Set([text.buffer, ...binary.map(({ buffer }) => buffer as ArrayBuffer)]);
-  say({ id, kind: "written", json: text, binary }, [...buffers]);
+  say({ kind: "written", json: text, binary }, [...buffers]);
 }
