@@ -105,7 +105,7 @@ async function device(
       sealingKey: "",
       hardware: async () => readHardware({ dataDir: folder, runtime: { providers: ["cpu"] } }),
       ...{ agentVersion: "0.1.0", trialTimeoutMs: 60_000, engines: new EngineCache(folder, 1_000_000) },
-      prebuilt: { take: async () => undefined },
+      ...{ prebuilt: { take: async () => undefined }, tell: async () => undefined },
       budget: { maxVariants: 1, maxArtifactBytes: 1_000_000_000, dataBytes: undefined },
     },
     now: () => Date.now(),

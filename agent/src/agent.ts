@@ -26,6 +26,7 @@ import { feedWatch } from "./feed-watch.js";
 import { readHardware } from "./hardware.js";
 import { watchHeat } from "./heat-watch.js";
 import { loadIdentity, readIdentity, replaceIdentity, sweepKeys } from "./identity-store.js";
+import { dropUnneeded, neededByModels } from "./installed.js";
 import { Lanes } from "./lanes.js";
 import { PrebuiltEngines } from "./prebuilt-engines.js";
 import { Reconciler } from "./reconciler.js";
@@ -164,16 +165,20 @@ export async function startAgent(options: Partial<AgentConfig>, log: Log): Promi
     const engines = new EngineCache(join(dataDir, "engines"), config.maxEngineCacheBytes);
     const told = (kind: string, fields: Record<string, unknown>) => tell(kind, fields).catch(unspooled);
     const apart = trialBy({ env, rank: { nice: getPriority(), log } });
-    const trial = trialWithEngines({ trial: apart, tell: told, log });
+    const trial = trialWithEngines({ trial: apart, tell: told, clock, log });
     const trials = await TrialMemory.open(join(dataDir, "trials.json"), { trial, log });
     const { maxVariantsTried: maxVariants, maxArtifactBytes, transferBytesPerDay } = config;
     const steps = new Steps({
       ...{ shelf, transfer, runner, trial: trials.run, favourite: trials.favourite },
       device: {
         ...{ hardware, agentVersion, trialTimeoutMs: config.trialTimeoutMs, sealingKey: credentials.sealingKey },
-        engines,
+        ...{ engines, tell: told },
         prebuilt: new PrebuiltEngines({
-          ...{ shelf, transfer, cache: engines, clock, log },
+          ...{ shelf, transfer, link: lanes, allowance, cache: engines, clock, log },
+          blobs: {
+            needed: () => neededByModels(reconciler.state, shelf),
+            discard: (digests) => reconciler.whileStill((state) => dropUnneeded(state, digests, shelf)),
+          },
           device: { root: () => reconciler.root, hardware, tell: told },
         }),
         budget: { maxVariants, maxArtifactBytes, dataBytes: transferBytesPerDay || undefined },

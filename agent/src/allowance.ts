@@ -1,6 +1,6 @@
 import type { Clock, DocStore, Log } from "@muster/shared";
 import { z } from "zod";
-import { type AllowanceRules, type LocalTime, pauseReason, withSpent } from "./core/allowance.js";
+import { type AllowanceRules, type LocalTime, leftBytes, pauseReason, withSpent } from "./core/allowance.js";
 
 /** What was fetched on a local day, as it is kept. */
 export const Spent = z.object({ day: z.string(), bytes: z.int().min(0) });
@@ -34,6 +34,11 @@ export class Allowance {
   /** Why nothing may be fetched now; undefined when it may. */
   paused(): string | undefined {
     return pauseReason(this.#rules, this.#spent, localTime(this.#clock.now()));
+  }
+
+  /** Bytes that may still be fetched today; infinitely many without a limit. */
+  leftBytes(): number {
+    return leftBytes(this.#rules, this.#spent, localTime(this.#clock.now()));
   }
 
   /** Counts bytes that came over the link. */

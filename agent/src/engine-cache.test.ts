@@ -77,3 +77,25 @@ test("an engine from elsewhere is put in place whole or not at all, and does not
   await emptyEngineFolder(folder);
   assert.deepEqual([await isTaken(folder), await readdir(folder)], [false, []]);
 });
+
+test("an artifact is dropped for every machine, and with it what does not tell of which artifact it is", async (t) => {
+  const { root, cache } = await bench(t);
+  await cache.drop("a");
+  const former = join(root, "0".repeat(32));
+  for (const folder of [await cache.folder("a", "jetson"), await cache.folder("a", "before the update"), former]) {
+    await mkdir(folder, { recursive: true });
+    await writeFile(join(folder, "model.engine"), "weights");
+  }
+  const other = await cache.folder("b", "jetson");
+  await mkdir(former, { recursive: true });
+  await writeFile(join(root, "README"), "not ours");
+  await cache.drop("a");
+  assert.deepEqual((await readdir(root)).sort(), ["README", basename(other)].sort());
+});
+
+test("a folder with a name of before goes once another is asked for", async (t) => {
+  const { root, cache } = await bench(t);
+  await mkdir(join(root, "f".repeat(32)));
+  const folder = await cache.folder("a", "jetson");
+  assert.deepEqual(await readdir(root), [basename(folder)]);
+});

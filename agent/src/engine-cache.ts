@@ -12,7 +12,9 @@ export interface EngineFile {
   readonly changedMs: number;
 }
 
-const ownFolder = /^[0-9a-f]{32}$/;
+const ownFolder = /^[0-9a-f]{32}-[0-9a-f]{16}$/;
+/** As a folder was called while its name did not tell the artifact; there may be weights of an encrypted model in it. */
+const formerFolder = /^[0-9a-f]{32}$/;
 /** What a folder is called while it is being filled. */
 const filling = ".filling";
 /** In a folder whose engine was built elsewhere; no provider's file is hidden. */
@@ -72,13 +74,16 @@ export class EngineCache {
     }
   }
 
-  /** Throws away what is kept of an artifact. */
-  async drop(artifact: string, machine: string): Promise<void> {
-    await rm(this.#path(artifact, machine), { recursive: true, force: true });
+  /** Throws away what is kept of an artifact, for whatever machine, and folders that do not tell what they are of. */
+  async drop(artifact: string): Promise<void> {
+    for (const name of (await readdir(this.#root).catch(unlessGone)) ?? []) {
+      if (!name.startsWith(ofArtifact(artifact)) && !formerFolder.test(name)) continue;
+      await rm(join(this.#root, name), { recursive: true, force: true });
+    }
   }
 
   #path(artifact: string, machine: string): string {
-    return join(this.#root, sha256(`${artifact} ${machine}`).slice(0, 32));
+    return join(this.#root, `${ofArtifact(artifact)}${sha256(machine).slice(0, 16)}`);
   }
 
   async #prune(keep: string): Promise<void> {
@@ -86,7 +91,8 @@ export class EngineCache {
     for (const name of await readdir(this.#root)) {
       const path = join(this.#root, name);
       // What a killed agent was filling is worth nothing; what else lies here is not ours.
-      if (name.endsWith(filling) && !this.#filling.has(path)) await rm(path, { recursive: true, force: true });
+      const left = name.endsWith(filling) && !this.#filling.has(path);
+      if (left || formerFolder.test(name)) await rm(path, { recursive: true, force: true });
       const found = ownFolder.test(name) ? await stat(path).catch(unlessGone) : undefined;
       if (found?.isDirectory() !== true) continue;
       const bytes = (await filesIn(path)).reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
@@ -99,6 +105,11 @@ export class EngineCache {
       if (bytes > this.#maxBytes && path !== keep) await rm(path, { recursive: true, force: true });
     }
   }
+}
+
+/** How the names of an artifact's folders begin. */
+function ofArtifact(artifact: string): string {
+  return `${sha256(artifact).slice(0, 32)}-`;
 }
 
 /** Whether what a folder of the cache holds was built elsewhere. */

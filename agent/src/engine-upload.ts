@@ -17,13 +17,25 @@ export interface EngineUploadDeps {
   readonly log: Log;
 }
 
+/** A command that is being worked on. */
+interface Answering {
+  readonly command: UploadCommand;
+  /** A newer one for the same file has come. */
+  superseded: boolean;
+}
+
 /** Commands that may wait; whoever has sent more asks again. */
 const maxWaiting = 4;
 
-/** Sends the hub the parts of engines that it asks for: only of files it was told of, one command after the other. */
+/**
+ * Sends the hub the parts of engines that it asks for: only of files it was told of, one command after the other. The hub asks
+ * for what has not come yet, so a newer command for a file takes the place of those before it: on a thin line, what they ask for
+ * is on its way or was asked for again.
+ */
 export class EngineUpload {
   readonly #deps: EngineUploadDeps;
-  readonly #waiting: UploadCommand[] = [];
+  #waiting: UploadCommand[] = [];
+  #answering: Answering | undefined;
   #work: Promise<void> | undefined;
   #dropped = 0;
 
@@ -32,6 +44,8 @@ export class EngineUpload {
   }
 
   take(command: UploadCommand): void {
+    this.#waiting = this.#waiting.filter((one) => !sameFile(one, command));
+    if (this.#answering !== undefined && sameFile(this.#answering.command, command)) this.#answering.superseded = true;
     if (this.#waiting.length >= maxWaiting) {
       this.#dropped += 1;
       this.#deps.log.warn("engine.upload.dropped", { artifact: command.artifact, dropped: this.#dropped });
@@ -52,16 +66,19 @@ export class EngineUpload {
   async #run(): Promise<void> {
     for (let command = this.#waiting.shift(); command !== undefined; command = this.#waiting.shift()) {
       const { artifact, file } = command;
+      this.#answering = { command, superseded: false };
       try {
-        await this.#answer(command);
+        await this.#answer(this.#answering);
       } catch (error) {
         // Without a connection nobody waits for it; what is missing is asked for again.
         this.#deps.log.debug("engine.upload.unsent", { artifact, file, reason: messageOf(error) });
       }
     }
+    this.#answering = undefined;
   }
 
-  async #answer(command: UploadCommand): Promise<void> {
+  async #answer(answering: Answering): Promise<void> {
+    const { command } = answering;
     const { artifact, file: name, ranges } = command;
     const found = await this.#deps.engines.find(artifact, name);
     if (found === undefined) return this.#refuse(command, "gone");
@@ -69,6 +86,7 @@ export class EngineUpload {
     const file = await open(found.path, "r");
     try {
       for (const range of ranges) {
+        if (answering.superseded) return;
         const frame = await frameOf(file, command, range);
         if (frame === undefined) return await this.#refuse(command, "gone");
         await this.#deps.send(frame);
@@ -81,6 +99,10 @@ export class EngineUpload {
   async #refuse({ transfer, request }: UploadCommand, error: UploadRefusal["error"]): Promise<void> {
     await this.#deps.send(encode({ transfer, request, error } satisfies UploadRefusal));
   }
+}
+
+function sameFile(a: UploadCommand, b: UploadCommand): boolean {
+  return a.transfer === b.transfer && a.artifact === b.artifact && a.file === b.file;
 }
 
 /** A range of a file as a chunk frame; undefined when the file has become shorter. */

@@ -9,7 +9,7 @@ import {
   seal,
   sha256,
 } from "@muster/shared";
-import { keepNeeded, neededBlobs, offered, variantsOf } from "./installed.js";
+import { dropUnneeded, keepNeeded, neededBlobs, offered, variantsOf } from "./installed.js";
 import type { BlobShelf } from "./ports.js";
 import { makeManifest, picture } from "./runner/testing.js";
 import { Candidate, emptyModel, type Installed, initialState, type ModelState } from "./state.js";
@@ -60,6 +60,20 @@ test("of a committed version only the variant in service stays, of a candidate t
   assert.deepEqual(await needed({ candidate: candidateOf(name, { phase: "offered" }) }), [...always, ...all].sort());
   const proven = candidateOf(name, { phase: "proven", variants: ["int8"], variant: "int8" });
   assert.deepEqual(await needed({ candidate: proven }), [...always, digest("a"), digest("b")].sort());
+});
+
+test("of blobs that may go, those stay that whatever model needs", async () => {
+  const { shelf, name } = await shelfOf();
+  const removed: string[] = [];
+  const remove = async (digest: string) => void removed.push(digest);
+  const committed: Installed = {
+    ...{ attempt: "r.0", version: "1", release: 1, manifest: name },
+    ...{ variant: "fp32", artifact: digest("c"), provider: "cpu", threads: 1 },
+  };
+  const models = { other: emptyModel, m: { ...emptyModel, committed } };
+  const may = [name, digest("a"), digest("c"), digest("d"), digest("f")];
+  await dropUnneeded({ ...initialState, models }, may, { ...shelf, remove } as BlobShelf);
+  assert.deepEqual(removed, [digest("a"), digest("f")]);
 });
 
 test("the blobs of engines that are offered stay while there is a candidate", async () => {

@@ -4,16 +4,30 @@ import { engineBlobs } from "./prebuilt-engines.js";
 import { shelvedManifest } from "./shelved.js";
 import { type AgentState, type Candidate, type Installed, type ModelState, withFinished } from "./state.js";
 
-/** Deletes every blob that no model needs now. */
-export async function keepNeeded({ models, desired }: AgentState, shelf: BlobShelf): Promise<void> {
+/** Every blob that some model needs now. */
+export async function neededByModels({ models }: AgentState, shelf: BlobShelf): Promise<Set<string>> {
   const needed = new Set<string>();
-  for (const [model, state] of Object.entries(models)) {
+  for (const state of Object.values(models)) {
     for (const digest of await neededBlobs(state, shelf)) needed.add(digest);
+  }
+  return needed;
+}
+
+/** Deletes every blob that no model needs now. */
+export async function keepNeeded(all: AgentState, shelf: BlobShelf): Promise<void> {
+  const needed = await neededByModels(all, shelf);
+  for (const [model, { candidate }] of Object.entries(all.models)) {
     // What is offered now may be on its way.
-    const wanted = state.candidate === undefined ? undefined : desired?.models.find((entry) => entry.model === model);
+    const wanted = candidate === undefined ? undefined : all.desired?.models.find((entry) => entry.model === model);
     for (const digest of engineBlobs(wanted?.engines ?? [])) needed.add(digest);
   }
   await shelf.keepOnly(needed);
+}
+
+/** Deletes those of some blobs that no model needs now. */
+export async function dropUnneeded(state: AgentState, digests: readonly string[], shelf: BlobShelf): Promise<void> {
+  const needed = await neededByModels(state, shelf);
+  for (const digest of digests) if (!needed.has(digest)) await shelf.remove(digest);
 }
 
 /** Every blob that the model's state still needs, besides the blobs its manifests name. */

@@ -1,73 +1,13 @@
 import assert from "node:assert/strict";
-import { randomBytes } from "node:crypto";
 import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
-import {
-  type Clock,
-  engineClass,
-  generateSigningKey,
-  type Hardware,
-  type PrebuiltEngine,
-  prebuiltEngineType,
-  seal,
-  sha256,
-} from "@muster/shared";
-import { systemClock } from "@muster/shared/node";
-import { FakeClock, newSigners, rootOf } from "@muster/shared/testing";
+import { generateSigningKey, type PrebuiltEngine, sha256 } from "@muster/shared";
 import { machineKey } from "./core/machine.js";
-import { EngineCache, isTaken } from "./engine-cache.js";
-import { engineBlobs, PrebuiltEngines } from "./prebuilt-engines.js";
-import { memoryLog, temporaryFolder, until } from "./runner/testing.js";
-import { bench as badLine, chunkBytes, never, offer } from "./testing/bad-line.js";
-import type { Progress } from "./watch.js";
-
-const signers = newSigners();
-const artifact = "a".repeat(64);
-const jetson: Hardware = {
-  ...{ platform: "linux", arch: "arm64", board: "Jetson Orin", cpu: "A78AE", cores: 6, memoryBytes: 8e9 },
-  ...{ freeDiskBytes: 1e9, providers: ["cpu", "tensorrt"], onnxruntime: { version: "1.30.0", build: "one" } },
-  gpus: [{ name: "NVIDIA Orin", shared: true }],
-};
-const ownClass = engineClass(jetson) ?? "";
-const graph = randomBytes(6 * chunkBytes + 17);
-const timing = Buffer.from("times");
-
-/** A device whose hub offers an engine of two files; `root` is the folder of its engines. */
-async function bench({ hardware = jetson, clock = systemClock }: { hardware?: Hardware; clock?: Clock } = {}) {
-  const { line, open, ...first } = await badLine(undefined, clock);
-  const root = join(await temporaryFolder(), "engines");
-  const files = [
-    { name: "graph.engine", artifact: offer(line, graph) },
-    { name: "cache.timing", artifact: offer(line, timing) },
-  ];
-  const engine: PrebuiltEngine = { artifact, engineClass: ownClass, builtBy: "d1", createdMs: 0, files };
-  const envelope = (over: Partial<PrebuiltEngine> = {}, keys = signers.release) =>
-    seal(prebuiltEngineType, Buffer.from(JSON.stringify({ ...engine, ...over })), keys);
-  const told: [string, Record<string, unknown>][] = [];
-  const progress: Progress[] = [];
-  const cache = new EngineCache(root, 1e9);
-  const over = ({ shelf, transfer }: Pick<typeof first, "shelf" | "transfer">) =>
-    new PrebuiltEngines({
-      ...{ shelf, transfer, cache, clock, log: memoryLog() },
-      device: {
-        root: () => rootOf(signers),
-        hardware: async () => hardware,
-        tell: async (kind, fields) => void told.push([kind, fields]),
-      },
-    });
-  const usual = over(first);
-  const take = (engines = [envelope()], signal = never, by = usual) =>
-    by.take({ model: "m", version: "1", engines, artifacts: [artifact] }, signal, (one) => progress.push(one));
-  /** What a provider finds. */
-  const kept = async () => (await cache.files(artifact, machineKey(hardware))).map(({ name }) => name);
-  /** What of the engine is left on the shelf, whole or in part. */
-  const shelved = async () =>
-    (await Promise.all(engineBlobs([envelope()]).map((blob) => first.shelf.diskBytes(blob)))).reduce((a, b) => a + b);
-  const reasons = () => told.map(([kind, { reason }]) => [kind, reason]);
-  const again = async () => over(await open());
-  return { line, root, cache, envelope, told, progress, take, kept, shelved, reasons, again, ...first };
-}
+import { isTaken } from "./engine-cache.js";
+import { engineBlobs } from "./prebuilt-engines.js";
+import { chunkBytes, never, offer } from "./testing/bad-line.js";
+import { artifact, bench, graph, jetson, signers, timing } from "./testing/engine-offer.js";
 
 test("an engine of the device's class is put where the provider looks for it, and told", async () => {
   const { cache, take, kept, shelved, told, progress, line } = await bench();
@@ -195,24 +135,31 @@ test("one that was in place already when the agent was killed is kept, and what 
   assert.deepEqual([await kept(), await shelved(), told], [["graph.engine"], 0, []]);
 });
 
-test("while nothing may be fetched, and when the hub is gone for long, an engine is not waited for", async () => {
+test("while nothing may be fetched, and when it does not fit into what may be, an engine is not begun", async () => {
   const paused = await bench();
   paused.line.pause = "only at night";
   await paused.take();
   assert.match(String(paused.reasons()[0]?.[1]), /nothing may be fetched now: only at night/);
-  const clock = new FakeClock();
-  const cut = await bench({ clock });
-  cut.line.cut();
-  let over = false;
-  const taking = cut.take().finally(() => {
-    over = true;
-  });
-  await until("it is given up", () => {
-    clock.advance(60_000);
-    return over;
-  });
-  await taking;
-  assert.match(String(cut.reasons()[0]?.[1]), /did not come within 30 min/);
+  const metered = await bench();
+  metered.line.allowedBytes = graph.length;
+  await metered.take();
+  assert.match(String(metered.reasons()[0]?.[1]), /may still be fetched today; raise transferBytesPerDay/);
+  assert.deepEqual([metered.line.asked, await metered.kept()], [[], []]);
+  metered.line.allowedBytes = graph.length + timing.length;
+  await metered.take();
+  assert.equal((await metered.kept()).length, 2);
+});
+
+test("an engine that names a file of a model is refused, and that file stays", async () => {
+  const { take, needed, reasons, kept, shelf, transfer, line } = await bench();
+  const model = offer(line, graph);
+  await transfer.fetchArtifact(model, never, () => undefined);
+  needed.add(model.sha256).add(model.index.sha256);
+  const asked = line.asked.length;
+  await take();
+  assert.match(String(reasons()[0]?.[1]), /names [0-9a-f]{12}, which is a file of a model/);
+  assert.deepEqual([await kept(), await shelf.isWhole(model.sha256), line.asked.length], [[], true, asked]);
+  assert.equal(await shelf.isWhole(model.index.sha256), true);
 });
 
 test("two models with one file take its engine once", async () => {

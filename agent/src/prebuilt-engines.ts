@@ -17,8 +17,10 @@ import {
   TurnsOf,
   verifyPrebuiltEngine,
 } from "@muster/shared";
+import type { Allowance } from "./allowance.js";
 import { machineKey } from "./core/machine.js";
 import type { EngineCache } from "./engine-cache.js";
+import { EngineWait, type EngineWaitDeps } from "./engine-wait.js";
 import type { BlobShelf } from "./ports.js";
 import type { Transfer } from "./transfer.js";
 import type { Progress } from "./watch.js";
@@ -26,7 +28,15 @@ import type { Progress } from "./watch.js";
 export interface PrebuiltEnginesDeps {
   readonly shelf: BlobShelf;
   readonly transfer: Pick<Transfer, "fetchArtifact">;
+  readonly link: EngineWaitDeps["link"];
+  readonly allowance: Pick<Allowance, "paused" | "leftBytes">;
   readonly cache: EngineCache;
+  /** What the models have on the shelf. */
+  readonly blobs: {
+    readonly needed: () => Promise<ReadonlySet<string>>;
+    /** Removes those that no model needs. */
+    readonly discard: (digests: readonly string[]) => Promise<void>;
+  };
   readonly device: {
     /** Whose signatures count now. */
     readonly root: () => Root;
@@ -48,10 +58,18 @@ export interface EngineOffer {
   readonly artifacts: readonly string[];
 }
 
+/** How one engine is taken. */
+interface Taking {
+  /** Nobody wants it any more. */
+  readonly signal: AbortSignal;
+  /** That, or it is better built here. */
+  readonly end: AbortSignal;
+  readonly wait: EngineWait;
+  readonly onProgress: (progress: Progress) => void;
+}
+
 /** Enough of an engine to know whether it is for this device to judge. */
 const OfArtifact = PrebuiltEngine.pick({ artifact: true });
-/** Past this a build here is done sooner, also on a slow board. */
-const limitMs = 30 * 60_000;
 /** What the journal of a transfer and the file system add to a file. */
 const diskMargin = 1.1;
 
@@ -66,16 +84,21 @@ export class PrebuiltEngines {
   }
 
   /**
-   * Brings the engines of an offer here, each unless there is one. One that cannot be had is told and only means that it is
-   * built here; nothing but the signal's reason is thrown. May be repeated after a kill.
+   * Brings the engines of an offer here, each unless there is one, all of them in about the time of a build. One that cannot be
+   * had is told and only means that it is built here; nothing but the signal's reason is thrown. May be repeated after a kill.
    */
   async take(offer: EngineOffer, signal: AbortSignal, onProgress: (progress: Progress) => void): Promise<void> {
     const { model, version, artifacts } = offer;
+    const wait = new EngineWait(this.#deps);
     for (const envelope of offer.engines) {
       const artifact = artifacts.find((one) => one === readAs(OfArtifact, envelope)?.artifact);
       if (artifact === undefined) continue;
       try {
-        await this.#turns.take(artifact, () => this.#takeOne(offer, artifact, envelope, signal, onProgress));
+        await wait.watch((late) => {
+          const end = AbortSignal.any([signal, late]);
+          const taking = { signal, end, wait, onProgress };
+          return this.#turns.take(artifact, () => this.#takeOne(offer, artifact, envelope, taking), end);
+        });
       } catch (error) {
         signal.throwIfAborted();
         const fields = { model, version, artifact, reason: messageOf(error) };
@@ -85,14 +108,7 @@ export class PrebuiltEngines {
     }
   }
 
-  async #takeOne(
-    { model, version }: EngineOffer,
-    artifact: string,
-    envelope: Envelope,
-    signal: AbortSignal,
-    onProgress: (progress: Progress) => void,
-  ): Promise<void> {
-    signal.throwIfAborted();
+  async #takeOne({ model, version }: EngineOffer, artifact: string, envelope: Envelope, taking: Taking): Promise<void> {
     const { cache, device, log } = this.#deps;
     const hardware = await device.hardware();
     const ownClass = engineClass(hardware);
@@ -102,12 +118,14 @@ export class PrebuiltEngines {
     const there = (await cache.files(artifact, machine)).length > 0;
     if (!there) {
       try {
+        await this.#refuseNeeded(engine);
         this.#refuseWithoutRoom(engine, hardware.freeDiskBytes);
-        await this.#fetch(engine, signal, onProgress);
-        await cache.put(artifact, machine, (folder) => this.#copy(engine, folder, signal));
+        await this.#refuseBeyondAllowance(engine);
+        await this.#fetch(engine, taking);
+        await cache.put(artifact, machine, (folder) => this.#copy(engine, folder, taking.end));
       } catch (error) {
         // What a stopped agent has fetched is of use when it goes on.
-        if (!signal.aborted) await this.#dropBlobs(engine);
+        if (!taking.signal.aborted) await this.#dropBlobs(engine);
         throw error;
       }
     }
@@ -126,27 +144,40 @@ export class PrebuiltEngines {
     throw new MusterError("artifact/too-large", `${sizes}; make room in the data folder`);
   }
 
-  async #fetch({ files, builtBy }: PrebuiltEngine, signal: AbortSignal, onProgress: (progress: Progress) => void) {
-    const { transfer, clock } = this.#deps;
-    const end = new AbortController();
-    const over = (reason: string) => end.abort(new MusterError("transfer/stalled", reason));
-    const limit = clock.sleep(limitMs, end.signal).then(
-      () => over(`it did not come within ${limitMs / 60_000} min`),
-      () => undefined,
+  /** What a model has on the shelf is neither copied as an engine nor removed with one, whoever signed that. */
+  async #refuseNeeded(engine: PrebuiltEngine): Promise<void> {
+    const needed = await this.#deps.blobs.needed();
+    const [both] = blobsOf(engine).filter((blob) => needed.has(blob));
+    if (both === undefined) return;
+    throw new MusterError(
+      "message/invalid",
+      `it names ${both.slice(0, 12)}, which is a file of a model; share it again`,
     );
-    const doing = `fetching the engine that ${builtBy} built`;
-    onProgress({ doing });
-    try {
-      for (const { artifact } of files) {
-        await transfer.fetchArtifact(artifact, AbortSignal.any([signal, end.signal]), ({ paused }) => {
-          // A build costs minutes and no data.
-          if (paused !== undefined) over(`nothing may be fetched now: ${paused}`);
-        });
-      }
-    } finally {
-      end.abort();
-      await limit;
+  }
+
+  /** What there is of it in part is not fetched again. */
+  async #refuseBeyondAllowance({ files }: PrebuiltEngine): Promise<void> {
+    const { shelf, allowance } = this.#deps;
+    let missingBytes = 0;
+    for (const { artifact } of files) {
+      missingBytes += Math.max(0, artifact.sizeBytes - (await shelf.diskBytes(artifact.sha256)));
     }
+    const leftBytes = allowance.leftBytes();
+    if (missingBytes <= leftBytes) return;
+    const sizes = `it takes ${formatBytes(missingBytes)}, ${formatBytes(leftBytes)} may still be fetched today`;
+    throw new MusterError("transfer/refused", `${sizes}; raise transferBytesPerDay`);
+  }
+
+  async #fetch(engine: PrebuiltEngine, { end, wait, onProgress }: Taking): Promise<void> {
+    onProgress({ doing: `fetching the engine that ${engine.builtBy} built` });
+    await wait.fetching(bytesOf(engine), async (listener) => {
+      for (const { artifact } of engine.files) {
+        const onFile = listener();
+        await this.#deps.transfer.fetchArtifact(artifact, end, onFile);
+        // Of one that was here already nothing was told.
+        onFile({ doneBytes: artifact.sizeBytes, totalBytes: artifact.sizeBytes });
+      }
+    });
   }
 
   async #copy({ files }: PrebuiltEngine, folder: string, signal: AbortSignal): Promise<void> {
@@ -155,18 +186,21 @@ export class PrebuiltEngines {
     }
   }
 
-  async #dropBlobs({ files }: PrebuiltEngine): Promise<void> {
-    for (const { artifact } of files) {
-      for (const { sha256 } of [artifact, artifact.index]) await this.#deps.shelf.remove(sha256);
-    }
+  #dropBlobs(engine: PrebuiltEngine): Promise<void> {
+    return this.#deps.blobs.discard(blobsOf(engine));
   }
 }
 
 /** The blobs of engines that the hub offers, whatever they are worth: their signatures are looked at before they are used. */
 export function engineBlobs(engines: readonly Envelope[]): string[] {
-  return engines.flatMap((envelope) =>
-    (readAs(PrebuiltEngine, envelope)?.files ?? []).flatMap(({ artifact }) => [artifact.sha256, artifact.index.sha256]),
-  );
+  return engines.flatMap((envelope) => {
+    const engine = readAs(PrebuiltEngine, envelope);
+    return engine === undefined ? [] : blobsOf(engine);
+  });
+}
+
+function blobsOf({ files }: PrebuiltEngine): string[] {
+  return files.flatMap(({ artifact }) => [artifact.sha256, artifact.index.sha256]);
 }
 
 /** What an envelope says, not verified; undefined when it says something else. */

@@ -1,6 +1,7 @@
 import { type Hardware, type Manifest, MusterError, unwrapKey } from "@muster/shared";
 import { machineKey } from "./core/machine.js";
 import { keepsEngines, planTrial } from "./core/provider-plan.js";
+import { emptyEngineFolder, isTaken } from "./engine-cache.js";
 import { candidateOf, variantOf, variantsOf, wrappedKeyOf } from "./installed.js";
 import type { TrialResult } from "./runner/protocol.js";
 import type { Candidate } from "./state.js";
@@ -22,10 +23,12 @@ export async function proveVersion(
   const variants: Parameters<typeof trial>[0]["variants"] = [];
   for (const { name, artifact } of here) {
     const wrapped = wrappedKeyOf(candidate, artifact.sha256);
+    const folder = await engineFolder(device, manifest, artifact.sha256, providers, hardware);
+    if (candidate.trialStarts > 1) await distrustEngine(device, manifest, artifact.sha256, folder);
     variants.push({
       ...{ name, artifact: artifact.sha256, modelPath: shelf.path(artifact.sha256) },
       ...artifactKey(manifest, artifact.sha256, wrapped, device.sealingKey),
-      ...(await engineFolder(device, manifest, artifact.sha256, providers, hardware)),
+      ...folder,
     });
   }
   const samplePaths = manifest.selfTest.samples.map(({ input }) => shelf.path(input.sha256));
@@ -38,6 +41,21 @@ export async function proveVersion(
   );
 }
 
+/**
+ * Throws away an engine that was built elsewhere: with it a trial was begun that did not end, and it may be what takes the device
+ * down. The version is to have its other starts without it.
+ */
+async function distrustEngine(
+  { tell }: Pick<StepDeps["device"], "tell">,
+  { model, version }: Manifest,
+  artifact: string,
+  { cacheDir }: { readonly cacheDir?: string },
+): Promise<void> {
+  if (cacheDir === undefined || !(await isTaken(cacheDir))) return;
+  await emptyEngineFolder(cacheDir);
+  await tell("engine.refused", { model, version, artifact, reason: "a trial with it was begun and did not end" });
+}
+
 /** Where an engine that takes minutes to build is kept; nowhere when it holds the weights of an encrypted model in the clear. */
 export async function engineFolder(
   { engines, hardware }: Pick<StepDeps["device"], "engines" | "hardware">,
@@ -46,12 +64,13 @@ export async function engineFolder(
   providers: readonly string[],
   known?: Hardware,
 ): Promise<{ cacheDir?: string }> {
+  if (isEncrypted(manifest, artifact)) {
+    // What was kept while nobody looked whether the model is encrypted.
+    await engines.drop(artifact);
+    return {};
+  }
   if (!providers.some(keepsEngines)) return {};
-  const machine = machineKey(known ?? (await hardware()));
-  if (!isEncrypted(manifest, artifact)) return { cacheDir: await engines.folder(artifact, machine) };
-  // What was kept while nobody looked whether the model is encrypted.
-  await engines.drop(artifact, machine);
-  return {};
+  return { cacheDir: await engines.folder(artifact, machineKey(known ?? (await hardware()))) };
 }
 
 function isEncrypted({ variants }: Manifest, digest: string): boolean {

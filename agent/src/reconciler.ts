@@ -157,6 +157,11 @@ export class Reconciler {
     );
   }
 
+  /** Does work that depends on what models need: no state changes meanwhile, so none is missed. */
+  whileStill<T>(work: (state: AgentState) => Promise<T>): Promise<T> {
+    return this.#writing.take(() => work(this.#state));
+  }
+
   /** Stops between steps; a transfer stops where it is. */
   async close(): Promise<void> {
     this.#stop.abort(new Error("the agent is stopping"));
@@ -256,7 +261,7 @@ export class Reconciler {
   }
 
   async #store(model: string, before: ModelState, after: ModelState, watch: Watch): Promise<void> {
-    const { device, log } = this.#deps;
+    const { device, log, shelf } = this.#deps;
     await this.#update((state) => ({ ...state, models: { ...state.models, [model]: after } }));
     if (after.candidate?.phase !== before.candidate?.phase) {
       watch.progress = undefined;
@@ -265,13 +270,9 @@ export class Reconciler {
     }
     if (after.committed?.manifest !== before.committed?.manifest) watch.faults = [];
     await tellChanges(model, before, after, { log, onEvent: device.onEvent });
-    if (after.candidate === undefined) await this.#clean();
+    // Exactly what current, last good and candidate need stays on disk.
+    if (after.candidate === undefined) await this.whileStill((state) => keepNeeded(state, shelf));
     device.onChange();
-  }
-
-  /** Exactly what current, last good and candidate need stays on disk. No state changes meanwhile, so none is missed. */
-  #clean(): Promise<void> {
-    return this.#writing.take(() => keepNeeded(this.#state, this.#deps.shelf));
   }
 
   #facts(model: string, watch: Watch): Facts {

@@ -46,6 +46,8 @@ export interface StepDeps {
     readonly trialTimeoutMs: number;
     readonly engines: EngineCache;
     readonly prebuilt: Pick<PrebuiltEngines, "take">;
+    /** Something worth telling the hub happened. */
+    readonly tell: (kind: string, fields: Record<string, unknown>) => Promise<void>;
     readonly crowd: Crowd;
     /** What may be spent on finding the best variant. */
     readonly budget: Omit<VariantBudget, "diskBytes">;

@@ -197,10 +197,7 @@ export class Transfer {
 
   /** Two models may need the same blob at the same time, and it has one partial file: one fetch after the other. */
   async #inTurn(blob: string, signal: AbortSignal, fetch: () => Promise<void>): Promise<void> {
-    await this.#turns.take(blob, () => {
-      signal.throwIfAborted();
-      return fetch();
-    });
+    await this.#turns.take(blob, fetch, signal);
   }
 
   async #isThere(blob: string): Promise<boolean> {

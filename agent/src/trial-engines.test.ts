@@ -3,6 +3,7 @@ import { readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import type { DeviceErrorCode, Manifest, TriedCandidate } from "@muster/shared";
+import { FakeClock } from "@muster/shared/testing";
 import { EngineCache, isTaken } from "./engine-cache.js";
 import type { TrialRequest } from "./runner/protocol.js";
 import { memoryLog, temporaryFolder } from "./runner/testing.js";
@@ -15,7 +16,9 @@ const artifact = "a".repeat(64);
  * A trial on TensorRT, which fails with `code` while a file `bad.engine` is in the folder, and builds one when none is; and
  * on the processor, which takes longer.
  */
-async function bench(code: DeviceErrorCode, { taken = true, mends = true } = {}) {
+async function bench(code: DeviceErrorCode, { taken = true, mends = true, takesMs = 0 } = {}) {
+  const clock = new FakeClock();
+  const limits: number[] = [];
   const cache = new EngineCache(await temporaryFolder(), 1_000_000);
   if (taken) await cache.put(artifact, "this", (folder) => writeFile(join(folder, "bad.engine"), "x"));
   const cacheDir = await cache.folder(artifact, "this");
@@ -24,8 +27,14 @@ async function bench(code: DeviceErrorCode, { taken = true, mends = true } = {})
   const told: [string, Record<string, unknown>][] = [];
   const stop = new AbortController();
   const trial = trialWithEngines({
-    trial: async ({ candidates }) => {
+    trial: async ({ candidates }, { timeoutMs }) => {
       trials += 1;
+      limits.push(timeoutMs);
+      clock.advance(takesMs);
+      if (timeoutMs < takesMs) {
+        const late: TriedCandidate["rejected"] = { code: "E_TIMEOUT", detail: "no result" };
+        return chooseCandidate(candidates.map((candidate) => ({ ...candidate, rejected: late })));
+      }
       const files = await readdir(cacheDir);
       const fails = files.includes("bad.engine") || !mends;
       if (files.length === 0) await writeFile(join(cacheDir, "own.engine"), "y");
@@ -38,7 +47,7 @@ async function bench(code: DeviceErrorCode, { taken = true, mends = true } = {})
       );
     },
     tell: async (kind, fields) => void told.push([kind, fields]),
-    log: memoryLog(),
+    ...{ clock, log: memoryLog() },
   });
   const request: TrialRequest = {
     manifest: { model: "m", version: "1" } as unknown as Manifest,
@@ -47,7 +56,7 @@ async function bench(code: DeviceErrorCode, { taken = true, mends = true } = {})
     ...{ samplePaths: [], machine: "this", measure: true },
   };
   const run = () => trial(request, { timeoutMs: 1000, signal: stop.signal });
-  return { run, told, stop, cacheDir, files: () => readdir(cacheDir), trials: () => trials };
+  return { run, limits, told, stop, cacheDir, files: () => readdir(cacheDir), trials: () => trials };
 }
 
 const where = (result: Awaited<ReturnType<Awaited<ReturnType<typeof bench>>["run"]>>) =>
@@ -79,5 +88,22 @@ test("an engine that was built here, one that is only slow, and one of a cancell
   await cancelled.run();
   for (const { trials, files, told } of [own, slow, cancelled]) {
     assert.deepEqual([trials(), (await files()).includes("bad.engine"), told], [1, true, []]);
+  }
+});
+
+test("the second trial has what is left of the time; where it does not suffice, what passed before stays", async () => {
+  const enough = await bench("E_CRASH", { takesMs: 400 });
+  assert.equal(where(await enough.run()), "tensorrt");
+  assert.deepEqual(enough.limits, [1000, 600]);
+  for (const takesMs of [700, 1000]) {
+    const short = await bench("E_CRASH", { takesMs });
+    const result = await short.run();
+    assert.equal(where(result), "cpu");
+    assert.deepEqual(short.limits, [1000, Math.max(1, 1000 - takesMs)]);
+    const codes = result.tried.map(({ provider, rejected }) => [provider, rejected?.code]);
+    assert.deepEqual(codes, [
+      ["tensorrt", "E_TIMEOUT"],
+      ["cpu", undefined],
+    ]);
   }
 });

@@ -48,3 +48,22 @@ test("subjects do not wait for each other, and leave nothing behind", async () =
   await Promise.all(all);
   assert.equal(turns.busy, 0);
 });
+
+test("whoever is stopped while waiting waits no longer, its work is not done, and the next one has its turn", async () => {
+  const turns = new TurnsOf<string>();
+  const began: string[] = [];
+  const [a, b, c] = [work(began, "a"), work(began, "b"), work(began, "c")];
+  const stop = new AbortController();
+  const first = turns.take("x", a.run, stop.signal);
+  const second = turns.take("x", b.run, stop.signal);
+  const third = turns.take("x", c.run);
+  await new Promise(setImmediate);
+  stop.abort(new Error("no longer wanted"));
+  await assert.rejects(second, /no longer wanted/);
+  await assert.rejects(turns.take("y", b.run, stop.signal), /no longer wanted/);
+  a.end();
+  assert.equal(await first, "a", "what was begun is not cut off");
+  c.end();
+  assert.equal(await third, "c");
+  assert.deepEqual([began, turns.busy], [["a", "c"], 0]);
+});

@@ -19,13 +19,17 @@ export class Turns {
 export class TurnsOf<K> {
   readonly #turns = new Map<K, { readonly turns: Turns; waiting: number }>();
 
-  /** Does the work once all that was asked for before of the same subject is over. */
-  async take<T>(subject: K, work: () => Promise<T>): Promise<T> {
+  /**
+   * Does the work once all that was asked for before of the same subject is over. A signal that is given before that ends the
+   * wait at once with its reason, and the work is not done; once it is begun, the signal is for the work to heed.
+   */
+  async take<T>(subject: K, work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+    signal?.throwIfAborted();
     const line = this.#turns.get(subject) ?? { turns: new Turns(), waiting: 0 };
     this.#turns.set(subject, line);
     line.waiting += 1;
     try {
-      return await line.turns.take(work);
+      return await (signal === undefined ? line.turns.take(work) : patiently(line.turns, work, signal));
     } finally {
       line.waiting -= 1;
       if (line.waiting === 0) this.#turns.delete(subject);
@@ -36,4 +40,17 @@ export class TurnsOf<K> {
   get busy(): number {
     return this.#turns.size;
   }
+}
+
+function patiently<T>(turns: Turns, work: () => Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const giveUp = () => reject(signal.reason);
+    signal.addEventListener("abort", giveUp, { once: true });
+    const begin = async () => {
+      signal.removeEventListener("abort", giveUp);
+      signal.throwIfAborted();
+      return work();
+    };
+    turns.take(begin).then(resolve, reject);
+  });
 }

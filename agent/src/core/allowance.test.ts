@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { parseHours, pauseReason, withSpent } from "./allowance.js";
+import { leftBytes, parseHours, pauseReason, withSpent } from "./allowance.js";
 
 const day = "2026-03-01";
 const nothing = { day, bytes: 0 };
@@ -30,4 +30,8 @@ test("a day's bytes are used up once, and there again on the next day", () => {
   assert.equal(pauseReason(rules, spent, at("00:00", "2026-03-02")), undefined);
   assert.deepEqual(withSpent(spent, 5, at("00:01", "2026-03-02")), { day: "2026-03-02", bytes: 5 });
   assert.equal(pauseReason({ hours: undefined, bytesPerDay: 0 }, spent, at("12:00")), undefined);
+  assert.equal(leftBytes(rules, withSpent(nothing, 600, at("10:00")), at("10:00")), 400);
+  assert.equal(leftBytes(rules, { day, bytes: 1200 }, at("12:00")), 0);
+  assert.equal(leftBytes(rules, spent, at("00:00", "2026-03-02")), 1000);
+  assert.equal(leftBytes({ hours: undefined, bytesPerDay: 0 }, spent, at("12:00")), Number.POSITIVE_INFINITY);
 });

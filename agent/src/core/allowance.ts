@@ -31,6 +31,12 @@ export function pauseReason({ hours, bytesPerDay }: AllowanceRules, spent: Spent
   return undefined;
 }
 
+/** Bytes of artifacts that may still be fetched today; infinitely many without a limit. */
+export function leftBytes({ bytesPerDay }: AllowanceRules, spent: Spent, { day }: LocalTime): number {
+  if (bytesPerDay === 0) return Number.POSITIVE_INFINITY;
+  return Math.max(0, bytesPerDay - (spent.day === day ? spent.bytes : 0));
+}
+
 /** What was fetched, with so many bytes more; a new day begins at nothing. */
 export function withSpent(spent: Spent, bytes: number, { day }: LocalTime): Spent {
   return { day, bytes: (spent.day === day ? spent.bytes : 0) + bytes };

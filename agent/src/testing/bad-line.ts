@@ -37,6 +37,8 @@ export class Line implements ChunkLink {
   /** Why nothing may be fetched now. */
   pause: string | undefined;
   spentBytes = 0;
+  /** What may still be fetched today. */
+  allowedBytes = Number.POSITIVE_INFINITY;
   /** Warnings of the device. */
   readonly warned: string[] = [];
   mangle: (bytes: Buffer, count: number) => Buffer[] = (bytes) => [bytes];
@@ -91,6 +93,10 @@ export class Line implements ChunkLink {
 
   paused(): string | undefined {
     return this.pause;
+  }
+
+  leftBytes(): number {
+    return this.allowedBytes;
   }
 
   spend(bytes: number): void {
