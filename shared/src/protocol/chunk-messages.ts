@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { Digest } from "../ids.js";
+import { rangesUpTo } from "./ranges.js";
 import { maxLanes } from "./topics.js";
 
 /** At most so many bytes are asked for in one request, and so many ranges. */
@@ -15,23 +16,7 @@ export const ChunkRequest = z.object({
   lane: z.int().min(1).max(maxLanes).optional(),
   /** Whether frames may be compressed, where the hub has them so. */
   accept: z.literal("deflate").optional(),
-  /** Pairs of offset and length in bytes; each is answered by one frame. */
-  ranges: z
-    .array(
-      z.tuple([
-        z.int().min(0),
-        z
-          .int()
-          .min(1)
-          .max(256 * 1024),
-      ]),
-    )
-    .min(1)
-    .max(maxRequestRanges)
-    .refine(
-      (ranges) => ranges.reduce((sum, [, length]) => sum + length, 0) <= maxRequestBytes,
-      "asks for more than 4 MiB",
-    ),
+  ranges: rangesUpTo({ ranges: maxRequestRanges, bytes: maxRequestBytes }),
 });
 export type ChunkRequest = z.infer<typeof ChunkRequest>;
 

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { Digest } from "../ids.js";
 import { EngineFileName, maxEngineFiles } from "../signing/prebuilt-engine.js";
+import { rangesUpTo } from "./ranges.js";
 
 /** At most so many bytes of a file are asked of a device in one command, in at most so many ranges. */
 export const maxUploadBytes = 1024 * 1024;
@@ -27,23 +28,7 @@ export const UploadCommand = z.object({
   request: z.int().min(0).max(0xffff_ffff),
   artifact: Digest,
   file: EngineFileName,
-  /** Pairs of offset and length in bytes. */
-  ranges: z
-    .array(
-      z.tuple([
-        z.int().min(0),
-        z
-          .int()
-          .min(1)
-          .max(256 * 1024),
-      ]),
-    )
-    .min(1)
-    .max(maxUploadRanges)
-    .refine(
-      (ranges) => ranges.reduce((sum, [, length]) => sum + length, 0) <= maxUploadBytes,
-      "asks for more than 1 MiB",
-    ),
+  ranges: rangesUpTo({ ranges: maxUploadRanges, bytes: maxUploadBytes }),
 });
 export type UploadCommand = z.infer<typeof UploadCommand>;
 
