@@ -27,7 +27,7 @@ function listCommand(group: Command, session: Session): void {
       const api = await session.api();
       session.show(await api.get("/v1/engines", EngineList, { model }), ({ shared, held }) =>
         shared.length + held.length === 0
-          ? "No device holds an engine. TensorRT builds them, where an agent is set to keep them."
+          ? "No device holds an engine. TensorRT builds them on devices that run models with it."
           : engineLists(shared, held, session),
       );
     });
